@@ -1,0 +1,198 @@
+"""`golf`: one function a command; everything they do lives elsewhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, RenderableType
+
+from harness.judge.judge import harness_errors
+from harness.judge.rulebook import rules
+from harness.model.competition import load
+from harness.model.review import Review, Verdict
+from harness.observe.target import Request, TargetError, is_url
+from harness.review import review_target
+from harness.store.store import Store, default_root
+from reports.rulebook import RulePage, rule_list, rule_page
+from reports.terminal import TerminalReport
+
+app = typer.Typer(
+    name="golf",
+    help="Check, review and reproduce Parameter Golf submissions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Exit(IntEnum):
+    """Exit codes; stable, because other programs call `golf`."""
+
+    CLEAN = 0
+    FINDINGS = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    HARNESS = 4
+
+
+class Format(StrEnum):
+    """Output formats of a review."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Depth(StrEnum):
+    """How far to look."""
+
+    STATIC = "static"
+
+
+class Engine(StrEnum):
+    """Where a sweep runs."""
+
+    LOCAL = "local"
+
+
+DepthOption = Annotated[Depth, typer.Option(help="How far to look: static reads and runs nothing.")]
+FormatOption = Annotated[Format, typer.Option(help="Output format.")]
+OutputOption = Annotated[Path | None, typer.Option(help="Write the report to this file instead of the terminal.")]
+AsOfOption = Annotated[
+    dt.datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="Judge under the rules of this date (default: that of the commit)."),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="List the rules that hold, too.")]
+
+
+@app.command()
+def check(
+    folder: Annotated[str, typer.Argument(help="Submission folder.")],
+    depth: DepthOption = Depth.STATIC,
+    format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
+    output: OutputOption = None,
+    verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
+) -> None:
+    """Check a submission folder before opening a pull request: about a second, no GPU."""
+    del depth  # one value so far; kept because the command line is stable
+    _review(Request(folder), None, format_, output, verbose=verbose)
+
+
+@app.command()
+def review(
+    target: Annotated[str, typer.Argument(help="Submission folder, git repository or URL.")],
+    pr: Annotated[int | None, typer.Option(min=1, help="Pull request of the repository.")] = None,
+    ref: Annotated[str | None, typer.Option(help="Branch, tag or commit of the repository.")] = None,
+    base: Annotated[str | None, typer.Option(help="Branch that it is compared with (default: main).")] = None,
+    folder: Annotated[str | None, typer.Option(help="Only this folder of --ref.")] = None,
+    depth: DepthOption = Depth.STATIC,
+    format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
+    output: OutputOption = None,
+    as_of: AsOfOption = None,
+    verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
+) -> None:
+    """Review a submission folder, or a pull request or ref of a git repository."""
+    del depth
+    date = as_of.date() if as_of is not None else None
+    _review(Request(target, pr, ref, base, folder), date, format_, output, verbose=verbose)
+
+
+@app.command("rules")
+def rules_(rule: Annotated[str | None, typer.Argument(help="Id of one rule, such as PG201.")] = None) -> None:
+    """Show the rule book, or the page of one rule."""
+    pages = [
+        RulePage(r.id, r.title(), r.severity.value, r.strength.value, r.page(), r.remedy, load().basis(*r.basis))
+        for r in rules()
+    ]
+    if rule is None:
+        _print(rule_list(pages))
+        return
+    page = next((page for page in pages if page.id == rule.upper()), None)
+    if page is None:
+        _stop(f"there is no rule {rule}; `golf rules` lists them")
+    else:
+        _print(rule_page(page))
+
+
+@app.command()
+def sweep(
+    repository: Annotated[str, typer.Argument(help="Local git repository that holds the pull requests.")],
+    output: Annotated[Path, typer.Option(help="Folder for <pr>.json, index.json and the journal.")],
+    prs: Annotated[str, typer.Option(help="all, 1-500, 3,7,10-12 or @FILE.")] = "all",
+    depth: DepthOption = Depth.STATIC,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+    engine: Annotated[Engine, typer.Option(help="Where it runs.")] = Engine.LOCAL,
+    base: Annotated[str | None, typer.Option(help="Branch that pull requests are compared with.")] = None,
+) -> None:
+    """Review many pull requests; run it again to go on where it was stopped."""
+    del depth, engine
+    from harness.observe.intake.repository import RepositoryError
+    from harness.sweep.plan import PlanError
+    from harness.sweep.progress import show
+    from harness.sweep.sweep import plan_sweep, run_sweep
+
+    if is_url(repository):
+        _stop("a sweep reads a local repository; clone it first with: git clone --mirror URL")
+    try:
+        planned = plan_sweep(Path(repository), prs, output, default_root(), base)
+    except (PlanError, RepositoryError) as error:
+        _stop(str(error))
+    with show(planned, Console(stderr=True)) as report:
+        index = run_sweep(planned, jobs, report)
+    _print(f"{len(index.rows)} pull requests in {output / 'index.json'}")
+    raise typer.Exit(Exit.HARNESS if index.errors else Exit.CLEAN)
+
+
+def _review(request: Request, as_of: dt.date | None, format_: Format, output: Path | None, *, verbose: bool) -> None:
+    try:
+        done = review_target(request, Store(default_root()), as_of)
+    except TargetError as error:
+        _stop(str(error))
+    if format_ is Format.JSON:
+        text = done.review.model_dump_json(indent=2) + "\n"
+        output.write_text(text, encoding="utf-8") if output else sys.stdout.write(text)
+    else:
+        _print(TerminalReport(done.review, verbose=verbose), output)
+    raise typer.Exit(exit_code(done.review))
+
+
+def exit_code(result: Review) -> Exit:
+    """The exit code that tells a caller what the review found."""
+    if harness_errors(result):
+        return Exit.HARNESS
+    verdict = result.compliance.verdict
+    if verdict is Verdict.CLEAN:
+        return Exit.CLEAN
+    return Exit.INCONCLUSIVE if verdict is Verdict.INCONCLUSIVE else Exit.FINDINGS
+
+
+def _print(what: RenderableType, output: Path | None = None) -> None:
+    if output is None:
+        Console(highlight=False).print(what)
+        return
+    with output.open("w", encoding="utf-8") as stream:
+        Console(file=stream, width=120, highlight=False).print(what)
+
+
+def _stop(message: str) -> None:
+    """End with a message about wrong usage."""
+    Console(stderr=True, highlight=False, markup=False).print(f"golf: {message}")
+    raise typer.Exit(Exit.USAGE)
+
+
+def main() -> None:
+    """Entry point of the `golf` command."""
+    try:
+        app()
+    except OSError as error:
+        Console(stderr=True, highlight=False, markup=False).print(f"golf: {error}")
+        sys.exit(Exit.HARNESS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Judgement: a pure function of facts, dated data and a date. Instant, and repeatable without reading again."""

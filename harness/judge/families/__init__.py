@@ -1,0 +1,1 @@
+"""Rules by family: one module a family, one small class a rule."""

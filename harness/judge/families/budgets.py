@@ -1,0 +1,333 @@
+"""PG2xx: bytes and seconds against the limits of the track."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.judge.case import Case, SeedRun
+from harness.judge.rule import SubmissionRule, number, shown
+from harness.model.findings import Evidence, Finding, Severity
+
+_CODE_SUFFIXES = (".py", ".c", ".cc", ".cpp", ".cu", ".h", ".so", ".rs")
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Bytes of one run counted twice: as its log prints them, and as the submitted files give them."""
+
+    run: SeedRun
+    logged: int | None
+    recount: int | None
+    model: int | None
+    code: int
+    billed_code: int | None
+
+
+def code_bytes(case: Case) -> int:
+    """Bytes of the launched script and of every file of the folder that it imports, as submitted."""
+    if case.script is None:
+        return 0
+    paths = {case.script.path}
+    pending = [case.script.path]
+    by_path = {script.path: script for script in case.facts.scripts}
+    while pending:
+        script = by_path.get(pending.pop())
+        if script is None:
+            continue
+        targets = [found.local for found in script.imports] + [layer.target for layer in script.layers]
+        for target in targets:
+            if target is not None and target not in paths and target.endswith(_CODE_SUFFIXES):
+                paths.add(target)
+                pending.append(target)
+    sizes = {file.path: file.size or 0 for file in case.facts.folder.files}
+    return sum(sizes.get(path, 0) for path in paths)
+
+
+def weigh(case: Case) -> list[Weight]:
+    """Both counts for each run that stands as evidence and prints a size."""
+    code = code_bytes(case)
+    rows = []
+    for run in case.runs:
+        facts = run.run
+        billed = facts.bytes_code_compressed or facts.bytes_code
+        model = facts.bytes_model.value if facts.bytes_model is not None else None
+        if model is None and facts.bytes_total is not None and billed is not None:
+            model = facts.bytes_total.value - billed.value
+        recount = model + code if model is not None and code else None
+        logged = facts.bytes_total.value if facts.bytes_total is not None else None
+        if logged is not None or recount is not None:
+            rows.append(Weight(run, logged, recount, model, code, billed.value if billed is not None else None))
+    return rows
+
+
+class ArtifactLogged(SubmissionRule):
+    """The artifact that the log weighs is at most 16,000,000 bytes.
+
+    What: the total of code and compressed model that each run prints, in decimal bytes.
+    Why: it is the limit of the competition. MB means 1,000,000 bytes: 15.9 MiB is too large.
+    Mend: quantise or prune harder, compress better, or shrink the code; leave a margin of 10,000 bytes, because the
+    compressed size differs from seed to seed.
+    Blind spots: what the log does not print. Where the log counts a readable script and a smaller packed one is
+    submitted, the submitted one counts (PG202).
+    """
+
+    id = "PG201"
+    severity = Severity.VIOLATION
+    violation_class = "over_size"
+    basis = ("limits", "audit_2026_05_02")
+    remedy = "Bring code plus compressed model to 16,000,000 bytes or less for every seed."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for all runs."""
+        limit = case.track.artifact_bytes
+        weights = weigh(case)
+        if limit is None:
+            return
+        logged = [w for w in weights if w.logged is not None]
+        if not logged:
+            if case.runs:
+                yield self.unknown(
+                    case, "No log prints the size of the artifact.", [_run_row(run) for run in case.runs[:4]]
+                )
+            return
+        heavy = [w for w in logged if (w.logged or 0) > limit]
+        rows = [_weight_row(w) for w in (heavy or logged)[:6]]
+        if not heavy:
+            largest = max(w.logged or 0 for w in logged)
+            yield self.ok(case, f"The largest logged artifact has {number(largest)} bytes of {number(limit)}.", rows)
+            return
+        over = max(w.logged or 0 for w in heavy)
+        message = (
+            f"{len(heavy)} of {len(logged)} run(s) log more than {number(limit)} bytes; the largest {number(over)}."
+        )
+        fits = all(w.recount is not None and w.recount <= limit for w in heavy)
+        if fits:
+            tolerance = case.tolerance("wrapped_claim")
+            message += f" With the code as submitted ({number(heavy[0].code)} bytes) they fit."
+            yield self.warn(case, message, rows, tolerated=tolerance.id if tolerance else None)
+        else:
+            yield self.fail(case, message, rows)
+
+
+class ArtifactRecounted(SubmissionRule):
+    """The submitted code plus the logged model is at most 16,000,000 bytes.
+
+    What: bytes of the launched script and of every file of the folder that it imports, plus the compressed model that
+    each run prints.
+    Why: the limit counts what is submitted, helper files included; a log may count something else.
+    Mend: ship the packed script that the log weighs.
+    Blind spots: the model's bytes are the log's word until a rerun. Accepted records billed a minified and compressed
+    wrapper that they never committed; that deviation is tolerated and listed.
+    """
+
+    id = "PG202"
+    severity = Severity.VIOLATION
+    violation_class = "over_size"
+    basis = ("limits",)
+    remedy = "Submit the code that was weighed, so that files plus model are 16,000,000 bytes or less."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for all runs whose own log fits."""
+        limit = case.track.artifact_bytes
+        if limit is None:
+            return
+        weights = [w for w in weigh(case) if w.recount is not None]
+        heavy = [w for w in weights if (w.recount or 0) > limit and (w.logged is None or w.logged <= limit)]
+        if not heavy:
+            if weights and all((w.recount or 0) <= limit for w in weights):
+                largest = max(w.recount or 0 for w in weights)
+                yield self.ok(case, f"Submitted code plus logged model are at most {number(largest)} bytes.")
+            return
+        worst = max(heavy, key=lambda w: w.recount or 0)
+        virtual = all(w.run.run.bytes_code_compressed is not None for w in heavy)
+        message = (
+            f"Submitted code ({number(worst.code)} bytes) plus logged model ({number(worst.model or 0)}) are "
+            f"{number(worst.recount or 0)} bytes, more than {number(limit)}"
+        )
+        rows = [_weight_row(w) for w in heavy[:6]]
+        tolerance = case.tolerance("virtual_wrapper") if virtual else None
+        if tolerance is not None:
+            message += "; the log bills a compressed wrapper of the code that was not committed."
+            yield self.warn(case, message, rows, tolerated=tolerance.id)
+        else:
+            billed = f"; the log bills {number(worst.billed_code)} bytes of code." if worst.billed_code else "."
+            yield self.fail(case, message + billed, rows)
+
+
+class ArtifactClaimed(SubmissionRule):
+    """The claimed artifact is at most 16,000,000 bytes.
+
+    What: bytes_total of submission.json, where it is larger than the limit.
+    Why: the claim alone breaks the limit, whatever the logs say.
+    Mend: bring the artifact under the limit; or correct the claim, when it states a size in another unit.
+    Blind spots: sizes given in MB with few digits.
+    """
+
+    id = "PG203"
+    severity = Severity.VIOLATION
+    violation_class = "over_size"
+    basis = ("limits",)
+    remedy = "Bring code plus compressed model to 16,000,000 bytes or less, and claim that number."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding where a size is claimed."""
+        claim = case.metadata.bytes_total if case.metadata else None
+        limit = case.track.artifact_bytes
+        if claim is None or limit is None:
+            return
+        if claim.value <= limit:
+            yield self.ok(
+                case,
+                f"The claimed {number(claim.value)} bytes are within {number(limit)}.",
+                [shown(claim, "bytes_total")],
+            )
+            return
+        lighter = [w for w in weigh(case) if w.recount is not None and w.recount <= limit]
+        message = f"The claimed {number(claim.value)} bytes are more than {number(limit)}."
+        if lighter and len(lighter) == len(case.runs):
+            message += " With the code as submitted the artifacts fit."
+            yield self.warn(case, message, [shown(claim, "bytes_total")], severity=Severity.DEFECT)
+        else:
+            yield self.fail(case, message, [shown(claim, "bytes_total")])
+
+
+class _Seconds(SubmissionRule):
+    """A wall-clock limit; the two clocks differ in their facts only."""
+
+    severity = Severity.VIOLATION
+    violation_class = "over_time"
+    clock = ""
+    word = ""
+    slack: str | None = None
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for all runs on the competition's machine."""
+        limit: float | None = getattr(case.track, self.clock)
+        if limit is None or not case.runs:
+            return
+        timed = [(run, fact) for run in case.runs if (fact := getattr(run.run, self.clock)) is not None]
+        timed = [(run, fact) for run, fact in timed if _full_machine(case, run)]
+        if not timed:
+            if all(_full_machine(case, run) for run in case.runs):
+                yield self.unknown(
+                    case, f"No log prints its {self.word} time.", [_run_row(run) for run in case.runs[:4]]
+                )
+            return
+        tolerance = case.tolerance(self.slack) if self.slack else None
+        allowed = limit + (tolerance.threshold or 0.0 if tolerance else 0.0)
+        longest = max(fact.value for _, fact in timed)
+        over = [(run, fact) for run, fact in timed if fact.value > allowed]
+        rows = [shown(fact, "seconds") for _, fact in (over or timed)[:6]]
+        if over:
+            message = (
+                f"{len(over)} of {len(timed)} run(s) log more than {number(limit)} s of {self.word}; "
+                f"the longest {longest:.1f} s."
+            )
+            yield self.fail(case, message, rows)
+        elif longest > limit:
+            yield self.ok(
+                case, f"The longest {self.word} took {longest:.2f} s, within the tolerated slack of the cap.", rows
+            )
+        else:
+            yield self.ok(case, f"The longest {self.word} took {longest:.1f} s of {number(limit)} s.", rows)
+
+
+class TrainingTime(_Seconds):
+    """Training takes at most 600 seconds.
+
+    What: the training clock that each run prints last, on the competition's machine.
+    Why: the limit of the record track. The cap is checked between steps, so accepted records log up to a second more.
+    Mend: stop earlier (MAX_WALLCLOCK_SECONDS); calibration and packing that need training data belong inside.
+    Blind spots: what the clock leaves out: compilation, calibration after the last step, packing.
+    """
+
+    id = "PG204"
+    basis = ("limits", "no_untimed_work")
+    remedy = "Bring training, with everything that it needs, under 600 s on 8xH100."
+    clock = "train_seconds"
+    word = "training"
+    slack = "cap_slack"
+
+
+class EvaluationTime(_Seconds):
+    """Evaluation takes at most 600 seconds.
+
+    What: the evaluation time printed with the final score, or a printed total of the evaluation.
+    Why: the limit of the record track; test-time training counts.
+    Mend: larger stride, fewer epochs, or bigger batches in evaluation.
+    Blind spots: phases that the timer leaves out.
+    """
+
+    id = "PG205"
+    basis = ("limits",)
+    remedy = "Bring the whole evaluation under 600 s on 8xH100."
+    clock = "eval_seconds"
+    word = "evaluation"
+
+
+class Machine(SubmissionRule):
+    """The score was made on the competition's machine.
+
+    What: world size and GPU that the logs print, on the record track.
+    Why: ten minutes on eight H100 are the same budget for everybody.
+    Mend: rerun on 8xH100 SXM, or submit to the non-record track.
+    Blind spots: logs that print neither.
+    """
+
+    id = "PG206"
+    severity = Severity.DEFECT
+    basis = ("limits",)
+    remedy = "Rerun on 8xH100 SXM, or move the folder to the non-record track."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for all runs on other machines."""
+        wanted = case.track.world_size
+        if wanted is None or case.track.gpu is None or not case.runs:
+            return
+        other = [run for run in case.runs if not _full_machine(case, run)]
+        rows = []
+        for run in other[:6]:
+            fact = run.run.world_size or run.run.gpus or run.run.gpu
+            if fact is not None:
+                rows.append(shown(fact, "machine"))
+        if other:
+            said = rows[0].measured["machine"] if rows else "another machine"
+            message = f"{len(other)} of {len(case.runs)} run(s) were not made on {wanted}x{case.track.gpu} ({said})."
+            yield self.fail(case, message, rows)
+        elif any(run.run.world_size is not None for run in case.runs):
+            yield self.ok(case, f"The logs show a world size of {wanted}.")
+
+
+def _full_machine(case: Case, run: SeedRun) -> bool:
+    """Whether nothing in the log contradicts the track's machine."""
+    facts = run.run
+    if case.track.world_size is not None:
+        for fact in (facts.world_size, facts.gpus):
+            if fact is not None and fact.value != case.track.world_size:
+                return False
+    return not (facts.gpu is not None and case.track.gpu is not None and case.track.gpu not in facts.gpu.value)
+
+
+def _weight_row(weight: Weight) -> Evidence:
+    fact = weight.run.run.bytes_total or weight.run.run.bytes_model
+    return Evidence(
+        path=weight.run.log.path,
+        line=fact.at.line if fact is not None else None,
+        snippet=fact.text if fact is not None else None,
+        sha256=weight.run.log.sha256,
+        measured={
+            "seed": weight.run.seed,
+            "logged_bytes": weight.logged,
+            "recounted_bytes": weight.recount,
+            "model_bytes": weight.model,
+            "code_bytes": weight.code,
+        },
+    )
+
+
+def _run_row(run: SeedRun) -> Evidence:
+    return Evidence(path=run.log.path, line=run.run.first_line, end_line=run.run.last_line, sha256=run.log.sha256)
+
+
+RULES = (ArtifactLogged, ArtifactRecounted, ArtifactClaimed, TrainingTime, EvaluationTime, Machine)

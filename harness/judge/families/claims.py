@@ -1,0 +1,338 @@
+"""PG1xx: what submission.json and README claim, what the logs show, and what the code says."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import ClassVar
+
+from harness.judge.case import Case, SeedRun
+from harness.judge.rule import SubmissionRule, at, number, shown
+from harness.model.base import Fact, snippet
+from harness.model.findings import Evidence, Finding, Severity, Strength
+from harness.model.logs import LogFacts
+
+SCORE_TOLERANCE = 5e-4
+"""Bits per byte by which a claim may differ from the logs: claims are printed with three or four digits."""
+BYTES_TOLERANCE = 5_000
+SMALL_DIFFERENCE = 30
+"""Lines of code up to which a difference between log and submission is usual (changed defaults, comments)."""
+
+
+class ScoreShown(SubmissionRule):
+    """The claimed score is the one that the logs show.
+
+    What: val_bpb of submission.json against the final scores of the logs: their mean, or the single run.
+    Why: a claim is what the logs show. Of 1,211 submissions with both, 76 % claim the mean of their logs.
+    Mend: claim the mean over all seeds, and commit the log of every seed in it.
+    Blind spots: a log is text; whether it was printed by this script is asked by PG104 and by a rerun.
+    """
+
+    id = "PG101"
+    severity = Severity.DEFECT
+    violation_class = "log_code_mismatch"
+    basis = ("evidence",)
+    remedy = "Claim the mean of the logged scores, or add the log that shows the claimed one."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding."""
+        claim = case.metadata.val_bpb if case.metadata else None
+        if claim is None:
+            return
+        if not case.runs:
+            yield self.fail(
+                case,
+                f"The claimed val_bpb {claim.value:.4f} is shown by no log.",
+                [shown(claim, "val_bpb")],
+                violation_class="missing_files",
+            )
+            return
+        scores = [run.score.val_bpb or 0.0 for run in case.runs]
+        mean = statistics.fmean(scores)
+        rows = [shown(claim, "val_bpb"), *map(_score_line, case.runs)]
+        if abs(claim.value - mean) <= SCORE_TOLERANCE:
+            what = "the mean of the logs" if len(scores) > 1 else "the log"
+            yield self.ok(case, f"The claimed val_bpb {claim.value:.4f} is {what} ({mean:.6f}).", rows)
+            return
+        other = _nearest(case, claim.value)
+        if other is None:
+            yield self.fail(
+                case, f"The claimed val_bpb {claim.value:.4f} is shown by no log; the logs show {mean:.4f}.", rows
+            )
+            return
+        log, line, label, value = other
+        rows.append(Evidence(path=log.path, line=line, snippet=label, sha256=log.sha256, measured={"val_bpb": value}))
+        better = claim.value < mean - SCORE_TOLERANCE
+        message = (
+            f"The claimed val_bpb {claim.value:.4f} is one line of the logs ({snippet(label, 60)!r}), "
+            f"not their mean {mean:.4f}."
+        )
+        yield self.warn(case, message, rows, severity=Severity.DEFECT if better else Severity.ADVICE)
+
+
+class SeedsShown(SubmissionRule):
+    """Each claimed seed has a log of its own, printed under that seed.
+
+    What: seeds named in submission.json, in log names and in the logs; logs of two seeds with the same bytes.
+    Why: independent seeds carry the significance test.
+    Mend: commit one complete log a seed, and name it train_seed<seed>.log.
+    Blind spots: two runs of one seed under two names, where the script prints no seed.
+    """
+
+    id = "PG102"
+    severity = Severity.DEFECT
+    violation_class = "log_code_mismatch"
+    basis = ("evidence",)
+    remedy = "Commit the log of each seed that the claim rests on."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """Findings for copies, contradicting names and seeds without a log."""
+        yield from self._copies(case)
+        yield from self._names(case)
+        claimed = {fact.value: fact for fact in (case.metadata.seeds if case.metadata else ())}
+        logged = {run.seed for run in case.runs} | {log.seed_in_name for log in case.facts.logs}
+        absent = [fact for seed, fact in claimed.items() if seed not in logged]
+        if absent and case.runs:
+            seeds = ", ".join(str(fact.value) for fact in absent)
+            yield self.warn(
+                case, f"No log shows the claimed seed(s) {seeds}.", [shown(fact, "seed") for fact in absent[:8]]
+            )
+        elif claimed and case.runs:
+            yield self.ok(case, f"Each of the {len(claimed)} claimed seed(s) has a log.")
+
+    def _copies(self, case: Case) -> Iterable[Finding]:
+        for log in case.facts.logs:
+            original = next((other for other in case.facts.logs if other.path == log.duplicate_of), None)
+            if original is None or log.seed_in_name is None or original.seed_in_name in {None, log.seed_in_name}:
+                continue
+            rows = [Evidence(path=path, sha256=log.sha256) for path in (original.path, log.path)]
+            yield self.fail(case, f"{log.path} is a copy of {original.path} under another seed's name.", rows)
+
+    def _names(self, case: Case) -> Iterable[Finding]:
+        for log in case.logs:
+            printed = {run.seed.value for run in log.runs if run.seed is not None}
+            if log.seed_in_name is not None and printed and log.seed_in_name not in printed:
+                fact = next(run.seed for run in log.runs if run.seed is not None)
+                message = f"{log.path} is named after seed {log.seed_in_name}, but prints seed {fact.value}."
+                yield self.warn(case, message, [shown(fact, "seed")])
+
+
+class BytesShown(SubmissionRule):
+    """The claimed artifact size is the one that the logs show.
+
+    What: bytes_total of submission.json against the totals printed in the logs (any seed, with or without wrapper).
+    Why: the limit is checked on the claim.
+    Mend: claim the largest total over all seeds.
+    Blind spots: artifacts are rarely committed, so their real size is known only after a rerun.
+    """
+
+    id = "PG103"
+    severity = Severity.DEFECT
+    violation_class = "log_code_mismatch"
+    basis = ("evidence", "limits")
+    remedy = "Claim the largest logged total."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding, where both claim and log are there."""
+        claim = case.metadata.bytes_total if case.metadata else None
+        totals = [run.bytes_total for log in case.logs for run in log.runs if run.bytes_total is not None]
+        if claim is None or not totals:
+            return
+        low, high = min(t.value for t in totals), max(t.value for t in totals)
+        rows = [shown(claim, "bytes_total"), *(shown(total, "bytes_total") for total in totals[:6])]
+        if claim.value < low - BYTES_TOLERANCE:
+            difference = low - claim.value
+            message = (
+                f"The claimed {number(claim.value)} bytes are {number(difference)} fewer than any log shows "
+                f"({number(low)})."
+            )
+            yield self.warn(case, message, rows)
+        elif claim.value > high + BYTES_TOLERANCE:
+            message = f"The claimed {number(claim.value)} bytes are more than any log shows ({number(high)})."
+            yield self.warn(case, message, rows, severity=Severity.ADVICE)
+        else:
+            yield self.ok(case, f"The claimed {number(claim.value)} bytes are those of the logs.", rows)
+
+
+class SourceLogged(SubmissionRule):
+    """The source printed in the log is the source submitted.
+
+    What: code embedded at the top of logs against every text of the folder's scripts, packed or unpacked.
+    Why: it is the only evidence that the log was made by this script.
+    Mend: rerun with the final script, and commit that log.
+    Blind spots: logs without embedded source (70 %); a changed default that the environment sets anyway.
+    """
+
+    id = "PG104"
+    severity = Severity.ADVICE
+    violation_class = "log_code_mismatch"
+    basis = ("evidence",)
+    remedy = "Commit the script that made the logs, or logs of the committed script."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding a differing log, or one for all that agree."""
+        compared = [(log, log.embedded) for log in case.logs if log.embedded is not None]
+        equal = [log.path for log, source in compared if source.equals is not None]
+        for log, source in compared:
+            if source.equals is not None or source.differing_lines is None or source.nearest is None:
+                continue
+            rows = [
+                Evidence(
+                    path=log.path,
+                    line=source.first_line,
+                    end_line=source.last_line,
+                    snippet=snippet(" | ".join(source.differences)),
+                    sha256=log.sha256,
+                    measured={"differing_lines": source.differing_lines, "nearest": source.nearest},
+                )
+            ]
+            message = (
+                f"{log.path} was printed by source that differs from {source.nearest} "
+                f"in {source.differing_lines} line(s)."
+            )
+            if source.differing_lines > SMALL_DIFFERENCE:
+                yield self.warn(case, message, rows, severity=Severity.DEFECT)
+            else:
+                yield self.warn(case, message, rows)
+        if equal and len(equal) == len(compared):
+            yield self.ok(case, f"{len(equal)} log(s) print exactly the submitted source.")
+
+
+class SizesDeclared(SubmissionRule):
+    """Layers, width, sequence length and parameters are those of the logged run.
+
+    What: sizes stated in submission.json and README against the settings and the parameter count that the logs print.
+    Why: a README that describes another model than the one scored misleads everyone who builds on it.
+    Mend: describe the run whose log is committed, or commit the log of the run described.
+    Blind spots: prose is only read for numbers; a sentence about an ablation looks like a claim.
+    """
+
+    id = "PG105"
+    severity = Severity.DEFECT
+    violation_class = "log_code_mismatch"
+    basis = ("evidence",)
+    remedy = "Bring description and log to the same run."
+    _spelled: ClassVar[dict[str, str]] = {"layers": "num_layers", "seq_len": "train_seq_len"}
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """Findings for declared sizes that the log contradicts."""
+        for fact in case.metadata.declared if case.metadata else ():
+            if fact.text is not None:
+                yield from self._compare(case, fact.text, fact)
+        title = [
+            m for readme in case.facts.readmes[:1] for m in readme.mentions if readme.title and m.at == readme.title.at
+        ]
+        for mention in title:
+            name = self._spelled.get(mention.kind)
+            if name is not None:
+                yield from self._compare(case, name, Fact(value=mention.value, at=mention.at, text=mention.text))
+
+    def _compare(self, case: Case, name: str, declared: Fact[float]) -> Iterable[Finding]:
+        logged = list(self._logged(case, name))
+        if not logged or any(abs(value - declared.value) <= 0.005 * abs(value) for _, value, _ in logged):
+            return
+        log, value, line = logged[0]
+        rows = [
+            at(declared.at, declared.text, **{name: declared.value}),
+            Evidence(path=log.path, line=line, sha256=log.sha256, measured={name: value}),
+        ]
+        yield self.warn(
+            case, f"{name} is {number(declared.value)} by {declared.at.path}, {number(value)} in the log.", rows
+        )
+
+    def _logged(self, case: Case, name: str) -> Iterable[tuple[LogFacts, float, int]]:
+        if name == "params":
+            for log in case.logs:
+                for run in log.runs:
+                    if run.model_params is not None:
+                        yield log, run.model_params.value, run.model_params.at.line or 0
+            return
+        for log, text, line in case.logged(name):
+            try:
+                yield log, float(text), line
+            except ValueError:
+                continue
+
+
+class ParametersDerived(SubmissionRule):
+    """The parameter count in the log follows from the submitted code.
+
+    What: parameters counted by evaluating the model's constructors under the launch settings, against model_params of
+    the log. Only an exact derivation counts.
+    Why: a different count means that another model was trained than the one submitted.
+    Mend: commit the script and the settings of the run in the log.
+    Blind spots: settings that only the author's shell knew; hence a question, not an accusation.
+    """
+
+    id = "PG106"
+    severity = Severity.DEFECT
+    strength = Strength.SUSPECTED
+    violation_class = "log_code_mismatch"
+    basis = ("evidence",)
+    remedy = "Commit the script of the logged run, and its settings in the README or a run script."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding, where both counts are there."""
+        counts = [run.model_params for log in case.logs for run in log.runs if run.model_params is not None]
+        model = next((m for m in case.facts.models if m.exact and m.total), None)
+        if model is None or model.total is None or not counts:
+            return
+        rows = [at(model.at, model.class_name, derived=model.total), *(shown(c, "model_params") for c in counts[:4])]
+        if any(count.value == model.total for count in counts):
+            yield self.ok(case, f"The code has the {number(model.total)} parameters that the log prints.", rows)
+        else:
+            message = (
+                f"The code has {number(model.total)} parameters under its launch settings, "
+                f"the log prints {number(counts[0].value)}."
+            )
+            yield self.warn(case, message, rows)
+
+
+class LogsEndWell(SubmissionRule):
+    """The logs report no failure.
+
+    What: tracebacks, out-of-memory errors, and words such as OVER TIME or NEEDS_FIX in the logs that stand as evidence.
+    Why: a run that says of itself that it failed shows no score.
+    Mend: rerun, and commit the complete log of a run that ended well.
+    Blind spots: failures that are not printed; a traceback of a side process.
+    """
+
+    id = "PG107"
+    severity = Severity.DEFECT
+    basis = ("evidence",)
+    remedy = "Commit the log of a run that ended well."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding a log."""
+        evidence = {run.log.path for run in case.runs}
+        for log in case.logs:
+            if log.errors and (log.path in evidence or not evidence):
+                rows = [shown(fact, "reported") for fact in log.errors[:6]]
+                said = snippet(log.errors[-1].value, 100)
+                yield self.warn(case, f"{log.path} reports {len(log.errors)} failure(s), the last: {said}", rows)
+
+
+def _score_line(run: SeedRun) -> Evidence:
+    return Evidence(
+        path=run.log.path,
+        line=run.score.line,
+        snippet=run.score.label,
+        sha256=run.log.sha256,
+        measured={"seed": run.seed, "val_bpb": run.score.val_bpb, "val_loss": run.score.val_loss},
+    )
+
+
+def _nearest(case: Case, claim: float) -> tuple[LogFacts, int, str, float] | None:
+    """The score line of any log that is nearest to the claim, within the tolerance."""
+    lines = [
+        (abs(score.val_bpb - claim), log, score.line, score.label, score.val_bpb)
+        for log in case.logs
+        for run in log.runs
+        for score in run.scores
+        if score.val_bpb is not None
+    ]
+    best = min(lines, key=lambda row: row[0], default=None)
+    return best[1:] if best is not None and best[0] <= SCORE_TOLERANCE else None
+
+
+RULES = (ScoreShown, SeedsShown, BytesShown, SourceLogged, SizesDeclared, ParametersDerived, LogsEndWell)

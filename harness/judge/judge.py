@@ -1,0 +1,137 @@
+"""`judge(facts, as_of) -> Review`."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import harness
+from harness.judge.case import Case, DiffCase, SeedRun
+from harness.judge.rulebook import diff_rules, rules, ruleset_digest, submission_rules
+from harness.judge.verdict import combine, compliance
+from harness.model.competition import Competition, load
+from harness.model.facts import Facts, StageStatus, SubmissionFacts
+from harness.model.findings import Finding, Outcome
+from harness.model.review import (
+    Claimed,
+    Depth,
+    HarnessInfo,
+    Record,
+    RecordStatus,
+    Review,
+    ReviewedRun,
+    ReviewedSubmission,
+)
+
+POLICY = "readme"
+_NOT_RUN = (
+    "order of scoring and learning: the program was not run (needs depth proof)",
+    "normalisation of the predicted distribution: the program was not run (needs depth proof)",
+    "training, packing and evaluation of the script: it was not run (needs depth run)",
+    "score accounting, order, data and statistics: no rules of these families at this depth yet",
+)
+
+
+def judge(facts: Facts, as_of: dt.date | None = None, competition: Competition | None = None) -> Review:
+    """The review of `facts` under the rules as they stood on `as_of`.
+
+    `as_of` defaults to the committer date of the target, today for a folder. Pure: the same arguments give the same
+    review.
+    """
+    data = competition or load()
+    date = as_of or _date_of(facts)
+    hygiene = tuple(f for rule in diff_rules() for f in rule.judge(DiffCase(facts, data, date)))
+    submissions = tuple(_judge_submission(Case(s, data, date)) for s in facts.submissions)
+    overall = combine([compliance(hygiene), *(s.compliance for s in submissions)])
+    info = HarnessInfo(
+        version=harness.__version__,
+        observed_by=facts.observed_by,
+        ruleset=ruleset_digest(),
+        as_of=date.isoformat(),
+        policy=POLICY,
+        depth=Depth.STATIC,
+    )
+    return Review(
+        harness=info,
+        target=facts.target,
+        compliance=overall,
+        hygiene=hygiene,
+        submissions=submissions,
+        stages=facts.stages,
+    )
+
+
+def harness_errors(review: Review) -> list[Finding]:
+    """Findings that tell of a failure of the harness itself."""
+    groups = [review.hygiene, *(s.findings for s in review.submissions)]
+    return [finding for group in groups for finding in group if finding.outcome is Outcome.ERROR]
+
+
+def _date_of(facts: Facts) -> dt.date:
+    stamp = facts.target.committed_at
+    return dt.datetime.fromisoformat(stamp).date() if stamp else dt.datetime.now(dt.UTC).date()
+
+
+def _judge_submission(case: Case) -> ReviewedSubmission:
+    found = [finding for rule in submission_rules() for finding in rule.judge(case)]
+    order = {rule.id: i for i, rule in enumerate(rules())}
+    found.sort(key=lambda finding: order[finding.rule])
+    metadata = case.metadata
+    return ReviewedSubmission(
+        folder=case.facts.folder.path,
+        track=case.track_id,
+        origin=case.facts.folder.origin,
+        author=_author(case.facts),
+        claimed=Claimed.of(metadata),
+        compliance=compliance(found),
+        record=_record(case),
+        runs=tuple(_reviewed(run) for run in case.runs),
+        findings=tuple(found),
+        stages=case.facts.stages,
+        not_examined=(*_NOT_RUN, *_gaps(case.facts)),
+    )
+
+
+def _author(facts: SubmissionFacts) -> str | None:
+    for metadata in facts.metadata:
+        for fact in (metadata.github_id, metadata.author):
+            if fact is not None:
+                return fact.value[:120]
+    return None
+
+
+def _record(case: Case) -> Record:
+    """Entries of tracks without records are `non_record`; the significance test itself is another rule family."""
+    return Record(status=RecordStatus.UNVERIFIED if case.track.records else RecordStatus.NON_RECORD)
+
+
+def _reviewed(run: SeedRun) -> ReviewedRun:
+    facts = run.run
+    return ReviewedRun(
+        seed=run.seed,
+        val_loss=run.score.val_loss,
+        val_bpb=run.score.val_bpb,
+        label=run.score.label + ("_exact" if run.score.exact else ""),
+        log=run.log.path,
+        line=run.score.line,
+        train_seconds=facts.train_seconds.value if facts.train_seconds else None,
+        eval_seconds=facts.eval_seconds.value if facts.eval_seconds else None,
+        bytes_total=facts.bytes_total.value if facts.bytes_total else None,
+        steps=facts.steps.value if facts.steps else None,
+    )
+
+
+def _gaps(facts: SubmissionFacts) -> list[str]:
+    """What this submission in particular left unexamined."""
+    gaps = [f"{item.path}: {item.reason}" for item in facts.unreadable]
+    gaps += [f"{stage.name}: {stage.reason}" for stage in facts.stages if stage.status is StageStatus.SKIPPED]
+    for script in facts.scripts:
+        if script.opaque is not None:
+            gaps.append(f"{script.path}: wrapper not unpacked, {script.opaque.value}")
+        if script.language != "python":
+            gaps.append(f"{script.path}: {script.language} is not read")
+    for log in facts.logs:
+        if log.truncated:
+            gaps.append(f"{log.path}: its middle was not read")
+    if facts.launch is not None and not facts.launch.complete:
+        gaps.append("dead code under the launch settings: the script could not be followed to its end")
+    return gaps[:50]

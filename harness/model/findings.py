@@ -1,0 +1,92 @@
+"""The vocabulary of judgement: outcome, severity, strength, and a finding with its evidence."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from harness.model.base import Frozen, Scalar
+
+
+class Outcome(StrEnum):
+    """What a rule says of a submission."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    WARN = "warn"
+    INCONCLUSIVE = "inconclusive"
+    NOT_APPLICABLE = "not_applicable"
+    SKIPPED = "skipped"
+    ERROR = "error"
+    """The rule itself failed: the harness's fault, never the submission's."""
+
+
+class Severity(StrEnum):
+    """What a failure would mean."""
+
+    VIOLATION = "violation"
+    """Breaks a ruled rule of the competition."""
+    DEFECT = "defect"
+    """The author can mend it: a missing file, a claim that no log shows."""
+    DECISION = "decision"
+    """Contested and never ruled: people must decide."""
+    ADVICE = "advice"
+
+
+class Strength(StrEnum):
+    """How much a finding can carry. Only the first two can accuse."""
+
+    PROVEN = "proven"
+    """A counter-example that can be replayed."""
+    DERIVED = "derived"
+    """Arithmetic on bytes, logs or code."""
+    SUSPECTED = "suspected"
+    """A pattern that reading met."""
+
+
+class Evidence(Frozen):
+    """What a finding rests on: a place, the text seen there, and the numbers taken from it."""
+
+    path: str
+    line: int | None = None
+    end_line: int | None = None
+    snippet: str | None = None
+    sha256: str | None = None
+    measured: dict[str, Scalar] = Field(default_factory=dict)
+
+
+class Proof(Frozen):
+    """A counter-example: the position, the tokens put there, the values that moved, and how to see it again."""
+
+    position: int
+    tokens: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+    rows_compared: int
+    replay: str
+
+
+class Basis(Frozen):
+    """The rule text or ruling that a rule stands on."""
+
+    title: str
+    url: str
+    date: str
+
+
+class Finding(Frozen):
+    """One rule's word on one submission (or on the diff as a whole)."""
+
+    rule: str
+    title: str
+    outcome: Outcome
+    severity: Severity
+    strength: Strength
+    violation_class: str | None = None
+    message: str
+    remedy: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+    proof: Proof | None = None
+    basis: tuple[Basis, ...] = ()
+    tolerated: str | None = None
+    """Id of the dated tolerance that keeps this finding from counting against the submission; it stays listed."""

@@ -1,0 +1,1 @@
+"""Observation: expensive, versioned, and ignorant of every rule."""

@@ -1,0 +1,249 @@
+"""A git repository read as a database of objects: no checkout, no hook, no filter, no network.
+
+Everything goes through plumbing commands of GitPython (`rev-parse`, `merge-base`, `diff-tree`, `ls-tree`, `cat-file`).
+The environment shuts off what a hostile repository could make git do: foreign configuration, lazy fetches of missing
+objects (they would start a transport named in the repository's own config), prompts and pagers.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import git
+
+from harness.model.target import BlobState, ChangeKind, EntryKind, FileEntry, FolderEntry
+from harness.observe.intake.content import READ_LIMIT, Content, read_limited
+
+_SETTINGS = {
+    "core.hooksPath": os.devnull,
+    "core.fsmonitor": "false",
+    "core.pager": "cat",
+    "protocol.allow": "never",
+    "log.showSignature": "false",
+    "core.attributesFile": os.devnull,
+}
+_KINDS = {
+    "100644": EntryKind.FILE,
+    "100664": EntryKind.FILE,
+    "100755": EntryKind.EXECUTABLE,
+    "120000": EntryKind.SYMLINK,
+    "160000": EntryKind.GITLINK,
+}
+_CHANGES = {"A": ChangeKind.ADDED, "D": ChangeKind.DELETED}
+NULL = "0" * 40
+
+
+class RepositoryError(Exception):
+    """The repository or a name in it cannot be used; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class RawChange:
+    """One line of `diff-tree --raw`: what happens to `path`, and the new blob."""
+
+    path: str
+    change: ChangeKind
+    kind: EntryKind
+    blob: str
+
+
+class Repository:
+    """Objects of a local repository, bare or not."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`. Raises RepositoryError when it holds no repository."""
+        try:
+            self._repo = git.Repo(path, odbt=git.GitCmdObjectDB, expand_vars=False)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            raise RepositoryError(f"{path} is not a git repository; give a repository, or drop --pr / --ref") from error
+        settings = _SETTINGS | {"safe.directory": str(path.resolve())}
+        environment = {
+            # Named outright: a bare mirror without a config file is otherwise taken for a work tree's .git.
+            "GIT_DIR": str(Path(self._repo.git_dir).resolve()),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_ALLOW_PROTOCOL": "",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_CONFIG_COUNT": str(len(settings)),
+        }
+        for i, (key, value) in enumerate(settings.items()):
+            environment |= {f"GIT_CONFIG_KEY_{i}": key, f"GIT_CONFIG_VALUE_{i}": value}
+        self._repo.git.update_environment(**environment)
+        self.path = path
+
+    def close(self) -> None:
+        """End the persistent `cat-file` processes."""
+        self._repo.close()
+
+    def resolve(self, name: str) -> str:
+        """Commit id of a ref or revision. Raises RepositoryError when there is none."""
+        try:
+            return str(self._repo.git.rev_parse("--verify", "--quiet", "--end-of-options", name + "^{commit}"))
+        except git.GitCommandError as error:
+            raise RepositoryError(f"{self.path} has no commit named {name!r}; fetch it first") from error
+
+    def exists(self, name: str) -> bool:
+        """Whether `name` resolves to a commit."""
+        try:
+            self.resolve(name)
+        except RepositoryError:
+            return False
+        return True
+
+    def base_branch(self) -> str:
+        """The branch that pull requests are made against: `main` or `master`, local or of origin, else HEAD."""
+        names = ("refs/heads/main", "refs/remotes/origin/main", "refs/remotes/origin/HEAD")
+        for name in (*names, "refs/heads/master", "refs/remotes/origin/master", "HEAD"):
+            if self.exists(name):
+                return name
+        raise RepositoryError(f"{self.path} has no main, master or HEAD to compare with; name one with --base")
+
+    def pull_request_ref(self, number: int) -> str:
+        """The ref that holds the head of pull request `number`, in the layouts that mirrors and clones use."""
+        for name in (
+            f"refs/pull/{number}/head",
+            f"refs/remotes/origin/pr/{number}",
+            f"refs/remotes/origin/pull/{number}/head",
+        ):
+            if self.exists(name):
+                return name
+        raise RepositoryError(
+            f"{self.path} has no pull request {number}; fetch it with: "
+            f"git fetch origin refs/pull/{number}/head:refs/pull/{number}/head"
+        )
+
+    @cached_property
+    def pull_requests(self) -> dict[int, str]:
+        """Number to head commit of all pull requests that the repository holds, in order."""
+        found: dict[int, str] = {}
+        listing = self._repo.git.for_each_ref(
+            "--format=%(objectname) %(refname)", "refs/pull", "refs/remotes/origin/pr"
+        )
+        for line in listing.splitlines():
+            sha, _, name = line.partition(" ")
+            parts = name.split("/")
+            if name.startswith("refs/pull/") and parts[-1] == "head" and parts[2].isdigit():
+                found[int(parts[2])] = sha
+            elif name.startswith("refs/remotes/origin/pr/") and parts[-1].isdigit():
+                found.setdefault(int(parts[-1]), sha)
+        return dict(sorted(found.items()))
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Best common ancestor of two commits, None for unrelated histories."""
+        try:
+            return str(self._repo.git.merge_base(one, other)) or None
+        except git.GitCommandError:
+            return None
+
+    def committed_at(self, sha: str) -> str:
+        """Committer date of a commit, ISO 8601 with offset."""
+        return self._repo.commit(sha).committed_datetime.isoformat()
+
+    def first_parents(self, branch: str) -> list[tuple[str, tuple[str, ...], str]]:
+        """(commit, parents, subject) along the first parents of `branch`, newest first."""
+        listing = self._repo.git.rev_list("--first-parent", "--parents", "--format=%s", branch)
+        commits = []
+        head: list[str] = []
+        for line in listing.splitlines():
+            if line.startswith("commit "):
+                head = line.split()[1:]
+            elif head:
+                commits.append((head[0], tuple(head[1:]), line))
+                head = []
+        return commits
+
+    def first_containing(self, branch: str, sha: str) -> str | None:
+        """The oldest first-parent commit of `branch` that contains `sha`: the merge that brought it in."""
+        listing = self._repo.git.rev_list("--first-parent", "--ancestry-path", "--reverse", f"{sha}..{branch}")
+        return str(listing.split("\n", 1)[0]) or None
+
+    def diff(self, old: str, new: str) -> list[RawChange]:
+        """Paths that differ between two commits, without rename detection and without any driver."""
+        raw = self._repo.git.diff_tree(
+            "-r", "--raw", "-z", "--no-renames", "--no-ext-diff", "--no-abbrev", old, new,
+            stdout_as_string=False, strip_newline_in_stdout=False,
+        )  # fmt: skip
+        fields = raw.split(b"\0")
+        changes = []
+        for head, path in zip(fields[::2], fields[1::2], strict=False):
+            _, mode, _, blob, status = head.decode("ascii").split(" ")
+            kind = _KINDS.get(mode, EntryKind.SPECIAL)
+            change = _CHANGES.get(status[0], ChangeKind.MODIFIED)
+            changes.append(RawChange(path.decode("utf-8", errors="replace"), change, kind, blob))
+        return changes
+
+    def list_files(self, commit: str, folder: str) -> list[FileEntry]:
+        """All files below `folder` in `commit`, with the size and state of each blob."""
+        spec = commit if folder == "." else f"{commit}:{folder}"
+        try:
+            raw = self._repo.git.ls_tree(
+                "-r",
+                "-z",
+                "--full-tree",
+                "--end-of-options",
+                spec,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+            )
+        except git.GitCommandError:
+            return []
+        rows = []
+        for record in raw.split(b"\0"):
+            if record:
+                head, _, path = record.partition(b"\t")
+                mode, _, blob = head.decode("ascii").split(" ")
+                rows.append((_KINDS.get(mode, EntryKind.SPECIAL), blob, path.decode("utf-8", errors="replace")))
+        sizes = self.sizes(blob for kind, blob, _ in rows if kind is not EntryKind.GITLINK)
+        return [_file_entry(kind, blob, path, sizes.get(blob)) for kind, blob, path in rows]
+
+    def sizes(self, blobs: Iterable[str]) -> dict[str, int]:
+        """Size of each blob that is present; missing ones are left out."""
+        answers = self._batch_check(dict.fromkeys(blob for blob in blobs if blob != NULL))
+        return {asked: int(answer[2]) for asked, answer in answers if len(answer) == 3 and answer[2].isdigit()}
+
+    def trees(self, commits: Iterable[str], folder: str) -> dict[str, str]:
+        """Tree id of `folder` in each of `commits` that has it. A folder name with a line break has none."""
+        if "\n" in folder or "\ufffd" in folder:
+            return {}
+        answers = self._batch_check({f"{commit}:{folder}": None for commit in commits})
+        return {asked.partition(":")[0]: answer[0] for asked, answer in answers if len(answer) == 3}
+
+    def read(self, folder: FolderEntry, file: FileEntry, limit: int = READ_LIMIT) -> Content | None:  # noqa: ARG002  the protocol names it
+        """Bytes of a blob; None when it is absent or no regular file."""
+        if file.blob is None or file.state is not BlobState.PRESENT:
+            return None
+        return self.read_blob(file.blob, limit)
+
+    def read_blob(self, blob: str, limit: int = READ_LIMIT) -> Content | None:
+        """Bytes of a blob by id, None when it is absent."""
+        try:
+            stream = self._repo.odb.stream(bytes.fromhex(blob))
+        except (ValueError, git.BadObject):
+            return None
+        return read_limited(stream, limit)
+
+    def _batch_check(self, names: dict[str, None]) -> Iterator[tuple[str, list[str]]]:
+        """(name, answer words) for each object name, in one `cat-file --batch-check`."""
+        if not names:
+            return
+        with tempfile.TemporaryFile() as queries:
+            queries.write("\n".join(names).encode() + b"\n")
+            queries.seek(0)
+            answers = self._repo.git.cat_file("--batch-check", istream=queries, stdout_as_string=False)
+        for name, line in zip(names, answers.decode("utf-8", errors="replace").split("\n"), strict=False):
+            yield name, [] if line.endswith(("missing", "ambiguous")) else line.split(" ")
+
+
+def _file_entry(kind: EntryKind, blob: str, path: str, size: int | None) -> FileEntry:
+    if kind in {EntryKind.SYMLINK, EntryKind.GITLINK, EntryKind.SPECIAL}:
+        return FileEntry(path=path, kind=kind, state=BlobState.NOT_READ, blob=blob)
+    state = BlobState.MISSING if size is None else BlobState.PRESENT
+    return FileEntry(path=path, kind=kind, state=state, size=size, blob=blob)

@@ -1,0 +1,76 @@
+"""From an intake to `golf.facts/1`: fetch the bytes, hand them to the limited reader, note what each stage cost."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from harness.model.facts import Facts, Stage, StageStatus, SubmissionFacts
+from harness.model.target import FolderEntry, Intake, Origin
+from harness.observe.digest import observer_digest
+from harness.observe.intake.content import Content, Source
+from harness.observe.reading.roles import is_wanted
+from harness.observe.reading.worker import Reader, ReaderError
+
+TOTAL_LIMIT = 96 << 20
+"""Most bytes of one folder that are handed to the reader; further files are left out and named."""
+
+
+def facts_key(intake: Intake) -> str:
+    """Content address of the facts of an intake: its folders, its diff, and the observing code."""
+    digest = hashlib.sha256(observer_digest().encode())
+    digest.update(intake.target.model_dump_json().encode())
+    digest.update(intake.diff.model_dump_json().encode() if intake.diff else b"-")
+    for folder in intake.folders:
+        digest.update(folder.model_dump_json().encode())
+    return digest.hexdigest()
+
+
+def observe(intake: Intake, source: Source, reader: Reader) -> Facts:
+    """Facts of everything in `intake`.
+
+    A folder that an earlier pull request already holds is only listed, unless the pull request holds nothing else.
+    """
+    fresh = [folder for folder in intake.folders if folder.origin is not Origin.REPEATED]
+    repeated = [folder for folder in intake.folders if folder.origin is Origin.REPEATED]
+    if not fresh:
+        fresh, repeated = repeated, []
+    started = time.perf_counter()
+    submissions = tuple(_read(folder, source, reader) for folder in fresh)
+    seconds = round(time.perf_counter() - started, 4)
+    return Facts(
+        observed_by=observer_digest(),
+        target=intake.target,
+        diff=intake.diff,
+        submissions=submissions,
+        repeated=tuple(folder.model_copy(update={"files": ()}) for folder in repeated),
+        stages=(Stage(name="observe", status=StageStatus.DONE, seconds=seconds),),
+    )
+
+
+def _read(folder: FolderEntry, source: Source, reader: Reader) -> SubmissionFacts:
+    contents: dict[str, Content] = {}
+    left = TOTAL_LIMIT
+    omitted = []
+    for file in folder.files:
+        if not is_wanted(file):
+            continue
+        content = source.read(folder, file, max(0, left)) if left < (file.size or 0) else source.read(folder, file)
+        if content is None:
+            continue
+        if len(content.data) > left:
+            omitted.append(file.path)
+            continue
+        contents[file.path] = content
+        left -= len(content.data)
+    try:
+        facts = reader.read(folder, contents)
+    except ReaderError as error:
+        stage = Stage(name="reading", status=StageStatus.ERROR, reason=str(error))
+        return SubmissionFacts(folder=folder, stages=(stage,))
+    if omitted:
+        reason = f"{len(omitted)} files beyond {TOTAL_LIMIT >> 20} MiB in all were not read, the first is {omitted[0]}"
+        facts = facts.model_copy(
+            update={"stages": (*facts.stages, Stage(name="intake", status=StageStatus.PARTIAL, reason=reason))}
+        )
+    return facts

@@ -1,0 +1,293 @@
+"""State of the evaluated program: a journal to undo and join changes, and recorders that make calls repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from harness.observe.reading.evaluate.values import (
+    MISSING,
+    Bound,
+    Container,
+    Dep,
+    DictValue,
+    External,
+    ListValue,
+    Native,
+    SetValue,
+    Slots,
+    TensorValue,
+    Unknown,
+    Value,
+    deps,
+    hidden,
+    is_scalar,
+    raw,
+    tag,
+    union,
+)
+
+Cell = tuple[int, Any]
+Changes = dict[Cell, tuple[Slots, Any, Value]]
+"""Cells and the values they end with."""
+
+
+class Recorder:
+    """What a call read from, and wrote to, state older than itself."""
+
+    __slots__ = ("parent", "reads", "start", "writes")
+
+    def __init__(self, start: int, parent: Recorder | None) -> None:
+        self.start = start
+        self.parent = parent
+        self.reads: Changes = {}
+        self.writes: Changes = {}
+
+
+class Heap:
+    """All mutable state is read and written here."""
+
+    def __init__(self) -> None:
+        self.clock = 0
+        self.regions: list[int] = []
+        """Clock at the start of each stretch in progress that may be undone; younger objects need no journal."""
+        self.journal: list[tuple[Slots, Any, Value]] = []
+        self.recorder: Recorder | None = None
+        self.leaks: list[Value] = []
+        """Values that were lost in a join and may now be used from anywhere."""
+
+    def slots(self, *, scope: bool = False) -> Slots:
+        """New state, younger than all before."""
+        self.clock += 1
+        return Slots(self.clock, scope=scope)
+
+    def list(self, items: Any) -> ListValue:
+        """A new list value; `items` None for unknown content."""
+        slots = self.slots()
+        slots["items"] = items
+        return ListValue(slots)
+
+    def dict(self, items: Any) -> DictValue:
+        """A new dict value; `items` None for unknown content."""
+        slots = self.slots()
+        slots["items"] = items
+        return DictValue(slots)
+
+    def set(self, items: Any) -> SetValue:
+        """A new set value; `items` None for unknown content."""
+        slots = self.slots()
+        slots["items"] = items
+        return SetValue(slots)
+
+    def tensor(self, shape: tuple[int | None, ...] | None, *, parameter: bool = False) -> TensorValue:
+        """A new tensor."""
+        return TensorValue(self.slots(), shape, parameter=parameter)
+
+    def read(self, slots: Slots, key: Any) -> Value:
+        """The value under `key`, or MISSING."""
+        value = slots.get(key, MISSING)
+        recorder = self.recorder
+        if recorder is not None and slots.born < recorder.start:
+            cell = (id(slots), key)
+            if cell not in recorder.reads and cell not in recorder.writes:
+                recorder.reads[cell] = (slots, key, value)
+        return value
+
+    def content(self, container: Container) -> Any:
+        """The content of a container, None when unknown."""
+        return self.read(container.slots, "items")
+
+    def write(self, slots: Slots, key: Any, value: Value) -> None:
+        """Set (or with MISSING delete) the value under `key`."""
+        old = slots.get(key, MISSING)
+        if old is value:
+            return
+        if self.regions and slots.born <= self.regions[-1]:
+            self.journal.append((slots, key, old))
+        recorder = self.recorder
+        if recorder is not None and slots.born < recorder.start:
+            recorder.writes[(id(slots), key)] = (slots, key, value)
+        _put(slots, key, value)
+
+    def begin(self) -> int:
+        """Start a stretch that may be undone; returns its mark. `end` must follow."""
+        self.regions.append(self.clock)
+        return len(self.journal)
+
+    def end(self) -> None:
+        """End the innermost stretch; its changes stay."""
+        self.regions.pop()
+        if not self.regions:
+            self.journal.clear()
+
+    def changes(self, mark: int) -> Changes:
+        """Cells changed since `mark` with their present values."""
+        cells: Changes = {}
+        for slots, key, _ in self.journal[mark:]:
+            cell = (id(slots), key)
+            if cell not in cells:
+                cells[cell] = (slots, key, slots.get(key, MISSING))
+        return cells
+
+    def rollback(self, mark: int) -> Changes:
+        """Undo everything since `mark`; returns what the cells had become."""
+        cells = self.changes(mark)
+        recorder = self.recorder
+        for slots, key, old in reversed(self.journal[mark:]):
+            _put(slots, key, old)
+            if recorder is not None:
+                cell = (id(slots), key)
+                if cell in recorder.writes:
+                    recorder.writes[cell] = (slots, key, old)
+                    recorder.reads.setdefault(cell, (slots, key, old))
+        del self.journal[mark:]
+        return cells
+
+    def merge(self, outcomes: list[Changes]) -> None:
+        """Make the present state the join of several outcomes, each given as changes to the present state."""
+        if len(outcomes) == 1:
+            for slots, key, value in outcomes[0].values():
+                self.write(slots, key, value)
+            return
+        touched: Changes = {}
+        for outcome in outcomes:
+            touched.update(outcome)
+        for cell, (slots, key, _) in touched.items():
+            present = slots.get(key, MISSING)
+            values = [outcome[cell][2] if cell in outcome else present for outcome in outcomes]
+            self.write(slots, key, self.join_all(values, scope=slots.scope))
+
+    def join_all(self, values: Iterable[Value], *, scope: bool = False) -> Value:
+        """Join of several values of one cell."""
+        iterator = iter(values)
+        result = next(iterator)
+        for value in iterator:
+            result = self.join(result, value, scope=scope)
+        return result
+
+    def join(self, left: Value, right: Value, *, scope: bool = False) -> Value:
+        """A value that stands for either. What is lost in it is put on `leaks`."""
+        if left is right:
+            return left
+        if left is MISSING or right is MISSING:
+            return self._maybe(right if left is MISSING else left, scope=scope)
+        if is_scalar(left) and is_scalar(right):
+            a, b = raw(left), raw(right)
+            names = union(deps(left), deps(right))
+            if type(a) is type(b) and a == b:
+                return left if names == deps(left) else tag(a, names)
+            return Unknown(names)
+        kind = type(left)
+        if kind is type(right):
+            if kind is tuple and len(left) == len(right):
+                return tuple(self.join(a, b) for a, b in zip(left, right, strict=True))
+            if kind in (list, dict, set):
+                return self._join_contents(left, right)
+            if kind is External and left.path == right.path:
+                return left
+            if kind is Bound and left.function is right.function and left.receiver is right.receiver:
+                return left
+            if kind is Native and left.name == right.name and left.receiver is right.receiver:
+                return left
+            if kind is TensorValue and not left.parameter and not right.parameter:
+                return left if left.shape == right.shape else self.tensor(None)
+            if kind is Unknown and left.deps == right.deps and left.hides == right.hides and left.attr == right.attr:
+                return left
+        if left is None and type(right) in (list, dict, set):
+            return self._join_contents(right, ())
+        if right is None and kind in (list, dict, set):
+            return self._join_contents(left, ())
+        self.lose(left)
+        self.lose(right)
+        attr = left.attr if type(left) is Unknown else right.attr if type(right) is Unknown else None
+        return Unknown(union(deps(left), deps(right)), attr, hidden(left) or hidden(right))
+
+    def _maybe(self, value: Value, *, scope: bool) -> Value:
+        """A value that may be absent: a variable is then never read, an attribute or key may be asked for."""
+        if scope or type(value) in (list, dict, set):
+            return value
+        if type(value) is Unknown:
+            return value
+        self.lose(value)
+        return Unknown(deps(value), None, hidden(value))
+
+    def _join_contents(self, left: Any, right: Any) -> Any:
+        if type(left) is list and len(left) == len(right):
+            return [self.join(a, b) for a, b in zip(left, right, strict=True)]
+        if type(left) is dict and left.keys() == right.keys():
+            return {key: self.join(value, right[key]) for key, value in left.items()}
+        if type(left) is set and left == right:
+            return left
+        for content in (left, right):
+            for value in content.values() if type(content) is dict else content:
+                self.lose(value)
+        return None
+
+    def lose(self, value: Value) -> None:
+        """Note that `value` may from now on be used through an Unknown."""
+        if not is_scalar(value) and type(value) not in (Unknown, External, TensorValue) and value is not MISSING:
+            self.leaks.append(value)
+
+    def record(self) -> Recorder:
+        """Start recording reads and writes of older state."""
+        self.recorder = Recorder(self.clock + 1, self.recorder)
+        return self.recorder
+
+    def stop(self, recorder: Recorder) -> None:
+        """End recording; the enclosing recorder learns what this one saw."""
+        parent = recorder.parent
+        self.recorder = parent
+        if parent is None:
+            return
+        start = parent.start
+        for cell, entry in recorder.reads.items():
+            if entry[0].born < start and cell not in parent.reads and cell not in parent.writes:
+                parent.reads[cell] = entry
+        for cell, entry in recorder.writes.items():
+            if entry[0].born < start:
+                parent.writes[cell] = entry
+
+    def holds(self, reads: Changes) -> bool:
+        """Whether all cells still have the values that were read; if so they count as read now."""
+        for slots, key, value in reads.values():
+            if not same(slots.get(key, MISSING), value):
+                return False
+        recorder = self.recorder
+        if recorder is not None:
+            for cell, entry in reads.items():
+                if entry[0].born < recorder.start and cell not in recorder.reads and cell not in recorder.writes:
+                    recorder.reads[cell] = entry
+        return True
+
+
+def same(left: Value, right: Value) -> bool:
+    """Whether two values are interchangeable for a repeated call."""
+    if left is right:
+        return True
+    kind = type(left)
+    if kind is not type(right):
+        return False
+    if kind is Unknown:
+        return bool(left.hides == right.hides and left.attr == right.attr)
+    if kind is Dep:
+        return type(left.value) is type(right.value) and bool(left.value == right.value)
+    if kind is TensorValue:
+        return not left.parameter and not right.parameter and bool(left.shape == right.shape)
+    if kind in (tuple, list):
+        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
+    if kind is dict:
+        return left.keys() == right.keys() and all(same(value, right[key]) for key, value in left.items())
+    if kind in (int, float, str, bytes, bool, set, range):
+        return bool(left == right)
+    if kind is External:
+        return bool(left.path == right.path)
+    if kind is Bound:
+        return left.function is right.function and left.receiver is right.receiver
+    return False
+
+
+def _put(slots: Slots, key: Any, value: Value) -> None:
+    if value is MISSING:
+        slots.pop(key, None)
+    else:
+        slots[key] = value

@@ -1,0 +1,1 @@
+"""Source files, read without running them: grammar, wrappers, imports, environment reads."""

@@ -1,0 +1,212 @@
+"""The limited process in which the bytes of a submission are parsed.
+
+A child is forked and confines itself (address space, CPU seconds, no new files, no processes, empty environment). It
+announces each file before it reads it, so that when it dies or stalls the file is known: the child is replaced and the
+job repeated without that file. The bytes that come back are JSON, validated here; nothing is ever unpickled from it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+
+from harness.model.facts import Stage, StageStatus, SubmissionFacts, Unreadable
+from harness.model.target import FolderEntry
+from harness.observe.intake.content import Content
+
+MAX_RESULT = 64 << 20
+_PR_SET_PDEATHSIG = 1
+_OUT_OF_MEMORY = 77
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one child. Seconds are per file (wall) and per submission (CPU)."""
+
+    memory_bytes: int = 2 << 30
+    file_seconds: float = 30.0
+    cpu_seconds: int = 90
+    retries: int = 4
+
+
+class ReaderError(Exception):
+    """The child failed for a reason that lies with the harness; the message holds its traceback."""
+
+
+class Reader:
+    """A limited child process, started on first use and replaced when it dies. Use as a context manager."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, folder: FolderEntry, contents: Mapping[str, Content]) -> SubmissionFacts:
+        """Facts of one submission. Files that break the child are left out and named in `unreadable`.
+
+        Raises ReaderError when the harness itself is at fault.
+        """
+        skip: dict[str, str] = {}
+        for _ in range(self.limits.retries + 1):
+            result, culprit, reason = self._attempt(folder, contents, skip)
+            if result is not None:
+                return result
+            if culprit is None or culprit in skip:
+                break
+            skip[culprit] = reason
+        unreadable = tuple(Unreadable(path=path, reason=why) for path, why in skip.items())
+        names = ", ".join(skip) or "no file in particular"
+        stage = Stage(name="reading", status=StageStatus.FAILED, reason=f"the reader gave up; it broke on {names}")
+        return SubmissionFacts(folder=folder, unreadable=unreadable, stages=(stage,))
+
+    def close(self) -> None:
+        """End the child."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        self._process = self._connection = None
+
+    def _attempt(
+        self, folder: FolderEntry, contents: Mapping[str, Content], skip: Mapping[str, str]
+    ) -> tuple[SubmissionFacts | None, str | None, str]:
+        """(facts, None, "") or (None, the file that was being read, why it ended)."""
+        connection = self._start()
+        culprit = None
+        try:
+            connection.send((folder.model_dump_json(), dict(contents), dict(skip)))
+            while True:
+                if not connection.poll(self.limits.file_seconds):
+                    self.close()
+                    return None, culprit, f"reading took longer than {self.limits.file_seconds:.0f} s"
+                message = connection.recv_bytes(MAX_RESULT)
+                if message[:1] == b"F":
+                    culprit = message[1:].decode("utf-8", errors="replace")
+                elif message[:1] == b"R":
+                    return SubmissionFacts.model_validate_json(message[1:]), None, ""
+                else:
+                    raise ReaderError(message[1:].decode("utf-8", errors="replace"))
+        except (EOFError, ConnectionError, OSError):
+            reason = self._autopsy()
+            self.close()
+            return None, culprit, reason
+
+    def _start(self) -> Connection:
+        if self._process is None or self._connection is None or not self._process.is_alive():
+            self.close()
+            context = multiprocessing.get_context("fork")
+            ours, theirs = context.Pipe()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            process = context.Process(target=_serve, args=(theirs, ours, self.limits, os.getpid()), daemon=True)
+            process.start()
+            theirs.close()
+            self._process, self._connection = process, ours
+        return self._connection
+
+    def _autopsy(self) -> str:
+        """Why the child ended, in words."""
+        if self._process is None:
+            return "the reader was gone"
+        self._process.join(5)
+        code = self._process.exitcode
+        if code == _OUT_OF_MEMORY:
+            return f"reading needed more than {self.limits.memory_bytes >> 20} MiB of memory"
+        if code is not None and -code in {signal.SIGXCPU, signal.SIGKILL}:
+            return f"reading took more than {self.limits.cpu_seconds} s of CPU time, or was killed"
+        return f"the reader process ended with status {code}"
+
+
+def _serve(connection: Connection, other_end: Connection, limits: Limits, parent: int) -> None:
+    """Body of the child: read jobs from the pipe until it closes."""
+    other_end.close()
+    _confine(limits, parent)
+    from harness.observe.reading.submission import read_submission  # loaded here: the parent never parses anything
+
+    while True:
+        try:
+            folder, contents, skip = connection.recv()
+        except (EOFError, OSError):
+            os._exit(0)
+        _allow_cpu(limits.cpu_seconds)
+        started, before = time.perf_counter(), _peak_mb()
+        try:
+            facts = read_submission(
+                FolderEntry.model_validate_json(folder),
+                contents,
+                skip,
+                lambda path: connection.send_bytes(b"F" + path.encode("utf-8", errors="replace")),
+            )
+            peak = _peak_mb()
+            stage = Stage(
+                name="reading",
+                status=_worst(facts),
+                seconds=round(time.perf_counter() - started, 4),
+                peak_mb=peak if peak > before else None,
+            )
+            connection.send_bytes(
+                b"R" + facts.model_copy(update={"stages": (stage, *facts.stages)}).model_dump_json().encode()
+            )
+        except MemoryError:
+            os._exit(_OUT_OF_MEMORY)
+        except (BrokenPipeError, ConnectionError):
+            os._exit(0)
+        except Exception:  # noqa: BLE001  the parent turns it into a harness error with this traceback
+            connection.send_bytes(b"E" + traceback.format_exc(limit=-6).encode("utf-8", errors="replace")[-4_000:])
+        gc.collect()
+
+
+def _worst(facts: SubmissionFacts) -> StageStatus:
+    found = {stage.status for stage in facts.stages}
+    order = (StageStatus.ERROR, StageStatus.FAILED, StageStatus.PARTIAL)
+    return next((status for status in order if status in found), StageStatus.DONE)
+
+
+def _peak_mb() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def _confine(limits: Limits, parent: int) -> None:
+    """Give up what parsing does not need. Raising a limit again needs privileges that the hard limits deny."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
+    os.environ.clear()
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _allow_cpu(seconds: int) -> None:
+    """Let the process use `seconds` more CPU time than it has used so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(usage.ru_utime + usage.ru_stime) + seconds
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

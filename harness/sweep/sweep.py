@@ -1,0 +1,66 @@
+"""`golf sweep`: plan, run what is not done yet, and write the index."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.judge.rulebook import ruleset_digest
+from harness.observe.digest import observer_digest
+from harness.observe.intake.repository import Repository
+from harness.sweep.index import Index, IndexRow, Journal
+from harness.sweep.job import Setup
+from harness.sweep.local import run_local
+from harness.sweep.plan import job_keys, parse_prs
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A planned sweep: keys of all pull requests, and the rows that an earlier sweep left and that still hold."""
+
+    setup: Setup
+    keys: dict[int, str]
+    done: dict[int, IndexRow]
+
+    @property
+    def left(self) -> dict[int, str]:
+        """Keys of the pull requests that must be reviewed."""
+        return {pr: key for pr, key in self.keys.items() if pr not in self.done}
+
+
+def plan_sweep(repository: Path, prs: str, output: Path, store: Path, base: str | None = None) -> Sweep:
+    """Read the refs and the journal. Raises PlanError or RepositoryError for what does not exist."""
+    source = Repository(repository)
+    heads = source.pull_requests
+    numbers = parse_prs(prs, heads)
+    base_sha = source.resolve(base or source.base_branch())
+    keys = job_keys(numbers, heads, base_sha, observer_digest() + ruleset_digest())
+    source.close()
+    output.mkdir(parents=True, exist_ok=True)
+    rows = Journal(output).rows()
+    done = {
+        pr: rows[pr]
+        for pr, key in keys.items()
+        if pr in rows and rows[pr].key == key and rows[pr].error is None and (output / f"{pr}.json").exists()
+    }
+    return Sweep(Setup(repository.resolve(), store, output.resolve(), base), keys, done)
+
+
+def run_sweep(sweep: Sweep, jobs: int, report: Callable[[IndexRow], None]) -> Index:
+    """Review what is left, calling `report` for every finished row, and write `index.json`."""
+    started = time.perf_counter()
+    rows = dict(sweep.done)
+    journal = Journal(sweep.setup.output)
+    try:
+        for row in run_local(sweep.left, sweep.setup, jobs):
+            journal.add(row)
+            rows[row.pr] = row
+            report(row)
+    finally:
+        journal.close()
+    seconds = time.perf_counter() - started
+    index = Index.of(rows.values(), str(sweep.setup.repository), observer_digest(), ruleset_digest(), seconds)
+    index.write(sweep.setup.output)
+    return index

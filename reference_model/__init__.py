@@ -1,0 +1,1 @@
+"""Training and evaluation stack of the reference model; importing the package needs no torch."""

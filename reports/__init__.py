@@ -1,0 +1,1 @@
+"""Reviews made readable. Imports `harness.model` and nothing else of the harness."""

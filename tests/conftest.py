@@ -1,0 +1,31 @@
+"""Fixtures shared by all tests: a small repository of pull requests, real corpus files where they are there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests_support.repository import RepositoryBuilder
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> RepositoryBuilder:
+    """A git repository under construction, with a main branch that holds one record."""
+    return RepositoryBuilder(tmp_path / "repository")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test has a store of its own."""
+    monkeypatch.setenv("GOLF_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Real logs, tokenizers and text of the competition; only machines that keep them set GOLF_CORPUS."""
+    root = os.environ.get("GOLF_CORPUS")
+    if not root or not Path(root).is_dir():
+        pytest.skip("GOLF_CORPUS names no folder of real competition files")
+    return Path(root)
