@@ -69,6 +69,8 @@ class Origin(StrEnum):
     MODIFIED = "modified"
     REPEATED = "repeated"
     """Identical to the same folder of an earlier pull request (a stacked fork)."""
+    LOOSE = "loose"
+    """No folder at all: the changed files of a pull request without one, read together because there is nothing else."""
     GIVEN = "given"
     """Named by the user."""
 

@@ -11,7 +11,7 @@ from harness.judge.rule import DiffRule, SubmissionRule, number
 from harness.model.base import snippet
 from harness.model.facts import StageStatus
 from harness.model.findings import Evidence, Finding, Outcome, Severity, Strength
-from harness.model.target import BlobState, Change, ChangeKind, EntryKind, TargetKind
+from harness.model.target import BlobState, Change, ChangeKind, EntryKind, Origin, TargetKind
 
 _RECORDS = "records/"
 _HARMLESS = {".gitignore", ".gitattributes"}
@@ -39,7 +39,7 @@ class HoldsSubmission(DiffRule):
 
     def check(self, case: DiffCase) -> Iterable[Finding]:
         """One finding."""
-        submissions = case.facts.submissions
+        submissions = [s for s in case.facts.submissions if s.folder.origin is not Origin.LOOSE]
         if submissions:
             names = ", ".join(snippet(s.folder.path, 80) for s in submissions[:_SHOWN])
             yield self.ok(case, f"{len(submissions)} submission folder(s): {names}.")
@@ -67,6 +67,8 @@ class OnlyItsFolder(DiffRule):
         """One finding for paths outside all submission folders."""
         diff = case.facts.diff
         if diff is None or not case.facts.submissions:
+            return
+        if any(s.folder.origin is Origin.LOOSE for s in case.facts.submissions):
             return
         folders = [s.folder.path for s in case.facts.submissions] + [f.path for f in case.facts.repeated]
         outside = [c for c in diff.changes if not any(_inside(c.path, folder) for folder in folders)]
@@ -274,7 +276,7 @@ class Location(SubmissionRule):
     def check(self, case: Case) -> Iterable[Finding]:
         """A defect for the place, advice for the name."""
         folder = case.facts.folder
-        if folder.tree is None and "/" not in folder.path:
+        if folder.origin is Origin.LOOSE or (folder.tree is None and "/" not in folder.path):
             return
         where = [Evidence(path=folder.path)]
         if not self._place.fullmatch(folder.path):

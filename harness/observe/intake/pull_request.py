@@ -59,11 +59,14 @@ def _read(repository: Repository, kind: TargetKind, ref: str, number: int | None
     new = merged_as or sha
     touched = [c.path for c in changes if c.change is not ChangeKind.DELETED]
     folders = submission_folders(touched)
-    earlier = _earlier_heads(repository, number)
+    # A pull request that main took in under its own number owns its folders, whoever else holds them.
+    earlier = {} if merged_as else _earlier_heads(repository, number)
     entries = tuple(
-        _folder(repository, new, old or base_sha, path, track, earlier)
+        _folder(repository, new, (base_sha, old or base_sha), path, track, earlier)
         for path, track in list(folders.items())[:MAX_FOLDERS]
     )
+    if not entries and any(path.endswith(".py") for path in touched):
+        entries = (_loose(repository, changes),)
     diff = DiffFacts(
         method=method,
         base=old,
@@ -128,23 +131,51 @@ def _earlier_heads(repository: Repository, number: int | None) -> dict[str, int]
 
 
 def _folder(
-    repository: Repository, commit: str, old: str, path: str, track: str | None, earlier: dict[str, int]
+    repository: Repository,
+    commit: str,
+    bases: tuple[str, str],
+    path: str,
+    track: str | None,
+    earlier: dict[str, int],
 ) -> FolderEntry:
-    """One folder as it stands in `commit`: new, modified against `old`, or repeated from an earlier pull request."""
+    """One folder as it stands in `commit`: new, modified against the base, or repeated from an earlier pull request.
+
+    `bases` are the base branch and the commit that the diff was made against.
+    """
+    base, old = bases
     before = {} if path == "." else repository.trees([old, commit], path)
     tree = before.get(commit)
     origin = Origin.MODIFIED if old in before else Origin.NEW
     repeats = None
     if tree is not None and origin is Origin.NEW and earlier:
-        holders = [earlier[head] for head, other in repository.trees(earlier, path).items() if other == tree]
-        if holders:
-            origin, repeats = Origin.REPEATED, min(holders)
+        same = {earlier[head]: head for head, other in repository.trees(earlier, path).items() if other == tree}
+        holder = _first_author(repository, base, same, path, tree)
+        if holder is not None:
+            origin, repeats = Origin.REPEATED, holder
     files = repository.list_files(commit, path)
     if path == ".":
         files = [file for file in files if "/" not in file.path]
     return FolderEntry(
         path=path, track=track, origin=origin, tree=tree, repeats=repeats, files=tuple(files[:MAX_FILES])
     )
+
+
+def _first_author(repository: Repository, base: str, holders: dict[int, str], path: str, tree: str) -> int | None:
+    """The lowest pull request that brought the folder in itself, rather than with a later state of the base branch.
+
+    A head that was updated long after its number was given has the records that were merged meanwhile.
+    """
+    for number, head in sorted(holders.items()):
+        start = repository.merge_base(base, head)
+        if start is None or repository.trees([start], path).get(start) != tree:
+            return number
+    return None
+
+
+def _loose(repository: Repository, changes: list[RawChange]) -> FolderEntry:
+    """The changed files of a pull request without any submission folder."""
+    files = repository.changed_files(changes[:MAX_FILES])
+    return FolderEntry(path=".", track=None, origin=Origin.LOOSE, files=tuple(files))
 
 
 def _listed(repository: Repository, changes: list[RawChange]) -> tuple[Change, ...]:

@@ -201,6 +201,13 @@ class Repository:
                 head, _, path = record.partition(b"\t")
                 mode, _, blob = head.decode("ascii").split(" ")
                 rows.append((_KINDS.get(mode, EntryKind.SPECIAL), blob, path.decode("utf-8", errors="replace")))
+        return self._entries(rows)
+
+    def changed_files(self, changes: Iterable[RawChange]) -> list[FileEntry]:
+        """The new state of changed paths, with the size and state of each blob; deletions are left out."""
+        return self._entries([(c.kind, c.blob, c.path) for c in changes if c.change is not ChangeKind.DELETED])
+
+    def _entries(self, rows: list[tuple[EntryKind, str, str]]) -> list[FileEntry]:
         sizes = self.sizes(blob for kind, blob, _ in rows if kind is not EntryKind.GITLINK)
         return [_file_entry(kind, blob, path, sizes.get(blob)) for kind, blob, path in rows]
 

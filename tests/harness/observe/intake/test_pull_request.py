@@ -47,6 +47,25 @@ def test_stacked_fork(builder: RepositoryBuilder) -> None:
     }
 
 
+def test_inherited_folder_is_no_repeat(builder: RepositoryBuilder) -> None:
+    """A folder that an earlier pull request merely has from a later state of main does not belong to it."""
+    head = builder.pull_request(9, folder(f"{TRACK}/2026-03-20_Mine"))
+    later = builder.commit(folder(f"{TRACK}/2026-03-20_Mine"), builder.main, message="squash without a number")
+    builder.pull_request(2, folder(f"{TRACK}/2026-03-25_Updated"), parent=later)
+    builder.branch("main", later)
+    (entry,) = read_pull_request(open_(builder), 9).folders
+    assert entry.origin is Origin.NEW
+    assert builder.git("rev-parse", "refs/pull/9/head") == head
+
+
+def test_loose_files(builder: RepositoryBuilder) -> None:
+    """Scripts changed outside any submission folder are read together as one loose entry."""
+    builder.pull_request(17, {"train_gpt.py": "print(1)\n", "logs/run.txt": "seed:1\n"})
+    (entry,) = read_pull_request(open_(builder), 17).folders
+    assert (entry.path, entry.origin) == (".", Origin.LOOSE)
+    assert {file.path for file in entry.files} == {"train_gpt.py", "logs/run.txt"}
+
+
 def test_later_copy_is_no_repeat(builder: RepositoryBuilder) -> None:
     """Only earlier pull requests count: the first one to hold a folder owns it."""
     builder.pull_request(3, folder(f"{TRACK}/2026-03-20_First"))
@@ -106,7 +125,7 @@ def test_several_and_none(builder: RepositoryBuilder) -> None:
         f"{TRACK}/train.log": "seed:1\n",
     }
     builder.pull_request(10, files)
-    builder.pull_request(11, {"train_gpt.py": "print()\n"})
+    builder.pull_request(11, {"notes.md": "x\n"})
     repository = open_(builder)
     assert {entry.path for entry in read_pull_request(repository, 10).folders} == {
         f"{TRACK}/2026-03-20_A",
