@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.observe.reading.evaluate import arithmetic, tensors
-from harness.observe.reading.evaluate.machine import Exhausted, Frame, Loop, Machine
+from harness.observe.reading.evaluate.machine import VARYING, Exhausted, Frame, Loop, Machine
 from harness.observe.reading.evaluate.values import (
     MISSING,
     NO_DEPS,
@@ -42,6 +42,13 @@ _SPECIAL = {
 }  # fmt: skip
 MAX_UNROLL = 4096
 """Most items of a comprehension that are evaluated one by one."""
+
+_PROCESS = {"WORLD_SIZE": "world_size", "LOCAL_WORLD_SIZE": "world_size"} | dict.fromkeys(VARYING, "rank")
+
+
+def setting_name(variable: str) -> str:
+    """The name under which dependence on an environment variable is noted; a set rank means several processes."""
+    return _PROCESS.get(variable, variable)
 
 
 class Expressions(Machine):
@@ -264,6 +271,8 @@ class Expressions(Machine):
         for op, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.evaluate(comparator, frame)
             names = union(names, union(deps(left), deps(right)))
+            if isinstance(right, External) and right.path == "os.environ" and isinstance(raw(left), str):
+                names = union(names, frozenset({setting_name(raw(left))}))
             one = self._compare_one(op, left, right, frame)
             if one is False:
                 return tag(value=False, names=names)
@@ -321,7 +330,7 @@ class Expressions(Machine):
         if isinstance(container, range) and isinstance(plain, int):
             return plain in container
         if isinstance(container, External) and container.path == "os.environ":
-            return None if not isinstance(plain, str) else plain in self.environment
+            return self.variable_set(plain) if isinstance(plain, str) else None
         if isinstance(container, Instance) and "_items" in container.slots:
             content = self.heap.read(container.slots, "_items")
             return plain in content if isinstance(content, dict) and is_scalar(plain) else None
@@ -340,6 +349,13 @@ class Expressions(Machine):
         if any(is_scalar(value) and raw(value) == plain for value in content):
             return True
         return False if all(is_scalar(value) for value in content) else None
+
+    def variable_set(self, name: str) -> bool | None:
+        """Whether an environment variable is set; None when some path set or removed it."""
+        value = self.heap.read(self.environment, name)
+        if value is MISSING:
+            return False
+        return True if type(value) is not Unknown or "rank" in value.deps else None
 
     def _ternary(self, node: ast.IfExp, frame: Frame) -> Value:
         known, names = self.test(node.test, node, frame)

@@ -32,6 +32,9 @@ PATIENCE = 4
 MAX_PASSES = 16
 """Passes over a loop body before the evaluation is called incomplete."""
 
+VARYING = frozenset({"RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK"})
+"""Variables that differ between the processes of one launch: set, but unknown."""
+
 
 class Exhausted(Exception):  # noqa: N818  a limit, not an error of the evaluated program
     """The evaluation ran out of fuel."""
@@ -97,9 +100,11 @@ class Machine:
     def __init__(self, sources: Mapping[str, Source], environment: Mapping[str, str], fuel: int = FUEL) -> None:
         """`sources` maps module names to files of the submission; `environment` holds the variables that are set."""
         self.sources = sources
-        self.environment = dict(environment)
         self.fuel = fuel
         self.heap = Heap()
+        self.environment = self.heap.slots()
+        for name, text in environment.items():
+            self.environment[name] = Unknown(frozenset({"rank"})) if name in VARYING else text
         self.trace = Trace()
         self.modules: dict[str, ModuleValue] = {}
         self.attempts: list[Attempt] = []
@@ -119,6 +124,8 @@ class Machine:
         self.natives: dict[str, ClassValue] = {}
         self.classes: list[ClassValue] = []
         """Classes of the submission, in order of definition."""
+        self.kept: list[Value] = []
+        """Objects whose identity the trace names."""
 
     def evaluate(self, node: ast.expr, frame: Frame) -> Value:
         """Value of an expression."""

@@ -276,6 +276,7 @@ class Statements(Definitions):
             heap.rollback(loop.iteration)
         finally:
             heap.end()
+        frame.forks = loop.base + len(loop.breaks)
         heap.merge(outcomes)
         self.flush(frame)
         return True
@@ -418,7 +419,7 @@ class Statements(Definitions):
                     break
             else:
                 rounds.append({cell: (slots, key, old)})
-        return rounds[:8]
+        return rounds[:32]
 
     def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
         swallows = False

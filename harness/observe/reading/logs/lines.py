@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from harness.observe.reading.text import strip_ansi
@@ -35,23 +35,20 @@ class Line(NamedTuple):
 
 
 def split_lines(text: str) -> tuple[list[tuple[int, str]], int, int]:
-    """Numbered lines of `text` (cut to `MAX_LENGTH`), how many it has, and how many in its middle were left out."""
+    """Numbered lines of `text`, how many it has, and how many in its middle were left out."""
     total = text.count("\n") + (not text.endswith("\n"))
     if total <= MAX_LINES:
-        parts = text.split("\n")[:total]
-        return [(n, part[:MAX_LENGTH]) for n, part in enumerate(parts, 1)], total, 0
+        return list(enumerate(text.split("\n")[:total], 1)), total, 0
     half = MAX_LINES // 2
     head = text.split("\n", half)[:half]
     tail = text.removesuffix("\n").rsplit("\n", half)[1:]
-    lines = [(n, part[:MAX_LENGTH]) for n, part in enumerate(head, 1)]
-    lines += [(n, part[:MAX_LENGTH]) for n, part in enumerate(tail, total - half + 1)]
-    return lines, total, total - 2 * half
+    return [*enumerate(head, 1), *enumerate(tail, total - half + 1)], total, total - 2 * half
 
 
-def clean_lines(numbered: list[tuple[int, str]]) -> Iterator[Line]:
-    """`Line` for each numbered text that is not blank."""
+def clean_lines(numbered: Iterable[tuple[int, str]]) -> Iterator[Line]:
+    """`Line` (cut to `MAX_LENGTH`) for each numbered text that is not blank."""
     for number, raw in numbered:
-        text = raw.rstrip()
+        text = raw[:MAX_LENGTH].rstrip()
         if not text:
             continue
         text, stamped = _unprefix(text)

@@ -30,9 +30,9 @@ _DIAGNOSTIC = re.compile(
     r"diag|pre[-_ ,]{0,2}(?:quant|ttt|export|codebook|avg|average)|before"
     r"|(?:post|after)[-_ ](?:ema|swa|average|train|eval|prequant)|(?:ema|swa|weight)_(?:eval|val)"
     r"|(?<![a-z])raw(?![a-z])|running|progress|baseline|(?<![a-z])(?:best|using|selected|candidate|champion)(?![a-z])"
-    r"|best_|temp_|sweep|search|grid|ablation|epoch|chunk|batch|window(?:s|\b(?=.*\[))|(?<![a-z])rank\b|\brank[:\d]"
+    r"|best_|temp_|sweep|search|grid|ablation|epoch|chunk|batch|windows|(?<![a-z])rank\b|\brank[:\d]"
     r"|delta|gain|gap|improve|oracle|only|llm|checkpoint|ckpt|prev|random|target|train_|training|warmup|proxy"
-    r"|(?<![a-z])tc\[|q_rt|static|evs:|marginal|proxy|pass ?\d|\bdoc \d|\d\s?/\s?\d|\d\s?%|^step$|fp32|(?<![a-z])ar$"
+    r"|(?<![a-z])tc\[|q_rt|static|evs:|marginal|pass ?\d|\bdoc \d|\d\s?/\s?\d|\d\s?%|^step$|fp32|(?<![a-z])ar$"
 )
 _PARTIAL_KEY = re.compile(
     r"run|batch|delta|gain|base|train|llm|nn_|neural|only|raw|prev|best|before|est_|target|oracle|control|gap|chunk|probe"

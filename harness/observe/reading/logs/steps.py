@@ -47,15 +47,16 @@ class Step(NamedTuple):
     seconds: float | None
     broken: bool
     dialect: str | None
-    line: int
+    line: Line
 
 
 class Stop(NamedTuple):
     """The line that ends training: the wall-clock cap, or another reason to stop early. Seconds of training."""
 
-    step: int | None
-    planned: int | None
-    seconds: float | None
+    steps: int | None
+    steps_planned: int | None
+    train_seconds: float | None
+    line: Line
 
 
 def read_step(line: Line) -> Step | None:
@@ -81,7 +82,7 @@ def read_step(line: Line) -> Step | None:
             seconds(clock["n"], clock["unit"]) if clock else None,
             train_loss[1] or val_loss[1],
             dialect,
-            line.number,
+            line,
         )
     return None
 
@@ -104,6 +105,7 @@ def read_stop(line: Line) -> Stop | None:
         integer(step[1]) if step else None,
         integer(step[2]) if step and step[2] else None,
         seconds(clock["n"], clock["unit"]) if clock else None,
+        line,
     )
 
 
@@ -115,7 +117,12 @@ def curve(steps: list[Step]) -> tuple[tuple[CurvePoint, ...], int]:
         kept = [steps[i] for i in sorted({round(i * last / (MAX_POINTS - 1)) for i in range(MAX_POINTS)})]
     points = (
         CurvePoint(
-            step=s.step, train_loss=s.train_loss, val_loss=s.val_loss, val_bpb=s.val_bpb, seconds=s.seconds, line=s.line
+            step=s.step,
+            train_loss=s.train_loss,
+            val_loss=s.val_loss,
+            val_bpb=s.val_bpb,
+            seconds=s.seconds,
+            line=s.line.number,
         )
         for s in kept
     )
