@@ -65,10 +65,13 @@ class TerminalReport:
         return Panel(line, title=Text(name), title_align="left", expand=False)
 
     def _todo(self) -> Iterator[RenderableType]:
-        groups: list[tuple[Finding, ...]] = [self.review.hygiene, *(s.findings for s in self.review.submissions)]
-        urgent = (finding for group in groups for finding in group if needs_someone(finding))
-        for count, finding in enumerate(urgent, 1):
+        groups = [("", self.review.hygiene), *((s.folder, s.findings) for s in self.review.submissions)]
+        several = len(self.review.submissions) > 1
+        urgent = ((folder, finding) for folder, group in groups for finding in group if needs_someone(finding))
+        for count, (folder, finding) in enumerate(urgent, 1):
             text = Text.assemble(f"{count}. ", (finding.rule, "bold"), " ", clean(finding.message, 400))
+            if several and folder:
+                text.append(f"  in {clean(folder.rsplit('/', 1)[-1], 60)}", style="dim")
             yield Padding(text, (0, 0, 0, 1))
             if finding.remedy:
                 yield Padding(Text(f"→ {finding.remedy}", style="green"), (0, 0, 0, 4))

@@ -1,1 +1,1 @@
-"""Dated data of the competition: tracks and budgets, rulings, tolerances, policies. Loaded by `harness.model.competition`."""
+"""Dated data of the competition: tracks, rulings, tolerances. Loaded by `harness.model.competition`."""

@@ -20,6 +20,8 @@ class Track(Frozen):
     records: bool
     """Whether entries compete for the record."""
     artifact_bytes: int | None = None
+    artifact_strict: bool = True
+    """Whether a larger artifact was ruled out; where it was accepted now and then, it is the author's to mend."""
     train_seconds: float | None = None
     eval_seconds: float | None = None
     world_size: int | None = None

@@ -17,6 +17,9 @@ class Score(Frozen):
     seconds: float | None = None
     diagnostic: bool = False
     """A progress or intermediate score (pre-quantisation, running, per chunk), never the submission's result."""
+    summary: bool = False
+    """A number without words before it (`val_bpb: 1.2244`, or a line of a closing summary): it may repeat any other
+    score, and is the result only where no labelled score is."""
     line: int
 
 
@@ -53,10 +56,12 @@ class RunFacts(Frozen):
 
     first_line: int
     last_line: int
+    repeats: int = 0
+    """How often the file prints this run again (console and log file in one, or a tail of it); repeats are no runs."""
     seed: Fact[int] | None = None
     scores: tuple[Score, ...] = ()
     final: Score | None = None
-    """The last score that is not diagnostic, exact before rounded."""
+    """The last score that is neither diagnostic nor a summary, exact before rounded; else the last summary."""
     steps: Fact[int] | None = None
     steps_planned: Fact[int] | None = None
     train_seconds: Fact[float] | None = None

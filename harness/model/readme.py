@@ -8,7 +8,7 @@ from harness.model.base import At, Fact, Frozen
 class Mention(Frozen):
     """A number that the prose states, in the unit of its kind.
 
-    Kinds: val_bpb (bits per byte), bytes, layers, seq_len (tokens), steps, params, seed, seeds (a count), gpus, seconds.
+    Kinds: val_bpb (bits per byte), bytes, layers, seq_len (tokens), steps, params, seeds (a count), gpus, seconds.
     """
 
     kind: str

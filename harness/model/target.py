@@ -46,7 +46,7 @@ class BlobState(StrEnum):
     TOO_LARGE = "too_large"
     """Larger than the intake limit: size and digest may be known, the text is not read."""
     NOT_READ = "not_read"
-    """A symlink, gitlink, socket or device, which intake never follows or opens; or a file that the system refused."""
+    """A symlink, gitlink, socket or device, never followed or opened; or a file that the system refused."""
 
 
 class FileEntry(Frozen):

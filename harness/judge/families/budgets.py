@@ -92,6 +92,12 @@ class ArtifactLogged(SubmissionRule):
                 )
             return
         heavy = [w for w in logged if (w.logged or 0) > limit]
+        if heavy and case.script is None:
+            message = (
+                f"A log weighs {number(heavy[0].logged or 0)} bytes, but no script is submitted that they could be of."
+            )
+            yield self.unknown(case, message, [_weight_row(w) for w in heavy[:6]])
+            return
         rows = [_weight_row(w) for w in (heavy or logged)[:6]]
         if not heavy:
             largest = max(w.logged or 0 for w in logged)
@@ -107,7 +113,7 @@ class ArtifactLogged(SubmissionRule):
             message += f" With the code as submitted ({number(heavy[0].code)} bytes) they fit."
             yield self.warn(case, message, rows, tolerated=tolerance.id if tolerance else None)
         else:
-            yield self.fail(case, message, rows)
+            yield self.fail(case, message, rows, severity=_severity(case))
 
 
 class ArtifactRecounted(SubmissionRule):
@@ -152,7 +158,7 @@ class ArtifactRecounted(SubmissionRule):
             yield self.warn(case, message, rows, tolerated=tolerance.id)
         else:
             billed = f"; the log bills {number(worst.billed_code)} bytes of code." if worst.billed_code else "."
-            yield self.fail(case, message + billed, rows)
+            yield self.fail(case, message + billed, rows, severity=_severity(case))
 
 
 class ArtifactClaimed(SubmissionRule):
@@ -189,7 +195,12 @@ class ArtifactClaimed(SubmissionRule):
             message += " With the code as submitted the artifacts fit."
             yield self.warn(case, message, [shown(claim, "bytes_total")], severity=Severity.DEFECT)
         else:
-            yield self.fail(case, message, [shown(claim, "bytes_total")])
+            yield self.fail(case, message, [shown(claim, "bytes_total")], severity=_severity(case))
+
+
+def _severity(case: Case) -> Severity:
+    """How much too large an artifact weighs on this track."""
+    return Severity.VIOLATION if case.track.artifact_strict else Severity.DEFECT
 
 
 class _Seconds(SubmissionRule):
@@ -292,7 +303,9 @@ class Machine(SubmissionRule):
             if fact is not None:
                 rows.append(shown(fact, "machine"))
         if other:
-            said = rows[0].measured["machine"] if rows else "another machine"
+            facts = other[0].run
+            count = facts.world_size or facts.gpus
+            said = f"world size {count.value}" if count is not None and count.value != wanted else "another GPU"
             message = f"{len(other)} of {len(case.runs)} run(s) were not made on {wanted}x{case.track.gpu} ({said})."
             yield self.fail(case, message, rows)
         elif any(run.run.world_size is not None for run in case.runs):

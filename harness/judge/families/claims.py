@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable
 from typing import ClassVar
@@ -14,6 +15,10 @@ from harness.model.logs import LogFacts
 
 SCORE_TOLERANCE = 5e-4
 """Bits per byte by which a claim may differ from the logs: claims are printed with three or four digits."""
+STAGE_TOLERANCE = 2e-3
+"""The same for scores of earlier stages, which are often rounded to three digits."""
+SEED_SPREAD = 0.02
+"""Widest spread, in bits per byte, that the seeds of one submission have."""
 BYTES_TOLERANCE = 5_000
 SMALL_DIFFERENCE = 30
 """Lines of code up to which a difference between log and submission is usual (changed defaults, comments)."""
@@ -312,6 +317,61 @@ class LogsEndWell(SubmissionRule):
                 yield self.warn(case, f"{log.path} reports {len(log.errors)} failure(s), the last: {said}", rows)
 
 
+class OtherScoresShown(SubmissionRule):
+    """Every other score in submission.json stands in a log.
+
+    What: further values in bits per byte at the top level (before test-time training, before quantisation, best seed).
+    Why: gains are read off such pairs; a starting point that no log shows makes the gain a matter of faith.
+    Mend: copy the value from the log line that shows it.
+    Blind spots: values of other submissions and differences, which are left out by their key; means over seeds.
+    """
+
+    id = "PG108"
+    severity = Severity.DEFECT
+    violation_class = "log_code_mismatch"
+    basis = ("evidence",)
+    remedy = "Correct the value to the one in the log."
+    _own = re.compile(
+        r"^(pre|post|before|after|sliding|quant|int\d|ttt|raw|final|best|roundtrip|ema|swa)[a-z0-9_]*bpb$", re.I
+    )
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for all values that no log line shows."""
+        main = case.metadata.val_bpb if case.metadata else None
+        claims = [s for s in (case.metadata.scores if case.metadata else ()) if self._own.match(s.text or "")]
+        lines = [score.val_bpb for log in case.logs for run in log.runs for score in run.scores if score.val_bpb]
+        if not claims or len(lines) < 2:
+            return
+        absent = [
+            claim
+            for claim in claims
+            if (main is None or claim.value != main.value)
+            and min(lines) - SCORE_TOLERANCE <= claim.value
+            and not any(abs(line - claim.value) <= STAGE_TOLERANCE for line in lines)
+            and not _between_seeds(case, claim.value)
+        ]
+        if absent:
+            nearest = min(lines, key=lambda line: abs(line - absent[0].value))
+            said = ", ".join(f"{claim.text} {claim.value:.4f}" for claim in absent[:4])
+            message = f"No log shows {said}; the nearest logged score is {nearest:.4f}."
+            yield self.warn(case, message, [shown(claim, "val_bpb") for claim in absent[:6]])
+
+
+def _between_seeds(case: Case, value: float) -> bool:
+    """Whether `value` may be a mean over seeds: it lies between scores of one label in different logs."""
+    by_label: dict[str, list[float]] = {}
+    for log in case.logs:
+        for run in log.runs:
+            for score in run.scores:
+                if score.val_bpb is not None:
+                    by_label.setdefault(score.label, []).append(score.val_bpb)
+    return len(case.runs) > 1 and any(
+        min(values) - SCORE_TOLERANCE <= value <= max(values) + SCORE_TOLERANCE
+        and max(values) - min(values) < SEED_SPREAD
+        for values in by_label.values()
+    )
+
+
 def _score_line(run: SeedRun) -> Evidence:
     return Evidence(
         path=run.log.path,
@@ -335,4 +395,13 @@ def _nearest(case: Case, claim: float) -> tuple[LogFacts, int, str, float] | Non
     return best[1:] if best is not None and best[0] <= SCORE_TOLERANCE else None
 
 
-RULES = (ScoreShown, SeedsShown, BytesShown, SourceLogged, SizesDeclared, ParametersDerived, LogsEndWell)
+RULES = (
+    ScoreShown,
+    SeedsShown,
+    BytesShown,
+    SourceLogged,
+    SizesDeclared,
+    ParametersDerived,
+    LogsEndWell,
+    OtherScoresShown,
+)

@@ -139,7 +139,7 @@ class RequiredFiles(SubmissionRule):
         missing = []
         if not any(name.startswith("readme") for name in names):
             missing.append("README.md")
-        if case.track.metadata and not case.facts.metadata and not any(n.startswith("submission") for n in names):
+        if case.track.metadata and not any(re.match(r"sub+mission.*\.json$", name) for name in names):
             missing.append("submission.json")
         if not any(name.endswith((".py", ".ipynb")) for name in names):
             missing.append("train_gpt.py")
@@ -176,14 +176,12 @@ class MetadataReadable(SubmissionRule):
                 return
             if metadata.damage:
                 yield self.warn(case, f"{metadata.path} was read only after repair: {notes}.", where)
-            wanted = {
-                "name": metadata.name,
-                "author": metadata.author or metadata.github_id,
-                "val_bpb": metadata.val_bpb,
-            }
+            wanted = {"author": metadata.author or metadata.github_id, "val_bpb": metadata.val_bpb}
             missing = [name for name, fact in wanted.items() if fact is None]
             if missing:
                 yield self.fail(case, f"{metadata.path} gives no {', '.join(missing)}.", where)
+            elif metadata.name is None:
+                yield self.warn(case, f"{metadata.path} gives no name.", where, severity=Severity.ADVICE)
             elif not metadata.damage:
                 yield self.ok(case, f"{metadata.path} names author, submission and score.", where)
 
@@ -373,7 +371,7 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def _paths(changes: Iterable[Change]) -> list[Evidence]:
-    rows = []
+    rows: list[Evidence] = []
     for change in changes:
         if len(rows) >= _SHOWN:
             break

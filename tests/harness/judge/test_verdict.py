@@ -14,6 +14,7 @@ from harness.model.review import Verdict
 def finding(
     outcome: Outcome, severity: Severity, strength: Strength = Strength.DERIVED, tolerated: str | None = None
 ) -> Finding:
+    """A finding with just these properties."""
     return Finding(
         rule=f"PG{severity.value[:2]}",
         title="t",

@@ -15,6 +15,7 @@ TRACK = "records/track_10min_16mb"
 
 
 def open_(builder: RepositoryBuilder) -> Repository:
+    """The built repository as intake sees it."""
     return Repository(builder.path)
 
 
@@ -162,7 +163,7 @@ def test_missing_blob(builder: RepositoryBuilder) -> None:
 def test_links_and_names(builder: RepositoryBuilder) -> None:
     """Symlinks and submodules are listed and never followed; names with breaks, quotes and bad bytes are kept apart."""
     name = f"{TRACK}/2026-03-20_Odd"
-    odd = ["new\nline.txt", 'quo"te $(touch x).py', "-rf", "bidi‮txt.log"]
+    odd = ["new\nline.txt", 'quo"te $(touch x).py', "-rf", "bidi\u202etxt.log"]
     files: dict[str, str | bytes | tuple[str, str]] = dict(folder(name))
     files |= {f"{name}/{path}": "x" for path in odd}
     files |= {f"{name}/link.log": ("120000", "/etc/passwd"), f"{name}/sub": ("160000", builder.main)}

@@ -17,6 +17,7 @@ from harness.observe.reading.repair import load_object
 
 
 def read(value: Any) -> MetadataFacts:
+    """Facts of `value` written as JSON."""
     return read_metadata("submission.json", json.dumps(value, indent=1).encode())
 
 

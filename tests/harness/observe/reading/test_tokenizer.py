@@ -31,6 +31,7 @@ def test_agrees_with_the_library(corpus: Path, name: str) -> None:
 
 
 def piece(text: bytes, kind: int | None = None) -> bytes:
+    """One SentencePiece of a model, in wire format."""
     body = b"\x0a" + bytes([len(text)]) + text + (b"" if kind is None else b"\x18" + bytes([kind]))
     return b"\x0a" + bytes([len(body)]) + body
 
