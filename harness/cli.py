@@ -181,7 +181,7 @@ def _print(what: RenderableType, output: Path | None = None) -> None:
 
 def _stop(message: str) -> None:
     """End with a message about wrong usage."""
-    Console(stderr=True, highlight=False, markup=False).print(f"golf: {message}")
+    Console(stderr=True, highlight=False, markup=False).print(f"golf: {message}", soft_wrap=True)
     raise typer.Exit(Exit.USAGE)
 
 
@@ -190,7 +190,7 @@ def main() -> None:
     try:
         app()
     except OSError as error:
-        Console(stderr=True, highlight=False, markup=False).print(f"golf: {error}")
+        Console(stderr=True, highlight=False, markup=False).print(f"golf: {error}", soft_wrap=True)
         sys.exit(Exit.HARNESS)
 
 

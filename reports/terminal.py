@@ -12,6 +12,7 @@ from rich.text import Text
 
 from harness.model.findings import Evidence, Finding, Outcome, Severity
 from harness.model.review import Review, ReviewedSubmission, Verdict
+from harness.model.target import TargetKind
 from reports.words import STRENGTHS, VERDICTS, clean, needs_someone, where
 
 _COLOURS = {
@@ -46,7 +47,7 @@ class TerminalReport:
         if todo:
             yield Text("\nWhat to do next", style="bold")
             yield from todo
-        if self.review.hygiene:
+        if self.review.hygiene and self.review.target.kind is not TargetKind.FOLDER:
             yield Text("\nThe pull request as a whole", style="bold")
             yield self._findings(self.review.hygiene)
         for submission in self.review.submissions:
@@ -83,9 +84,11 @@ class TerminalReport:
             yield Padding(line, (0, 0, 0, 1))
         if submission.runs:
             yield Padding(_runs(submission), (1, 0, 0, 1))
+            labels = ", ".join(dict.fromkeys(clean(run.label or "?", 60) for run in submission.runs))
+            yield Padding(Text(f"scores are those of: {labels}", style="dim"), (0, 0, 0, 1))
         yield Padding(self._findings(submission.findings), (1, 0, 0, 0))
         if submission.not_examined:
-            yield Text("Not examined", style="bold")
+            yield Text("\nNot examined", style="bold")
             for item in submission.not_examined:
                 yield Padding(Text(f"- {clean(item)}", style="dim"), (0, 0, 0, 1))
 
@@ -128,7 +131,7 @@ def _runs(submission: ReviewedSubmission) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, justify in _COLUMNS:
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich's literal type is private
-    for run in submission.runs:
+    for run in sorted(submission.runs, key=lambda run: run.seed or 0):
         table.add_row(
             _cell(run.seed),
             _cell(run.val_bpb, ".6f"),
@@ -136,7 +139,6 @@ def _runs(submission: ReviewedSubmission) -> Table:
             _cell(run.train_seconds, ".1f"),
             _cell(run.eval_seconds, ".1f"),
             _cell(run.bytes_total, ","),
-            Text(clean(run.label or "", 40)),
             Text(where(run.log, run.line)),
         )
     return table
@@ -149,7 +151,6 @@ _COLUMNS = (
     ("train s", "right"),
     ("eval s", "right"),
     ("bytes", "right"),
-    ("label", "left"),
     ("log", "left"),
 )
 

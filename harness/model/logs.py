@@ -132,3 +132,5 @@ class LogFacts(Frozen):
     embedded: EmbeddedSource | None = None
     errors: tuple[Fact[str], ...] = ()
     """Tracebacks, out-of-memory lines, "OVER TIME" and other failures that the log itself reports."""
+    errors_omitted: int = 0
+    """Further different errors beyond the limit."""

@@ -54,6 +54,8 @@ class _Reader:
             self.announce(path)
             try:
                 results.append(read(path))
+            except MemoryError:
+                raise  # the limit of this process: it ends here and the file is laid aside
             except Exception as error:  # noqa: BLE001  a reader's bug must not cost the other files; it is reported as ours
                 failed = f"{path}: the reader failed with {type(error).__name__}: {error}"
                 self.unreadable.append(Unreadable(path=path, reason=failed))

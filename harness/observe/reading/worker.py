@@ -8,6 +8,7 @@ job repeated without that file. The bytes that come back are JSON, validated her
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -194,6 +195,7 @@ def _confine(limits: Limits, parent: int) -> None:
         if os.getppid() != parent:
             os._exit(0)
     os.environ.clear()
+    faulthandler.disable()
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)

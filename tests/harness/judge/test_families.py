@@ -142,12 +142,13 @@ def test_bytes_shown() -> None:
 def test_source_logged() -> None:
     """PG104 accepts the submitted source, advises on a small difference and asks about a large one."""
     bar = "\n" + "=" * 100 + "\n"
-    script = "import os\n" + "".join(f"x{i} = {i}\n" for i in range(60))
+    head = "import os\nimport math\n\ndef main():\n    return os.sep\n\nclass Model:\n    size = 3\n\n"
+    script = head + "".join(f"x{i} = {i}\n" for i in range(60))
     same = with_(train_gpt__py=script, train_seed42__log=script + bar + LOG)
     assert only(findings_of(same, "PG104")).outcome is PASS
     small = with_(train_gpt__py=script.replace("x3 = 3", "x3 = 4"), train_seed42__log=script + bar + LOG)
     assert only(findings_of(small, "PG104")).severity is Severity.ADVICE
-    other = "import os\n" + "".join(f"y{i} = {i * 7}\n" for i in range(60))
+    other = head + "".join(f"y{i} = {i * 7}\n" for i in range(60))
     large = with_(train_gpt__py=other, train_seed42__log=script + bar + LOG)
     assert only(findings_of(large, "PG104")).severity is Severity.DEFECT
 

@@ -1,0 +1,110 @@
+"""The `golf` command: exit codes, formats and refusals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+from tests_support.cases import COMPLETE
+from tests_support.repository import RepositoryBuilder, folder
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.model.schema import schema_text
+
+RUNNER = CliRunner()
+ROOT = Path(__file__).parents[2]
+
+
+def submission(tmp_path: Path, **changes: str) -> Path:
+    """A complete submission on disk, with files replaced (`__` for the dot)."""
+    path = tmp_path / "records" / "track_10min_16mb" / "2026-03-20_Mine"
+    path.mkdir(parents=True)
+    for name, text in {**COMPLETE, **{k.replace("__", "."): v for k, v in changes.items()}}.items():
+        (path / name).write_text(text)
+    return path
+
+
+def test_clean(tmp_path: Path) -> None:
+    """A clean folder ends with 0 and says that nothing was run."""
+    result = RUNNER.invoke(app, ["check", str(submission(tmp_path))])
+    assert result.exit_code == 0, result.output
+    assert "clean" in result.output
+    assert "Not examined" in result.output
+
+
+def test_findings(tmp_path: Path) -> None:
+    """Findings end with 1, and each comes with what to do."""
+    result = RUNNER.invoke(app, ["check", str(submission(tmp_path, submission__json="{"))])
+    assert result.exit_code == 1
+    assert "What to do next" in result.output
+    assert "PG005" in result.output
+
+
+@pytest.mark.parametrize("target", ["nowhere", "README.md"])
+def test_usage(target: str) -> None:
+    """A target that does not exist or is no folder ends with 2."""
+    result = RUNNER.invoke(app, ["check", str(ROOT / target)])
+    assert result.exit_code == 2
+
+
+def test_json(tmp_path: Path) -> None:
+    """`--format json` prints one document that validates against the schema, and `--output` writes the same."""
+    path = submission(tmp_path)
+    result = RUNNER.invoke(app, ["review", str(path), "--format", "json", "--as-of", "2026-04-20"])
+    document = json.loads(result.stdout)
+    jsonschema.validate(document, json.loads(schema_text("golf.review/1")))
+    assert document["harness"]["as_of"] == "2026-04-20"
+    RUNNER.invoke(
+        app, ["review", str(path), "--format", "json", "--as-of", "2026-04-20", "--output", str(tmp_path / "r")]
+    )
+    assert json.loads((tmp_path / "r").read_text())["compliance"] == document["compliance"]
+
+
+def test_pull_request(builder: RepositoryBuilder) -> None:
+    """A pull request of a local repository is reviewed as of its own date."""
+    builder.pull_request(5, folder("records/track_10min_16mb/2026-03-20_Mine"))
+    result = RUNNER.invoke(app, ["review", str(builder.path), "--pr", "5"])
+    assert result.exit_code == 0, result.output
+    assert "2026-03-20" in result.output
+    assert RUNNER.invoke(app, ["review", str(builder.path), "--pr", "6"]).exit_code == 2
+
+
+def test_rules() -> None:
+    """The rule book lists every rule and shows the page of one; an unknown id is refused."""
+    assert "PG201" in RUNNER.invoke(app, ["rules"]).output
+    page = RUNNER.invoke(app, ["rules", "pg201"]).output
+    assert all(word in page for word in ("What:", "Why:", "Mend:", "Blind spots:", "Basis"))
+    assert RUNNER.invoke(app, ["rules", "PG999"]).exit_code == 2
+
+
+def test_hostile_text(tmp_path: Path) -> None:
+    """Control, bidirectional and markup characters of a submission do not reach the terminal as such."""
+    hostile = '{"author": "\\u001b[31m[red]x[/red]\\u202e", "name": "n", "val_bpb": 1.2052}'
+    result = RUNNER.invoke(app, ["check", str(submission(tmp_path, submission__json=hostile))])
+    assert "\x1b[31m" not in result.output
+    assert "\u202e" not in result.output
+    assert "[red]x[/red]" in result.output
+
+
+def test_light_start() -> None:
+    """A check imports neither torch nor numpy nor scipy: it must start in a fraction of a second."""
+    code = (
+        "import sys, harness.cli, harness.observe.reading.submission as _;"
+        "print([m for m in ('torch', 'numpy', 'scipy', 'sentencepiece') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_own_entries_are_clean() -> None:
+    """Every submission of this repository is reviewed clean."""
+    folders = [path.parent for path in ROOT.glob("submissions/track_*/*/submission.json")]
+    assert folders
+    for path in folders:
+        result = RUNNER.invoke(app, ["check", str(path)])
+        assert result.exit_code == 0, result.output
