@@ -35,7 +35,7 @@ def plan_sweep(repository: Path, prs: str, output: Path, store: Path, base: str 
     source = Repository(repository)
     heads = source.pull_requests
     numbers = parse_prs(prs, heads)
-    base_sha = source.resolve(base or source.base_branch())
+    base_sha = source.resolve(base or source.base_branch)
     keys = job_keys(numbers, heads, base_sha, observer_digest() + ruleset_digest())
     source.close()
     output.mkdir(parents=True, exist_ok=True)

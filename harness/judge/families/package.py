@@ -39,6 +39,8 @@ class HoldsSubmission(DiffRule):
 
     def check(self, case: DiffCase) -> Iterable[Finding]:
         """One finding."""
+        if case.facts.target.kind is TargetKind.FOLDER and any(s.folder.files for s in case.facts.submissions):
+            return
         submissions = [s for s in case.facts.submissions if s.folder.origin is not Origin.LOOSE]
         if submissions:
             names = ", ".join(snippet(s.folder.path, 80) for s in submissions[:_SHOWN])

@@ -30,8 +30,8 @@ def read_pull_request(repository: Repository, number: int, base: str | None = No
 
     Raises RepositoryError when the repository lacks the pull request or the base.
     """
-    ref = repository.pull_request_ref(number)
-    return _read(repository, TargetKind.PR, ref, number, base)
+    head = repository.pull_request(number)
+    return _read(repository, TargetKind.PR, f"refs/pull/{number}/head", head, number, base)
 
 
 def read_ref(repository: Repository, ref: str, base: str | None = None, folder: str | None = None) -> Intake:
@@ -40,7 +40,7 @@ def read_ref(repository: Repository, ref: str, base: str | None = None, folder: 
     Raises RepositoryError when a name does not resolve or `folder` is not in the commit.
     """
     if folder is None:
-        return _read(repository, TargetKind.REF, ref, None, base)
+        return _read(repository, TargetKind.REF, ref, repository.resolve(ref), None, base)
     sha = repository.resolve(ref)
     files = repository.list_files(sha, folder.strip("/"))
     if not files:
@@ -51,9 +51,8 @@ def read_ref(repository: Repository, ref: str, base: str | None = None, folder: 
     return Intake(target=target, folders=(entry,))
 
 
-def _read(repository: Repository, kind: TargetKind, ref: str, number: int | None, base: str | None) -> Intake:
-    sha = repository.resolve(ref)
-    base_name = base or repository.base_branch()
+def _read(repository: Repository, kind: TargetKind, ref: str, sha: str, number: int | None, base: str | None) -> Intake:
+    base_name = base or repository.base_branch
     base_sha = repository.resolve(base_name)
     method, old, merged_as, changes = _changes(repository, base_sha, sha, number)
     new = merged_as or sha

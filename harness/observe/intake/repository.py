@@ -8,6 +8,7 @@ objects (they would start a transport named in the repository's own config), pro
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ _KINDS = {
 }
 _CHANGES = {"A": ChangeKind.ADDED, "D": ChangeKind.DELETED}
 NULL = "0" * 40
+_PULL_REQUEST = re.compile(r"refs/(?:pull/|remotes/origin/pull/)(\d{1,7})/head|refs/remotes/origin/pr/(\d{1,7})")
+_PARENTS_KEPT = 8
+_TREES_KEPT = 20_000
 
 
 class RepositoryError(Exception):
@@ -78,15 +82,21 @@ class Repository:
             environment |= {f"GIT_CONFIG_KEY_{i}": key, f"GIT_CONFIG_VALUE_{i}": value}
         self._repo.git.update_environment(**environment)
         self.path = path
+        self._commits: dict[str, str] = {}
+        self._parents: dict[str, dict[str, bytes]] = {}
+        self._tree_bytes: dict[str, bytes] = {}
 
     def close(self) -> None:
         """End the persistent `cat-file` processes."""
         self._repo.close()
 
     def resolve(self, name: str) -> str:
-        """Commit id of a ref or revision. Raises RepositoryError when there is none."""
+        """Commit id of a ref or revision, as it was when first asked. Raises RepositoryError when there is none."""
         try:
-            return str(self._repo.git.rev_parse("--verify", "--quiet", "--end-of-options", name + "^{commit}"))
+            if name not in self._commits:
+                revision = self._repo.git.rev_parse("--verify", "--quiet", "--end-of-options", name + "^{commit}")
+                self._commits[name] = str(revision)
+            return self._commits[name]
         except git.GitCommandError as error:
             raise RepositoryError(f"{self.path} has no commit named {name!r}; fetch it first") from error
 
@@ -98,6 +108,7 @@ class Repository:
             return False
         return True
 
+    @cached_property
     def base_branch(self) -> str:
         """The branch that pull requests are made against: `main` or `master`, local or of origin, else HEAD."""
         names = ("refs/heads/main", "refs/remotes/origin/main", "refs/remotes/origin/HEAD")
@@ -106,34 +117,28 @@ class Repository:
                 return name
         raise RepositoryError(f"{self.path} has no main, master or HEAD to compare with; name one with --base")
 
-    def pull_request_ref(self, number: int) -> str:
-        """The ref that holds the head of pull request `number`, in the layouts that mirrors and clones use."""
-        for name in (
-            f"refs/pull/{number}/head",
-            f"refs/remotes/origin/pr/{number}",
-            f"refs/remotes/origin/pull/{number}/head",
-        ):
-            if self.exists(name):
-                return name
-        raise RepositoryError(
-            f"{self.path} has no pull request {number}; fetch it with: "
-            f"git fetch origin refs/pull/{number}/head:refs/pull/{number}/head"
-        )
+    def pull_request(self, number: int) -> str:
+        """Head commit of pull request `number`. Raises RepositoryError when it was not fetched."""
+        if number not in self.pull_requests:
+            raise RepositoryError(
+                f"{self.path} has no pull request {number}; fetch it with: "
+                f"git fetch origin refs/pull/{number}/head:refs/pull/{number}/head"
+            )
+        return self.pull_requests[number]
 
     @cached_property
     def pull_requests(self) -> dict[int, str]:
-        """Number to head commit of all pull requests that the repository holds, in order."""
+        """Number to head commit of all pull requests that the repository holds, in order.
+
+        Mirrors keep them as refs/pull/N/head, clones fetch them as refs/remotes/origin/pr/N or .../pull/N/head.
+        """
         found: dict[int, str] = {}
-        listing = self._repo.git.for_each_ref(
-            "--format=%(objectname) %(refname)", "refs/pull", "refs/remotes/origin/pr"
-        )
+        listing = self._repo.git.for_each_ref("--format=%(objectname) %(refname)", "refs/pull", "refs/remotes/origin")
         for line in listing.splitlines():
             sha, _, name = line.partition(" ")
-            parts = name.split("/")
-            if name.startswith("refs/pull/") and parts[-1] == "head" and parts[2].isdigit():
-                found[int(parts[2])] = sha
-            elif name.startswith("refs/remotes/origin/pr/") and parts[-1].isdigit():
-                found.setdefault(int(parts[-1]), sha)
+            match = _PULL_REQUEST.fullmatch(name)
+            if match:
+                found.setdefault(int(match.group(1) or match.group(2)), sha)
         return dict(sorted(found.items()))
 
     def merge_base(self, one: str, other: str) -> str | None:
@@ -218,10 +223,36 @@ class Repository:
 
     def trees(self, commits: Iterable[str], folder: str) -> dict[str, str]:
         """Tree id of `folder` in each of `commits` that has it. A folder name with a line break has none."""
-        if "\n" in folder or "\ufffd" in folder:
+        parent, _, name = folder.rpartition("/")
+        if "\n" in folder or "\ufffd" in folder or not name:
             return {}
-        answers = self._batch_check({f"{commit}:{folder}": None for commit in commits})
-        return {asked.partition(":")[0]: answer[0] for asked, answer in answers if len(answer) == 3}
+        listings = self._listings(parent)
+        unread = [commit for commit in commits if commit not in listings]
+        answers = self._batch_check({f"{commit}:{parent}": None for commit in unread})
+        listings |= dict.fromkeys(unread, b"")
+        listings |= {asked.partition(":")[0]: self._tree(answer[0]) for asked, answer in answers if len(answer) == 3}
+        found = {commit: _entry_of(listings[commit], name, len(commit) // 2) for commit in commits}
+        return {commit: tree for commit, tree in found.items() if tree is not None}
+
+    def _listings(self, parent: str) -> dict[str, bytes]:
+        """Raw tree object of directory `parent` by commit, as far as it was asked for; a few directories are kept.
+
+        All pull requests share the parents of their folders, so the trees are read once for many folders.
+        """
+        if parent not in self._parents:
+            while len(self._parents) >= _PARENTS_KEPT:
+                del self._parents[next(iter(self._parents))]
+            self._parents[parent] = {}
+        return self._parents[parent]
+
+    def _tree(self, sha: str) -> bytes:
+        """A raw tree object, the same bytes object for the same tree; empty for anything else."""
+        if sha not in self._tree_bytes:
+            if len(self._tree_bytes) >= _TREES_KEPT:
+                self._tree_bytes.clear()
+            stream = self._repo.odb.stream(bytes.fromhex(sha))
+            self._tree_bytes[sha] = stream.read() if stream.type == b"tree" else b""
+        return self._tree_bytes[sha]
 
     def read(self, folder: FolderEntry, file: FileEntry, limit: int = READ_LIMIT) -> Content | None:  # noqa: ARG002  the protocol names it
         """Bytes of a blob; None when it is absent or no regular file."""
@@ -247,6 +278,13 @@ class Repository:
             answers = self._repo.git.cat_file("--batch-check", istream=queries, stdout_as_string=False)
         for name, line in zip(names, answers.decode("utf-8", errors="replace").split("\n"), strict=False):
             yield name, [] if line.endswith(("missing", "ambiguous")) else line.split(" ")
+
+
+def _entry_of(tree: bytes, name: str, id_size: int) -> str | None:
+    """Object id of the sub-directory `name` in a raw tree object: entries are `mode name`, NUL, id."""
+    mark = b"40000 " + name.encode() + b"\0"
+    at = tree.find(mark)
+    return tree[at + len(mark) : at + len(mark) + id_size].hex() if at >= 0 else None
 
 
 def _file_entry(kind: EntryKind, blob: str, path: str, size: int | None) -> FileEntry:
