@@ -26,7 +26,7 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    r"""Decode `data` as its byte-order mark says, else UTF-8, else UTF-16 when every second byte is zero, else Latin-1.
+    r"""Decode `data` as its byte-order mark says, else UTF-16 when every second byte is zero, else UTF-8, else Latin-1.
 
     Line ends become `\n` (a progress bar's bare carriage return ends a line too, so that its last state is a line of
     its own).
@@ -35,15 +35,17 @@ def decode(data: bytes) -> Decoded:
         if data.startswith(bom):
             text = data.decode(encoding, errors="replace").removeprefix("\ufeff")
             return Decoded(_newlines(text), encoding, "\ufffd" in text)
+    head = data[:4096]
+    for start, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        # Before UTF-8, which takes the zero bytes of plain English in UTF-16 for characters.
+        zeros, others = head[start::2].count(0), head[1 - start :: 2].count(0)
+        if len(head) >= 8 and zeros > 0.8 * len(head[start::2]) and others < 0.2 * zeros:
+            text = data.decode(encoding, errors="replace")
+            return Decoded(_newlines(text), encoding, "\ufffd" in text)
     try:
         return Decoded(_newlines(data.decode("utf-8")), "utf-8")
     except UnicodeDecodeError:
         pass
-    head = data[:4096]
-    for start, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if len(head) >= 8 and head[start::2].count(0) > 0.8 * len(head[start::2]):
-            text = data.decode(encoding, errors="replace")
-            return Decoded(_newlines(text), encoding, "\ufffd" in text)
     text = data.decode("utf-8", errors="replace")
     if text.count("\ufffd") <= max(8, len(text) // 1000):
         return Decoded(_newlines(text), "utf-8", replaced=True)

@@ -18,8 +18,11 @@ _TIME = rf"{DECIMAL}\s?{UNIT}"
 _BARE_TIME = rf"{DECIMAL}(?:\s?{UNIT})?"  # seconds, where no unit is printed
 _DONE = r"(?:complete|completed|done|finished|end)"
 
+PART = 2
+"""Rank of families that time only a part of the evaluation: the time on the final score line outranks them."""
+
 SEEDS = (
-    first_integer("seed", 0, "seed", "seed:1337", rf"^\s{{0,8}}[\"']?seed{SEP}(?P<n>\d{{1,12}}),?$"),
+    first_integer("seed", 0, "seed", "seed:1337", rf"^\s{{0,4}}[\"']?seed{SEP}(?P<n>\d{{1,12}}),?$"),
     first_integer(
         "seed",
         1,
@@ -27,6 +30,7 @@ SEEDS = (
         "lr:embed=0.035 batch:786432 wall:590s seed:1337",
         rf"(?:^|[\s|(\[{{,])[\"']?seed{SEP}[\"']?(?P<n>\d{{1,12}})\b(?!\.\d)",
     ),
+    first_integer("seed", 1, "seed", "=== Seed 1337 ===", r"^\W{2,12}seed (?P<n>\d{1,12})\b\W{0,80}$"),
     first_integer("seed", 2, "seed=", "# env:SEED=1337", r"^#? ?(?:env|condition)[.:]SEED=(?P<n>\d{1,12})\b"),
 )
 
@@ -86,6 +90,13 @@ CLOCKS = (
         "eval",
         "Eval time     : 296.6s    (PASS)",
         rf"^\W{{0,12}}(?:total |final_?)?eval(?:uation)?[_ ](?:wall|wallclock|time)(?:_s|_seconds)?{SEP}{_TIME}",
+    ),
+    last_seconds(
+        "eval_seconds",
+        PART,
+        "ttt",
+        "  TTT Time:     166s (200 docs on 1 GPUs)",
+        rf"^\W{{0,12}}ttt(?:[ _]eval(?:uation)?)?[ _]time{SEP}{_TIME}",
     ),
     last_seconds(
         "total_seconds",

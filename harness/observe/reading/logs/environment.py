@@ -12,7 +12,7 @@ MACHINE = (
         "world_size", 0, "world", "world_size:8 grad_accum_steps:1", rf"\bworld[_ ]size{SEP}(?P<n>\d{{1,5}})\b"
     ),
     first_integer("world_size", 1, "ws:", "XSA:[9, 10] ws:8 gqa:8/8", r"\sws:(?P<n>\d{1,4})\b"),
-    first_integer("gpus", 1, "gpu", "GPUs: 1", r"(?:^\W{0,4}|[|\s])(?:num_)?gpus[:=]\s?(?P<n>\d{1,4})\b(?![.x×])"),
+    first_integer("gpus", 1, "gpu", "GPUs: 1", r"(?:^\W{0,4}|[|\s])(?:num_)?gpus[:=]\s?(?P<n>\d{1,4})\b(?!,\d|[.x×])"),
     first_integer("gpus", 2, "gpus", "  Detected 8 GPUs", r"(?:^|[\s(,=])(?P<n>\d{1,4}) ?gpus\b"),
     first_integer(
         "gpus", 3, "0", "Running on 8×H100 with seed=42...", rf"(?<![\w.])(?P<n>\d{{1,3}}) ?[x×] ?(?:NVIDIA )?{_CARD}\b"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from harness.observe.reading.text import strip_ansi
 
-MAX_LINES = 400_000
+MAX_LINES = 200_000
 """Lines that are read: half from the start, half from the end, where the final scores stand."""
 MAX_LENGTH = 2_000
 """Characters of a line that patterns see: it bounds their cost."""
@@ -17,9 +17,11 @@ _STAMP = re.compile(
     r"(?:\d{9,10}\.\d{1,9}"  # 1776144156.999
     r"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?"
     r"(?: (?:DEBUG|INFO|WARNING|ERROR)\b:?)?"
+    r"|\[(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d \d\d:\d\d:\d\d (?:\w{2,5} )?\d{4}\]:?"
     r"|\[\d\d:\d\d:\d\d\]) "
 )
 _RANK = re.compile(r"\[(?:rank|default) ?\d{1,4}\]:? ?")
+_RUN_NAME = re.compile(r"(?=\S{0,100}\d)[A-Za-z][\w.-]{23,100}: (?=[a-z])")
 _PROGRESS_BAR = re.compile(r"[^|]{0,60}\d%\|[^|]{0,200}\|[^\]]{0,200}\]")
 _NESTED = 3
 
@@ -57,7 +59,7 @@ def clean_lines(numbered: Iterable[tuple[int, str]]) -> Iterator[Line]:
 
 
 def _unprefix(text: str) -> tuple[str, bool]:
-    """`text` without colour codes, time stamp, rank and progress bar, and whether a stamp was among them."""
+    """`text` without colours, time stamp, rank, name of the run and progress bar; whether a stamp was among them."""
     if "\x1b" in text:
         text = strip_ansi(text).rstrip()
     stamped = False
@@ -70,6 +72,8 @@ def _unprefix(text: str) -> tuple[str, bool]:
         if match is None:
             break
         text = text[match.end() :]
+    if ": " in text[24:104] and (name := _RUN_NAME.match(text)):
+        text = text[name.end() :]
     if "%|" in text and (bar := _PROGRESS_BAR.match(text)):
         text = text[bar.end() :]
     return text, stamped

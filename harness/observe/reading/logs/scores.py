@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from harness.model.logs import Score
 from harness.observe.reading.logs.lines import Line
 from harness.observe.reading.logs.numbers import UNIT, real, seconds
+from harness.observe.reading.logs.steps import Step
 
 MAX_SCORES = 400
 """Scores kept of a run; diagnostic ones are left out first."""
@@ -18,6 +20,11 @@ _BEHIND = r"[\"']?(?:\s?\((?P<note>[^()=:]{1,32})\))?\s{0,24}[:=≈]?\s{0,24}"
 _BPB = re.compile(rf"(?<!\w)(?P<key>\w{{0,40}}bpb){_BEHIND}{_NUMBER}", re.IGNORECASE)
 _LOSS = re.compile(rf"(?<!\w)(?P<key>\w{{0,40}}loss|vl)[\"']?\s{{0,24}}[:=]?\s{{0,24}}{_NUMBER}", re.IGNORECASE)
 _EXACT = re.compile(r"[_ ]exact\b|_x$", re.IGNORECASE)
+_EDGES = re.compile(r"^[^\w(]+|[^\w)\]%+]+$")
+_MEASUREMENT = re.compile(r"(?<!\S)[\w/]{1,40}[:=](?:\d{5,20}|\d{1,12}\.\d{1,16})(?:ms|s|m)?(?!\S)")
+_GENERIC = {"val_bpb", "bpb", "final_bpb", "final_val_bpb", "val_loss", "vl"}
+"""Keys that say nothing of the method."""
+_NESTED = re.compile(r"\s{5,200}\"")  # inside a JSON document: one of many candidates
 _EXACT_VALUE = re.compile(r"\bexact:(\d{1,4}\.\d{4,16})\b")
 _CLOCK = re.compile(
     rf"(?<!\w)(?:eval_time|eval_wallclock|eval|elapsed|total_time|time|t)\s?[:=]\s?(?P<n>[\d.]{{1,16}})\s?{UNIT}",
@@ -25,27 +32,38 @@ _CLOCK = re.compile(
 )
 _MATCHES = 8
 
-# Words that mark a score as intermediate: before the artifact exists, of a part of the data, of a rival, or a difference.
+# What marks a score as intermediate: before the artifact exists, of a part of the data, of a rival, or a difference.
 _DIAGNOSTIC = re.compile(
-    r"diag|pre[-_ ,]{0,2}(?:quant|ttt|export|codebook|avg|average)|before"
+    r"diag|pre[-_ ,]{0,2}(?:quant|ttt|export|codebook|avg|average)|before|^step$|\bstep \d"
     r"|(?:post|after)[-_ ](?:ema|swa|average|train|eval|prequant)|(?:ema|swa|weight)_(?:eval|val)"
-    r"|(?<![a-z])raw(?![a-z])|running|progress|baseline|(?<![a-z])(?:best|using|selected|candidate|champion)(?![a-z])"
-    r"|best_|temp_|sweep|search|grid|ablation|epoch|chunk|batch|windows|(?<![a-z])rank\b|\brank[:\d]"
-    r"|delta|gain|gap|improve|oracle|only|llm|checkpoint|ckpt|prev|random|target|train_|training|warmup|proxy"
-    r"|(?<![a-z])tc\[|q_rt|static|evs:|marginal|pass ?\d|\bdoc \d|\d\s?/\s?\d|\d\s?%|^step$|fp32|(?<![a-z])ar$"
+    r"|running|progress|baseline|best_|temp_|sweep|grid|ablation|epoch|chunk|batch|windows|(?:^|[\s:])rank[: ]?\d"
+    r"|delta|gain|gap|improve|oracle|only|llm|checkpoint|ckpt|prev|random|target|train_|training|warmup|proxy|fp32"
+    r"|(?<![a-z])tc\[|q_rt|static|evs:|marginal|pass ?\d|\bdoc \d|\d\s?/\s?\d|\d\s?%|^\d+ (?:bytes|tokens)$"
+    r"|(?<![a-z])(?:raw|best|using|selected|candidate_eval|control|champion|wandb|search|mean|std)(?![a-z])"
 )
 _PARTIAL_KEY = re.compile(
-    r"run|batch|delta|gain|base|train|llm|nn_|neural|only|raw|prev|best|before|est_|target|oracle|control|gap|chunk|probe"
-    r"|ar_|_ar|mean|worst|sample|static",
+    r"run|batch|delta|gain|base|train|llm|nn_|neural|only|raw|prev|best|before|est_|target|oracle|control|model_bpb|gap|chunk|probe"
+    r"|(?:^|_)ar_|mean|worst|sample|static",
     re.IGNORECASE,
 )
 
 
-def read_score(line: Line, step: int | None = None) -> tuple[Score | None, bool]:
-    """The score on `line`, and whether a number that should be a score is not finite.
+def step_score(step: Step) -> Score | None:
+    """The validation score on a step line, if it shows one; its label is `step`."""
+    if step.val_loss is None and step.val_bpb is None:
+        return None
+    return Score(
+        label="step",
+        val_loss=step.val_loss,
+        val_bpb=step.val_bpb,
+        step=step.step,
+        diagnostic=True,
+        line=step.line.number,
+    )
 
-    `step` is the training step where the line is a step line: its label is then `step`.
-    """
+
+def read_score(line: Line) -> tuple[Score | None, bool]:
+    """The score on `line`, which is no step line, and whether a number of a result is not finite."""
     if "bpb" not in line.low and "val_loss" not in line.low and "vl:" not in line.low:
         return None, False
     text = line.text
@@ -53,31 +71,29 @@ def read_score(line: Line, step: int | None = None) -> tuple[Score | None, bool]
     loss = _best(_LOSS.finditer(text), ("val_loss", "vl", "loss"))
     if bpb is None and (loss is None or loss["key"].lower() != "val_loss"):
         return None, False
-    label, exact = _label(text[: min(m.start() for m in (bpb, loss) if m)], bpb or loss)
+    label, exact, bare = _label(text[: min(m.start() for m in (bpb, loss) if m)], bpb or loss)
     if label is None:
         return None, False
-    if step is not None:
-        label = "step"
-    values = [None if m is None else real(m["n"]) for m in (loss, bpb)]
-    broken = any(m is not None and value is None for m, value in zip((loss, bpb), values, strict=True))
-    if values[1] is not None and values[1] < 0:  # a difference, not a score
+    val_loss, val_bpb = (None if m is None else real(m["n"]) for m in (loss, bpb))
+    broken = (loss is not None and val_loss is None) or (bpb is not None and val_bpb is None)
+    diagnostic = _is_diagnostic(label, bpb) or _NESTED.match(text) is not None
+    if val_bpb is not None and val_bpb < 0:  # a difference, not a score
         return None, False
-    diagnostic = step is not None or _is_diagnostic(label, bpb)
+    if diagnostic and val_loss is None and val_bpb is None:
+        return None, False
     if rounded := _EXACT_VALUE.search(text):
-        values[1], exact = real(rounded[1]), True
-    return (
-        Score(
-            label=label,
-            exact=exact,
-            val_loss=values[0],
-            val_bpb=values[1],
-            step=step,
-            seconds=None if step is not None else _eval_seconds(text, label, (bpb or loss)),
-            diagnostic=diagnostic,
-            line=line.number,
-        ),
-        broken and (step is not None or not diagnostic),
+        val_bpb, exact = real(rounded[1]), True
+    score = Score(
+        label=label,
+        exact=exact,
+        val_loss=val_loss,
+        val_bpb=val_bpb,
+        seconds=_eval_seconds(text, label, bpb or loss),
+        diagnostic=diagnostic,
+        summary=bare and (text[:1] in ' "' or label in _GENERIC),
+        line=line.number,
     )
+    return score, broken and not diagnostic
 
 
 def _best(matches: Iterable[re.Match[str]], names: Sequence[str]) -> re.Match[str] | None:
@@ -99,22 +115,29 @@ def _best(matches: Iterable[re.Match[str]], names: Sequence[str]) -> re.Match[st
     return None
 
 
-def _label(before: str, match: re.Match[str] | None) -> tuple[str | None, bool]:
-    """The label from the text before the numbers (None where that is source code), and whether it says `exact`."""
-    before = before.split("{", 1)[0].strip()
-    if "(f" in before or '("' in before or len(before) > 2 * MAX_LABEL:
-        return None, False
+def _label(before: str, match: re.Match[str] | None) -> tuple[str | None, bool, bool]:
+    """The label from the text before the numbers, whether it says `exact`, and whether there were no words at all.
+
+    The label is None where the text is source code. Measurements among the words are left out: labels of several
+    seeds must be the same.
+    """
+    if "(f" in before or '("' in before:
+        return None, False, False
+    before = before.rsplit('"', 1)[-1].split("{", 1)[0].strip()
+    if len(before) > 2 * MAX_LABEL:
+        return None, False, False
     key = match["key"].lower() if match else ""
     note = (match.groupdict().get("note") or "").lower() if match else ""
-    words = " ".join(before.lower().split())
-    words = re.sub(r"^[^\w]+|[\s:|,\-=>\"'(*·→]+$", "", words)
+    words = _MEASUREMENT.sub(" ", before.lower())
+    words = _EDGES.sub("", " ".join(words.split()))
     exact = bool(_EXACT.search(words))
     words = " ".join(_EXACT.sub("", words).split())
-    if key and key not in ("val_bpb", "bpb", "val_loss", "vl"):
+    bare = not words
+    if bare or key not in _GENERIC:
         words = f"{words} {key}".strip()
     if note:
-        words = f"{words} ({note})".strip()
-    return (words or key)[:MAX_LABEL], exact
+        words = f"{words} ({note})"
+    return words[:MAX_LABEL], exact, bare
 
 
 def _is_diagnostic(label: str, bpb: re.Match[str] | None) -> bool:
@@ -131,9 +154,43 @@ def _eval_seconds(text: str, label: str, match: re.Match[str] | None) -> float |
     return seconds(clock["n"], clock["unit"]) if clock else None
 
 
+class ScoreBook:
+    """The scores of a run: the last `MAX_SCORES` results, and the first diagnostic ones as far as there is room."""
+
+    def __init__(self) -> None:
+        self._results: deque[Score] = deque(maxlen=MAX_SCORES)
+        self._diagnostics: list[Score] = []
+        self._met = 0
+
+    def add(self, score: Score) -> None:
+        """Take one more score."""
+        self._met += 1
+        if not score.diagnostic:
+            self._results.append(score)
+        elif len(self._diagnostics) < MAX_SCORES:
+            self._diagnostics.append(score)
+
+    def __bool__(self) -> bool:
+        return self._met > 0
+
+    def kept(self) -> tuple[Score, ...]:
+        """The scores that are kept, in order of lines."""
+        diagnostics = self._diagnostics[: MAX_SCORES - len(self._results)]
+        return tuple(sorted([*self._results, *diagnostics], key=lambda score: score.line))
+
+    @property
+    def omitted(self) -> int:
+        """How many scores are not kept."""
+        return self._met - len(self.kept())
+
+
 def final_score(scores: Sequence[Score]) -> Score | None:
-    """The last score with bits per byte that is not diagnostic; its exact twin where one has the same label."""
-    result = next((s for s in reversed(scores) if not s.diagnostic and s.val_bpb is not None), None)
+    """The last labelled score with bits per byte that is not diagnostic; its exact twin where one has the same label.
+
+    Summaries count where there is no labelled score.
+    """
+    results = [s for s in scores if not s.diagnostic and s.val_bpb is not None]
+    result = next((s for s in reversed(results) if not s.summary), results[-1] if results else None)
     if result is None or result.exact:
         return result
     twins = (s for s in reversed(scores) if s.exact and s.label == result.label and _agree(s, result))
@@ -144,24 +201,15 @@ def seconds_of(score: Score, scores: Sequence[Score]) -> tuple[float, int] | Non
     """Evaluation time of `score` and its line: printed on it, or on a twin (same label, or the same value rounded)."""
     if score.seconds is not None:
         return score.seconds, score.line
-    timed = [s for s in reversed(scores) if s.seconds is not None and s.step is None]
-    for same in (lambda s: s.label == score.label and _agree(s, score), lambda s: _agree(s, score)):
-        for other in timed:
-            if same(other):
-                return other.seconds or 0.0, other.line
-    return None
+    twins = [
+        (s.label == score.label, s.seconds, s.line)
+        for s in reversed(scores)
+        if s.seconds is not None and s.step is None and _agree(s, score)
+    ]
+    twin = next((t for t in twins if t[0]), twins[0] if twins else None)
+    return None if twin is None else twin[1:]
 
 
 def _agree(a: Score, b: Score) -> bool:
     """Whether two scores are one result, printed with different digits."""
     return a.val_bpb is not None and b.val_bpb is not None and abs(a.val_bpb - b.val_bpb) < 1e-4
-
-
-def keep(scores: list[Score]) -> tuple[tuple[Score, ...], int]:
-    """At most `MAX_SCORES` scores in order of lines, diagnostic ones left out first, and how many were left out."""
-    if len(scores) <= MAX_SCORES:
-        return tuple(scores), 0
-    results = [s for s in scores if not s.diagnostic][-MAX_SCORES:]
-    room = MAX_SCORES - len(results)
-    others = [s for s in scores if s.diagnostic][:room] if room else []
-    return tuple(sorted(results + others, key=lambda s: s.line)), len(scores) - len(results) - len(others)

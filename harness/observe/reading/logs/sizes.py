@@ -41,10 +41,21 @@ TOTALS = (
     ),
     last_integer(
         "bytes_total",
+        0,
+        "total submission",
+        "INT7+zlib model: 15370972 bytes | Total submission: 15441941 bytes",
+        rf"^\W{{0,8}}(?!raw)(?P<codec>[\w+-]{{2,24}}) model: .{{1,60}}\btotal submission(?: size)?\s?:\s?{INT}{_BYTES}",
+    ),
+    last_integer(
+        "bytes_total",
         2,
         "total:",
         "compressed_blob_bytes:13802175 code_bytes:59488 total:13861663",
-        r"(?:blob|code|model|zlib|brotli|zstd|lzma)[^\n]{0,60}[\s|,]total:\s?(?P<n>\d[\d,]{3,24})(?![\d.])",
+        r"^(?!\W{0,8}raw\b).{0,80}?(?:blob|code|model|zlib|brotli|zstd|lzma).{0,60}?[\s|,]total:\s?"
+        r"(?P<n>\d[\d,]{3,24})(?![\d.])",
+    ),
+    last_integer(
+        "bytes_total", 1, "budget:", "budget:15670651/16000000 (15.67/16.00MB) FITS", r"^budget:(?P<n>\d{4,9})/\d{8}\b"
     ),
     last_integer("bytes_total", 2, "total:", "total:15916181B", r"^total:(?P<n>\d{4,12})B\b"),
     last_integer(
@@ -52,7 +63,7 @@ TOTALS = (
         0,
         "total submission",
         "Total submission size: 67272625 bytes",
-        rf"total submission(?: size)?\s?:\s{{0,8}}{INT}{_BYTES}",
+        rf"^\W{{0,12}}total submission(?: size)?\s?:\s{{0,8}}{INT}{_BYTES}",
     ),
     last_real(
         "megabytes_total",
@@ -137,6 +148,13 @@ MODELS = (
         "blob",
         "compressed_blob_bytes:13802175 code_bytes:59488",
         r"(?:compressed_blob_bytes:|^\W{0,4}model blob\s{0,4}:\s?)(?P<n>\d[\d,]{3,16})\b",
+    ),
+    last_integer(
+        "bytes_model",
+        2,
+        " model:",
+        "INT7+zlib model: 15370972 bytes | Total submission: 15441941 bytes",
+        rf"^\W{{0,8}}(?P<codec>[\w-]{{2,16}}\+[\w+-]{{2,16}}) model: {INT}{_BYTES}",
     ),
     last_integer(
         "bytes_model",

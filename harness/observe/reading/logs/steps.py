@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.model.logs import CurvePoint
@@ -17,7 +18,7 @@ _DIALECTS = (
     # A: step:13780/20000 val_loss:2.0606 val_bpb:1.2172 train_time:600038ms step_avg:43.54ms
     (
         "baseline",
-        re.compile(r"\s{0,8}(?:[\w.-]{1,100}:\s{1,4})?step\s?[:=]\s?(\d{1,9})(?:/(\d{1,9}))?(?=[\s|:,])", re.I),
+        re.compile(r"\s{0,8}step\s?[:=]\s?(\d{1,9})(?:/(\d{1,9}))?(?=[\s|:,])", re.I),
     ),
     # B: 4932/20000 val_loss: 2.3570 val_bpb: 1.0770
     ("refactored", re.compile(r"\s{0,8}(\d{1,9})/(\d{1,9})\s{1,4}(?=.{0,80}?(?:train_loss|val_loss|train_time))")),
@@ -109,13 +110,13 @@ def read_stop(line: Line) -> Stop | None:
     )
 
 
-def curve(steps: list[Step]) -> tuple[tuple[CurvePoint, ...], int]:
-    """At most `MAX_POINTS` points, evenly spread with first and last kept, and how many were left out."""
-    last = len(steps) - 1
+def curve(steps: Sequence[Step]) -> tuple[CurvePoint, ...]:
+    """At most `MAX_POINTS` points of the curve, evenly spread, the first and the last among them."""
     kept = steps
     if len(steps) > MAX_POINTS:
-        kept = [steps[i] for i in sorted({round(i * last / (MAX_POINTS - 1)) for i in range(MAX_POINTS)})]
-    points = (
+        last = len(steps) - 1
+        kept = [steps[round(i * last / (MAX_POINTS - 1))] for i in range(MAX_POINTS)]
+    return tuple(
         CurvePoint(
             step=s.step,
             train_loss=s.train_loss,
@@ -126,4 +127,3 @@ def curve(steps: list[Step]) -> tuple[tuple[CurvePoint, ...], int]:
         )
         for s in kept
     )
-    return tuple(points), len(steps) - len(kept)

@@ -15,6 +15,8 @@ STEP = b"step:1/20 train_loss:6.9 train_time:12ms\n"
         ("train.log.1", STEP),
         ("run.out", b"Step 500/5000 | Loss 5.0 | Time 53s\n"),
         ("console", STEP),
+        ("summary.log", b'{\n  "post_ttt_val_bpb": 1.06400238\n}\n'),
+        ("train_seed42.log", b"pending: no compute yet\n"),
         ("train.log", STEP.decode().encode("utf-16")),
         ("train.log", b"W0318 run.py:852] Setting OMP_NUM_THREADS environment variable for each process\n"),
         ("train.log", b'"""Trains."""\nimport torch\nclass Hyperparameters:\n    pass\n' * 100),

@@ -72,6 +72,8 @@ Pre-TTT BPB: 1.5188 | Loss: 3.8637
 Status: NEEDS_FIX
 """
 
+RAW, CODE = "Serialized model: 5000 bytes", "Code size: 100 bytes"
+
 SMI = """\
 Running Python 3.12.3 (main, Nov  6 2025, 13:44:16) [GCC 13.3.0]
 Running PyTorch 2.9.1+cu128
@@ -208,12 +210,12 @@ def test_a_clock_read_long_before_the_end_is_no_training_time() -> None:
     ("lines", "total", "uncompressed"),
     [
         (("Serialized model zlib-9: 900 bytes", "Total submission size: 1000 bytes"), 1000, None),
-        (("Serialized model: 5000 bytes", "Code size: 100 bytes", "Serialized model int6+zstd: 900 bytes", "Total submission size: 1000 bytes"), 1000, None),
-        (("Serialized model: 5000 bytes", "Code size: 100 bytes", "Total submission size: 5100 bytes"), None, 5100),
-        (("Serialized model int6: 900 bytes", "Code size: 100 bytes"), 1000, None),
-        (("Code size: 100 bytes", "Total submission: 1000 bytes"), 1000, None),
+        ((RAW, CODE, "Serialized model int6+zstd: 900 bytes", "Total submission size: 1000 bytes"), 1000, None),
+        ((RAW, CODE, "Total submission size: 5100 bytes"), None, 5100),
+        (("Serialized model int6: 900 bytes", CODE), 1000, None),
+        ((CODE, "Total submission: 1000 bytes"), 1000, None),
     ],
-)  # fmt: skip
+)
 def test_what_a_bare_total_means(lines: tuple[str, ...], total: int | None, uncompressed: int | None) -> None:
     """A total without a codec is the uncompressed model's where one is printed and the sum says so."""
     run = only("\n".join((*lines, "final_q val_loss:2.0 val_bpb:1.2")))
