@@ -18,7 +18,7 @@ def unique_files(repository: str, wanted: Callable[[str], bool]) -> Iterator[tup
     Bytes are None where the repository lacks the blob.
     """
     source = Repository(Path(repository))
-    main = source.resolve(source.base_branch())
+    main = source.resolve(source.base_branch)
     found: dict[str, list[str]] = {}
 
     def add(blob: str, path: str) -> None:

@@ -9,11 +9,11 @@ repository lacks are counted apart.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+
+from corpus import count_states, table, unique_files
 
 from harness.model.logs import LogFacts, RunFacts
 from harness.observe.reading.logs import is_log, read_log
@@ -39,54 +39,6 @@ REFERENCE = {
     "all six": 79.2,
     "embedded source": 29.9,
 }
-
-
-def git(repository: str, *args: str) -> bytes:
-    """Output of a git command; empty where it fails (no merge base)."""
-    return subprocess.run(["git", "-C", repository, *args], capture_output=True, check=False).stdout
-
-
-def candidates(repository: str) -> dict[str, list[str]]:
-    """Blob id to its paths inside a submission, for all files under records/ that have a log's suffix."""
-    found: dict[str, list[str]] = {}
-
-    def add(blob: str, path: str) -> None:
-        if path.lower().endswith(SUFFIXES):
-            found.setdefault(blob, []).append("/".join(path.split("/")[3:]) or path)
-
-    for entry in git(repository, "ls-tree", "-r", "-z", "main", "records/").decode("utf-8", "replace").split("\0"):
-        if "\t" in entry:
-            meta, path = entry.split("\t", 1)
-            add(meta.split()[2], path)
-    for ref in git(repository, "for-each-ref", "--format=%(refname)", "refs/pull").decode().split():
-        base = git(repository, "merge-base", "main", ref).decode().strip()
-        if not base:
-            continue
-        diff = git(repository, "diff", "--raw", "-z", "--no-renames", "--abbrev=40", base, ref, "--", "records/")
-        fields = diff.decode("utf-8", "replace").split("\0")
-        for meta, path in zip(fields[::2], fields[1::2], strict=False):
-            _, mode, _, blob, status = meta.split()
-            if status != "D" and mode.startswith("100"):
-                add(blob, path)
-    return found
-
-
-def contents(repository: str, blobs: dict[str, list[str]]) -> Iterator[tuple[list[str], bytes | None]]:
-    """Paths and bytes of each blob; None for those that the repository lacks."""
-    command = ["git", "-C", repository, "cat-file", "--batch"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        for blob, paths in blobs.items():
-            process.stdin.write(f"{blob}\n".encode())
-            process.stdin.flush()
-            header = process.stdout.readline().split()
-            if header[1] == b"missing":
-                yield paths, None
-                continue
-            yield paths, process.stdout.read(int(header[2]))
-            process.stdout.read(1)
-        process.stdin.close()
 
 
 def fields(log: LogFacts, paths: list[str]) -> set[str]:
@@ -130,23 +82,20 @@ def main(repository: str) -> None:
     counts: Counter[str] = Counter()
     states: Counter[str] = Counter()
     clock = 0.0
-    for paths, data in contents(repository, candidates(repository)):
+    for paths, data in unique_files(repository, lambda path: path.lower().endswith(SUFFIXES)):
         if data is None:
-            states["missing blobs"] += 1
+            states["missing"] += 1
             continue
         begin = time.process_time()
         if is_log(paths[0], data[: 1 << 16]):
             log = read_log(paths[0], data).facts
             clock += time.process_time() - begin
             states["logs"] += 1
-            states["bytes"] += len(data)
             counts.update(fields(log, paths))
         else:
             states["other files"] += 1
-    print(", ".join(f"{name} {n:,}" for name, n in states.items()) + f"; {clock:.1f} CPU seconds")
-    print(f"{'field':<18}{'logs':>6}{'share %':>9}{'reference %':>13}")
-    for name, reference in REFERENCE.items():
-        print(f"{name:<18}{counts[name]:>6}{100 * counts[name] / max(1, states['logs']):>9.1f}{reference:>13.1f}")
+    print(count_states(states, clock), end="\n\n")
+    print(table("log", counts, states["logs"], REFERENCE))
 
 
 if __name__ == "__main__":

@@ -101,13 +101,17 @@ class TerminalReport:
             else:
                 rows.append(Padding(_finding(finding), (0, 0, 0, 1)))
         if passed:
-            rows.append(Padding(Text(f"✓ {len(passed)} rules hold: {', '.join(passed)}", style="green"), (0, 0, 0, 1)))
+            rows.append(Padding(Text(f"✓ {_count(passed)}: {', '.join(passed)}", style="green"), (0, 0, 0, 1)))
         return Group(*rows)
 
     def _foot(self) -> RenderableType:
         info = self.review.harness
         parts = f"golf {info.version}, rules {info.ruleset} as of {info.as_of}, depth {info.depth.value}"
         return Text(f"\n{parts}", style="dim")
+
+
+def _count(rules: list[str]) -> str:
+    return "1 rule holds" if len(rules) == 1 else f"{len(rules)} rules hold"
 
 
 def _facts(submission: ReviewedSubmission) -> Iterator[Text]:
