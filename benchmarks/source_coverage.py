@@ -55,7 +55,7 @@ class Repository:
         return data
 
     def files(self) -> Iterator[tuple[str, str, str]]:
-        """Where (the pull request or `main`), path and blob of every file under `records/` that was added or changed."""
+        """Pull request (or `main`), path and blob of every file under `records/` that was added or changed."""
         for entry in self.git("ls-tree", "-r", "-z", "main", "--", "records").split(b"\0"):
             if entry:
                 meta, path = entry.split(b"\t", 1)

@@ -15,7 +15,8 @@ class WrapperLayer(Frozen):
     bytes_out: int
     sha256: str
     target: str | None = None
-    """The file of the submission that is executed, where the wrapper is `exec(open(...))`, `runpy` or an import."""
+    """The file of the submission that is executed, where the wrapper is `exec(open(...))`, `runpy` or an import; or the
+    data file that holds the payload."""
 
 
 class ImportFact(Frozen):
@@ -59,6 +60,8 @@ class ScriptFacts(Frozen):
     layers: tuple[WrapperLayer, ...] = ()
     opaque: Fact[str] | None = None
     """A wrapper that could not be decoded statically, and why."""
+    embedded: tuple[WrapperLayer, ...] = ()
+    """Further code that is carried as text or data and executed beside the program: bundled modules, patches."""
     decoded_bytes: int
     decoded_sha256: str
     imports: tuple[ImportFact, ...] = ()
@@ -70,3 +73,5 @@ class ScriptFacts(Frozen):
     """Has top-level work: a main guard, a call, a loop; or a modal / click entry."""
     frameworks: tuple[str, ...] = ()
     """Of torch, mlx, jax, tensorflow, modal, those that it imports."""
+    omitted: int = 0
+    """Imports and environment reads beyond the limits on their number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.observe.reading.evaluate.values import (
     MISSING,
@@ -32,6 +32,30 @@ Changes = dict[Cell, tuple[Slots, Any, Value]]
 """Cells and the values they end with."""
 
 
+CONTENT = frozenset({"items", "_items"})
+"""Keys under which containers keep their content; None there means that it is unknown."""
+
+
+class Mark(NamedTuple):
+    """Start of a stretch that may be undone. Objects younger than `clock` exist only on the paths that made them."""
+
+    at: int
+    clock: int
+
+
+START = Mark(0, 0)
+
+
+class Witness:
+    """The values that cells had at any time in a stretch of code, also on paths that were undone."""
+
+    __slots__ = ("clock", "seen")
+
+    def __init__(self, clock: int) -> None:
+        self.clock = clock
+        self.seen: Changes = {}
+
+
 class Recorder:
     """What a call read from, and wrote to, state older than itself."""
 
@@ -52,36 +76,40 @@ class Heap:
         self.regions: list[int] = []
         """Clock at the start of each stretch in progress that may be undone; younger objects need no journal."""
         self.journal: list[tuple[Slots, Any, Value]] = []
+        self.witnesses: list[Witness] = []
+        """Stretches in progress from which an exception may escape anywhere."""
+        self.version = 0
+        """Counts changes of state that a recorded call has read."""
         self.recorder: Recorder | None = None
         self.leaks: list[Value] = []
         """Values that were lost in a join and may now be used from anywhere."""
 
-    def slots(self, *, scope: bool = False) -> Slots:
+    def new_slots(self, *, scope: bool = False) -> Slots:
         """New state, younger than all before."""
         self.clock += 1
         return Slots(self.clock, scope=scope)
 
-    def list(self, items: Any) -> ListValue:
+    def new_list(self, items: Any) -> ListValue:
         """A new list value; `items` None for unknown content."""
-        slots = self.slots()
+        slots = self.new_slots()
         slots["items"] = items
         return ListValue(slots)
 
-    def dict(self, items: Any) -> DictValue:
+    def new_dict(self, items: Any) -> DictValue:
         """A new dict value; `items` None for unknown content."""
-        slots = self.slots()
+        slots = self.new_slots()
         slots["items"] = items
         return DictValue(slots)
 
-    def set(self, items: Any) -> SetValue:
+    def new_set(self, items: Any) -> SetValue:
         """A new set value; `items` None for unknown content."""
-        slots = self.slots()
+        slots = self.new_slots()
         slots["items"] = items
         return SetValue(slots)
 
-    def tensor(self, shape: tuple[int | None, ...] | None, *, parameter: bool = False) -> TensorValue:
+    def new_tensor(self, shape: tuple[int | None, ...] | None, *, parameter: bool = False) -> TensorValue:
         """A new tensor."""
-        return TensorValue(self.slots(), shape, parameter=parameter)
+        return TensorValue(self.new_slots(), shape, parameter=parameter)
 
     def read(self, slots: Slots, key: Any) -> Value:
         """The value under `key`, or MISSING."""
@@ -91,6 +119,7 @@ class Heap:
             cell = (id(slots), key)
             if cell not in recorder.reads and cell not in recorder.writes:
                 recorder.reads[cell] = (slots, key, value)
+                slots.watched = True
         return value
 
     def content(self, container: Container) -> Any:
@@ -99,6 +128,8 @@ class Heap:
 
     def write(self, slots: Slots, key: Any, value: Value) -> None:
         """Set (or with MISSING delete) the value under `key`."""
+        if slots.volatile is not None and key in slots.volatile:
+            value = self._degraded(key, value)
         old = slots.get(key, MISSING)
         if old is value:
             return
@@ -107,12 +138,29 @@ class Heap:
         recorder = self.recorder
         if recorder is not None and slots.born < recorder.start:
             recorder.writes[(id(slots), key)] = (slots, key, value)
+        if slots.watched:
+            self.version += 1
         _put(slots, key, value)
 
-    def begin(self) -> int:
+    def make_volatile(self, changes: Changes) -> None:
+        """These cells are written by code that may run at any time: they are unknown from now on."""
+        for slots, key, _ in changes.values():
+            if slots.volatile is None:
+                slots.volatile = set()
+            slots.volatile.add(key)
+            self.write(slots, key, slots.get(key, MISSING))
+
+    def _degraded(self, key: Any, value: Value) -> Value:
+        if type(value) is Unknown or (value is None and key in CONTENT):
+            return value
+        for item in value if isinstance(value, list) else value.values() if isinstance(value, dict) else (value,):
+            self.lose(item)
+        return None if key in CONTENT else Unknown(deps(value), None, hidden(value))
+
+    def begin(self) -> Mark:
         """Start a stretch that may be undone; returns its mark. `end` must follow."""
         self.regions.append(self.clock)
-        return len(self.journal)
+        return Mark(len(self.journal), self.clock)
 
     def end(self) -> None:
         """End the innermost stretch; its changes stay."""
@@ -120,28 +168,55 @@ class Heap:
         if not self.regions:
             self.journal.clear()
 
-    def changes(self, mark: int) -> Changes:
+    def changes(self, mark: Mark) -> Changes:
         """Cells changed since `mark` with their present values."""
         cells: Changes = {}
-        for slots, key, _ in self.journal[mark:]:
+        clock = mark.clock
+        for slots, key, _ in self.journal[mark.at :]:
             cell = (id(slots), key)
-            if cell not in cells:
+            if cell not in cells and slots.born <= clock:
                 cells[cell] = (slots, key, slots.get(key, MISSING))
         return cells
 
-    def rollback(self, mark: int) -> Changes:
+    def rollback(self, mark: Mark) -> Changes:
         """Undo everything since `mark`; returns what the cells had become."""
         cells = self.changes(mark)
         recorder = self.recorder
-        for slots, key, old in reversed(self.journal[mark:]):
-            _put(slots, key, old)
+        if self.witnesses:
+            self._testify(mark, cells)
+        for slots, key, old in reversed(self.journal[mark.at :]):
+            if slots.born > mark.clock:
+                continue
+            if slots.watched:
+                self.version += 1
+            volatile = slots.volatile is not None and key in slots.volatile
+            _put(slots, key, self._degraded(key, old) if volatile else old)
             if recorder is not None:
                 cell = (id(slots), key)
                 if cell in recorder.writes:
                     recorder.writes[cell] = (slots, key, old)
                     recorder.reads.setdefault(cell, (slots, key, old))
-        del self.journal[mark:]
+        del self.journal[mark.at :]
         return cells
+
+    def watch(self) -> Witness:
+        """Start to keep every value that a cell has; `witnessed` must follow."""
+        self.witnesses.append(Witness(self.clock))
+        return self.witnesses[-1]
+
+    def witnessed(self, mark: Mark) -> Changes:
+        """End the innermost watch, which began with `mark`: cells and the join of all values they have had."""
+        self._testify(mark, self.changes(mark))
+        return self.witnesses.pop().seen
+
+    def _testify(self, mark: Mark, final: Changes) -> None:
+        values = [*self.journal[mark.at :], *final.values()]
+        for witness in self.witnesses:
+            for slots, key, value in values:
+                if slots.born <= witness.clock:
+                    known = witness.seen.get((id(slots), key))
+                    joined = value if known is None else self.join(known[2], value, scope=slots.scope)
+                    witness.seen[(id(slots), key)] = (slots, key, joined)
 
     def merge(self, outcomes: list[Changes]) -> None:
         """Make the present state the join of several outcomes, each given as changes to the present state."""
@@ -190,7 +265,7 @@ class Heap:
             if kind is Native and left.name == right.name and left.receiver is right.receiver:
                 return left
             if kind is TensorValue and not left.parameter and not right.parameter:
-                return left if left.shape == right.shape else self.tensor(None)
+                return left if left.shape == right.shape else self.new_tensor(None)
             if kind is Unknown and left.deps == right.deps and left.hides == right.hides and left.attr == right.attr:
                 return left
         if left is None and type(right) in (list, dict, set):
@@ -212,11 +287,11 @@ class Heap:
         return Unknown(deps(value), None, hidden(value))
 
     def _join_contents(self, left: Any, right: Any) -> Any:
-        if type(left) is list and len(left) == len(right):
+        if type(left) is list and type(right) is list and len(left) == len(right):
             return [self.join(a, b) for a, b in zip(left, right, strict=True)]
-        if type(left) is dict and left.keys() == right.keys():
+        if type(left) is dict and type(right) is dict and left.keys() == right.keys():
             return {key: self.join(value, right[key]) for key, value in left.items()}
-        if type(left) is set and left == right:
+        if type(left) is set and type(right) is set and left == right:
             return left
         for content in (left, right):
             for value in content.values() if type(content) is dict else content:
@@ -247,10 +322,14 @@ class Heap:
             if entry[0].born < start:
                 parent.writes[cell] = entry
 
-    def holds(self, reads: Changes) -> bool:
-        """Whether all cells still have the values that were read; if so they count as read now."""
-        for slots, key, value in reads.values():
-            if not same(slots.get(key, MISSING), value):
+    def holds(self, reads: Changes, *, settled: bool) -> bool:
+        """Whether all cells still have the values that were read; if so they count as read now.
+
+        `settled` says that nothing watched has changed since that was last seen to be so.
+        """
+        for slots, key, value in () if settled else reads.values():
+            present = slots.get(key, MISSING)
+            if present is not value and not same(present, value):
                 return False
         recorder = self.recorder
         if recorder is not None:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.observe.reading.evaluate.heap import Changes, Heap, same
+from harness.observe.reading.evaluate.environment import VARYING
+from harness.observe.reading.evaluate.heap import CONTENT, START, Changes, Heap, Mark, same
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import (
     NO_DEPS,
     UNKNOWN,
     ClassValue,
+    Container,
     Deps,
     Function,
     ModuleValue,
@@ -21,6 +23,7 @@ from harness.observe.reading.evaluate.values import (
     Unknown,
     Value,
     hidden,
+    truth,
 )
 
 FUEL = 400_000
@@ -31,9 +34,6 @@ PATIENCE = 4
 """Passes over a loop body before what it still changes is given up as unknown."""
 MAX_PASSES = 16
 """Passes over a loop body before the evaluation is called incomplete."""
-
-VARYING = frozenset({"RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK"})
-"""Variables that differ between the processes of one launch: set, but unknown."""
 
 
 class Exhausted(Exception):  # noqa: N818  a limit, not an error of the evaluated program
@@ -55,8 +55,8 @@ class Loop:
 
     base: int
     """`Frame.forks` inside the loop when no fork is in progress there."""
-    mark: int
-    iteration: int = 0
+    mark: Mark
+    iteration: Mark
     """Mark of the iteration in progress."""
     broke: bool = False
     """The body certainly broke out, with the present state."""
@@ -72,7 +72,7 @@ class Frame:
     source: Source
     function: Function | None = None
     receiver: Value = None
-    mark: int = 0
+    mark: Mark = START
     forks: int = 0
     """Constructs in progress from which another path may go on; a `return` is final only at 0."""
     done: bool = False
@@ -86,14 +86,6 @@ class Frame:
     """Settings that decided which `return` is taken."""
 
 
-@dataclass(eq=False)
-class Attempt:
-    """A `try` in progress: the states in which a fork inside it raised."""
-
-    mark: int
-    raises: list[Changes] = field(default_factory=list)
-
-
 class Machine:
     """State of one evaluation, and the operations that all parts use."""
 
@@ -102,18 +94,17 @@ class Machine:
         self.sources = sources
         self.fuel = fuel
         self.heap = Heap()
-        self.environment = self.heap.slots()
+        self.environment = self.heap.new_slots()
         for name, text in environment.items():
             self.environment[name] = Unknown(frozenset({"rank"})) if name in VARYING else text
         self.trace = Trace()
         self.modules: dict[str, ModuleValue] = {}
-        self.attempts: list[Attempt] = []
         self.control: Deps = NO_DEPS
         """Settings that decided that the present code runs."""
         self.risks = 0
         """Operations so far whose outcome is not known and that may therefore raise."""
-        self.unknown_attrs: set[str] = set()
-        """Attributes that were set through an Unknown: any object may have them, with any value."""
+        self.unknown_attrs: dict[str, None] = {}
+        """Attributes that were set through an Unknown, in order: any object may have them, with any value."""
         self.depth = 0
         self.active: list[ast.AST] = []
         """Nodes of the functions in progress."""
@@ -122,6 +113,8 @@ class Machine:
         self.leaked: dict[int, Value] = {}
         """Callables that may be called at any time, by identity."""
         self.natives: dict[str, ClassValue] = {}
+        self.properties: dict[str, list[Function]] = {}
+        """Properties of the submission's classes by name."""
         self.classes: list[ClassValue] = []
         """Classes of the submission, in order of definition."""
         self.kept: list[Value] = []
@@ -135,12 +128,20 @@ class Machine:
         """Execute statements; whether control reaches the end."""
         raise NotImplementedError
 
+    def test(self, node: ast.expr, owner: ast.AST, frame: Frame) -> tuple[bool | None, Deps]:
+        """Truth of a condition, noted in the trace."""
+        raise NotImplementedError
+
     def assign(self, target: ast.expr, value: Value, frame: Frame) -> None:
         """Bind `value` to an assignment target."""
         raise NotImplementedError
 
     def call(self, function: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST, frame: Frame) -> Value:
         """Call anything. The key None in `kwargs` is not used; unknown star arguments are given as `**`."""
+        raise NotImplementedError
+
+    def call_function(self, function: Function, args: list[Value], kwargs: dict[str, Value], frame: Frame) -> Value:
+        """Call a function of the submission."""
         raise NotImplementedError
 
     def attribute(self, value: Value, name: str, frame: Frame) -> Value:
@@ -169,6 +170,12 @@ class Machine:
         if self.fuel < 0:
             raise Exhausted
 
+    def truth(self, value: Value) -> tuple[bool | None, Deps]:
+        """Truth of a value, None when unknown, and what it depends on."""
+        if isinstance(value, Container):
+            self.heap.content(value)  # so that a recorded call knows that it was looked at
+        return truth(value)
+
     def risky(self, value: Value = UNKNOWN) -> Value:
         """Note that the operation that gave `value` may raise."""
         self.risks += 1
@@ -196,7 +203,7 @@ class Machine:
                     left = left or not falls
                 except Raised as error:
                     raised, falls = error, False
-                    self.note_raise()
+                    self.risks += 1
                 changes = heap.rollback(mark)
                 if falls:
                     outcomes.append(changes)
@@ -236,12 +243,6 @@ class Machine:
 
         self.fork(frame, lambda: True, run)
 
-    def note_raise(self) -> None:
-        """Keep the present state for the handlers of the enclosing `try`."""
-        if self.attempts:
-            attempt = self.attempts[-1]
-            attempt.raises.append(self.heap.changes(attempt.mark))
-
     def repeat(self, frame: Frame, body: Callable[[Loop], bool], *, endless: bool = False) -> bool:
         """Run a loop body any number of times, until the state no longer changes; whether the loop can end.
 
@@ -250,7 +251,7 @@ class Machine:
         heap = self.heap
         breaks: list[Changes] = []
         for turn in range(MAX_PASSES):
-            attrs = len(self.unknown_attrs)
+            attrs, known = len(self.unknown_attrs), len(self.leaked)
             mark = heap.begin()
             frame.forks += 1
             forks = frame.forks
@@ -261,7 +262,7 @@ class Machine:
                     falls = body(loop)
                 except Raised:
                     falls = False
-                    self.note_raise()
+                    self.risks += 1
                 changes = heap.rollback(mark)
             finally:
                 frame.loops.pop()
@@ -269,7 +270,9 @@ class Machine:
                 heap.end()
             breaks = loop.breaks
             outcomes = loop.continues + ([changes] if falls else [])
-            if not self._widen(outcomes, giving_up=turn >= PATIENCE) and attrs == len(self.unknown_attrs):
+            settled = not self._widen(outcomes, giving_up=turn >= PATIENCE)
+            self.flush(frame)
+            if settled and attrs == len(self.unknown_attrs) and known == len(self.leaked):
                 break
         else:
             self.trace.incomplete("a loop did not settle")
@@ -295,7 +298,7 @@ class Machine:
                 changed = True
                 if giving_up:
                     heap.lose(present)
-                    content = key in ("items", "_items")
+                    content = key in CONTENT
                     joined = None if content else Unknown(NO_DEPS, None, hidden(present) or hidden(value))
                 heap.write(slots, key, joined)
         return changed

@@ -7,22 +7,28 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.observe.reading.evaluate.definitions import Definitions
-from harness.observe.reading.evaluate.heap import Changes
-from harness.observe.reading.evaluate.machine import Attempt, Exhausted, Frame, Loop, Raised
-from harness.observe.reading.evaluate.values import MISSING, NO_DEPS, UNKNOWN, External, Unknown, Value, tag, union
+from harness.observe.reading.evaluate.heap import CONTENT, Changes
+from harness.observe.reading.evaluate.loops import Loops
+from harness.observe.reading.evaluate.machine import Exhausted, Frame, Raised
+from harness.observe.reading.evaluate.tree import returns
+from harness.observe.reading.evaluate.values import (
+    MISSING,
+    NO_DEPS,
+    UNKNOWN,
+    External,
+    Unknown,
+    Value,
+    hidden,
+    tag,
+    union,
+)
 
-UNROLL_STEPS = 30_000
-"""Nodes that unrolling one loop may visit; beyond it the loop is taken as running any number of times."""
-UNROLL_ITEMS = 512
-UNROLL_WHILE = 64
 
-
-class Statements(Definitions):
+class Statements(Loops, Definitions):
     """The statement half of the evaluator."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._sizes: dict[int, int] = {}
         self._returns: dict[int, bool] = {}
         self._statements: dict[type[ast.AST], Callable[[Any, Frame], bool]] = {
             ast.Expr: self._expr,
@@ -34,11 +40,11 @@ class Statements(Definitions):
             ast.Raise: self._raise,
             ast.Assert: self._assert,
             ast.If: self._if,
-            ast.For: self._for,
-            ast.AsyncFor: self._for,
-            ast.While: self._while,
-            ast.Break: self._break,
-            ast.Continue: self._continue,
+            ast.For: self.for_statement,
+            ast.AsyncFor: self.for_statement,
+            ast.While: self.while_statement,
+            ast.Break: self.break_statement,
+            ast.Continue: self.continue_statement,
             ast.Try: self._try,
             ast.TryStar: self._try,
             ast.With: self._with,
@@ -85,10 +91,11 @@ class Statements(Definitions):
         known = len(self.trace.reads)
         value = self.evaluate(expression, frame)
         if len(self.trace.reads) > known and isinstance(target, (ast.Name, ast.Attribute)):
-            for read in list(self.trace.reads.values())[known:]:
-                if read.target is None and not self.active_call(frame):
-                    read.target = target.id if isinstance(target, ast.Name) else target.attr
-                    read.expression, read.scope, read.folded = expression, frame.scope, value
+            # Defaults are evaluated before the read that they are for: the last one is what feeds the target.
+            read = list(self.trace.reads.values())[-1]
+            if read.target is None and not self.active_call(frame):
+                read.target = target.id if isinstance(target, ast.Name) else target.attr
+                read.expression, read.scope, read.folded = expression, frame.scope, value
         return value
 
     def active_call(self, frame: Frame) -> bool:
@@ -102,7 +109,7 @@ class Statements(Definitions):
         if isinstance(target, ast.Name):
             scope = frame.scope
             slots = scope.exported.get(target.id, scope.slots) if scope.exported else scope.slots
-            self.heap.write(slots, target.id, tag(value, self.control))
+            self.heap.write(slots, target.id, tag(value, self.control) if self.control else value)
         elif isinstance(target, ast.Attribute):
             self.set_attribute(self.evaluate(target.value, frame), target.attr, tag(value, self.control), frame)
         elif isinstance(target, ast.Subscript):
@@ -119,7 +126,7 @@ class Statements(Definitions):
         star = next((i for i, target in enumerate(targets) if isinstance(target, ast.Starred)), None)
         if items is not None and star is not None and len(items) >= len(targets) - 1:
             after = len(targets) - star - 1
-            middle = self.heap.list(list(items[star : len(items) - after]))
+            middle = self.heap.new_list(list(items[star : len(items) - after]))
             items = [*items[:star], middle, *items[len(items) - after :]]
         if items is None or len(items) != len(targets):
             self.risks += 1
@@ -200,194 +207,81 @@ class Statements(Definitions):
 
     def _has_return(self, node: ast.AST) -> bool:
         if id(node) not in self._returns:
-            self._returns[id(node)] = any(isinstance(child, ast.Return) for child in ast.walk(node))
+            self._returns[id(node)] = returns(node)
         return self._returns[id(node)]
 
-    def _size(self, node: ast.AST) -> int:
-        """Number of nodes below `node`."""
-        if id(node) not in self._sizes:
-            self._sizes[id(node)] = sum(1 for _ in ast.walk(node))
-        return self._sizes[id(node)]
-
-    def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
-        iterable = self.evaluate(node.iter, frame)
-        items = self.iterate(iterable, frame)
-        if items is not None and len(items) <= UNROLL_ITEMS and len(items) * self._size(node) <= UNROLL_STEPS:
-            return self._unrolled(node, iter(items), frame)
-        if items is not None:
-            for item in items:
-                self.heap.lose(item)
-            self.flush(frame)
-        target: Value = UNKNOWN
-        if items:
-            target = self.heap.join_all(items, scope=True)
-        elif items == []:
-            return self.block(node.orelse, frame) if node.orelse else True
-
-        def body(_: Loop) -> bool:
-            self.assign(node.target, target, frame)
-            return self.block(node.body, frame)
-
-        return self.repeat(frame, body) and self._orelse(node, frame)
-
-    def _orelse(self, node: ast.For | ast.AsyncFor | ast.While, frame: Frame) -> bool:
-        if not node.orelse:
-            return True
-        return self.fork(frame, lambda: True, lambda: self.block(node.orelse, frame))
-
-    def _unrolled(self, node: ast.For | ast.AsyncFor | ast.While, items: Any, frame: Frame) -> bool:
-        """Run the iterations one by one, as long as each is known to happen (or not to)."""
-        heap = self.heap
-        base = frame.forks
-        mark = heap.begin()
-        loop = Loop(base=base, mark=mark)
-        frame.loops.append(loop)
-        falls = True
-        try:
-            for item in items:
-                if isinstance(node, ast.While):
-                    if not item():
-                        break
-                else:
-                    self.assign(node.target, item, frame)
-                falls = self._iteration(node.body, loop, frame)
-                if not falls:
-                    break
-        finally:
-            frame.loops.pop()
-            frame.forks = base
-            heap.end()
-        if falls and node.orelse and not loop.broke:
-            falls = self.block(node.orelse, frame) if not loop.breaks else self._orelse(node, frame)
-        return self._leave(loop, mark, frame, falls=falls or loop.broke)
-
-    def _iteration(self, body: list[ast.stmt], loop: Loop, frame: Frame) -> bool:
-        """One unrolled iteration; whether the next may follow from the present state."""
-        heap = self.heap
-        loop.iteration = heap.begin()
-        loop.continues = []
-        try:
-            falls = self.block(body, frame)
-            if loop.broke or frame.done:
-                return False
-            if not loop.continues:
-                return falls
-            outcomes = loop.continues + ([heap.changes(loop.iteration)] if falls else [])
-            heap.rollback(loop.iteration)
-        finally:
-            heap.end()
-        frame.forks = loop.base + len(loop.breaks)
-        heap.merge(outcomes)
-        self.flush(frame)
-        return True
-
-    def _leave(self, loop: Loop, mark: int, frame: Frame, *, falls: bool) -> bool:
-        """Join the states in which a loop was left."""
-        if not loop.breaks:
-            return falls
-        heap = self.heap
-        outcomes: list[Changes] = list(loop.breaks)
-        if falls:
-            outcomes.append(heap.changes(mark))
-        heap.rollback(mark)
-        heap.merge(outcomes)
-        self.flush(frame)
-        return True
-
-    def _while(self, node: ast.While, frame: Frame) -> bool:
-        endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
-        if not endless and self._size(node) * 8 <= UNROLL_STEPS:
-            return self._while_known(node, frame)
-        return self._while_unknown(node, frame, endless=endless)
-
-    def _while_known(self, node: ast.While, frame: Frame) -> bool:
-        """Unroll while the test is certain; go on as an unknown loop where it is not."""
-        budget = min(UNROLL_WHILE, UNROLL_STEPS // self._size(node))
-        uncertain = False
-
-        def goes_on() -> bool:
-            nonlocal budget, uncertain
-            known, _ = self.test(node.test, node, frame)
-            budget -= 1
-            uncertain = known is None or (known and budget < 0)
-            return bool(known) and not uncertain
-
-        def rounds() -> Any:
-            while True:
-                yield goes_on
-
-        # The unknown rest runs inside `orelse` position: after certain iterations that did not break.
-        plain = ast.While(test=node.test, body=node.body, orelse=[])
-        ended = self._unrolled(plain, rounds(), frame)
-        if uncertain:
-            return self._while_unknown(node, frame, endless=False) if ended else False
-        return ended and (self._orelse(node, frame) if node.orelse else True)
-
-    def _while_unknown(self, node: ast.While, frame: Frame, *, endless: bool) -> bool:
-        def body(_: Loop) -> bool:
-            known, _names = (True, NO_DEPS) if endless else self.test(node.test, node, frame)
-            return False if known is False else self.block(node.body, frame)
-
-        return self.repeat(frame, body, endless=endless) and self._orelse(node, frame)
-
-    def _break(self, _: ast.Break, frame: Frame) -> bool:
-        if frame.loops:
-            loop = frame.loops[-1]
-            if frame.forks == loop.base:
-                loop.broke = True
-            else:
-                loop.breaks.append(self.heap.changes(loop.mark))
-                frame.forks += 1
-        return False
-
-    def _continue(self, _: ast.Continue, frame: Frame) -> bool:
-        if frame.loops:
-            loop = frame.loops[-1]
-            loop.continues.append(self.heap.changes(loop.iteration))
-            if loop.base >= 0 and frame.forks != loop.base:
-                frame.forks += 1
-        return False
-
     def _try(self, node: ast.Try | ast.TryStar, frame: Frame) -> bool:
-        try:
-            falls = self._guarded(node, frame) if node.handlers else self.block(node.body, frame)
-        except Raised:
-            if node.finalbody:
-                self.block(node.finalbody, frame)
-            raise
         if not node.finalbody:
-            return falls
-        if falls:
-            return self.block(node.finalbody, frame)
-        # Every path has left already; the clause still runs on the way out.
-        self.perhaps(frame, lambda: self.block(node.finalbody, frame))
-        return False
-
-    def _guarded(self, node: ast.Try | ast.TryStar, frame: Frame) -> bool:
+            return self._guarded(node, frame) if node.handlers else self.block(node.body, frame)
         heap = self.heap
-        mark = heap.begin()
-        attempt = Attempt(mark)
-        self.attempts.append(attempt)
-        frame.forks += 1
+        captured = [frame.exits, *((frame.loops[-1].breaks, frame.loops[-1].continues) if frame.loops else ())]
+        known = [len(one) for one in captured]
         risks = self.risks
+        mark = heap.begin()
+        heap.watch()
+        frame.forks += 1  # so that whatever leaves is kept, and the clause can be added to it
         raised: Raised | None = None
         falls = False
         try:
-            falls = self.block(node.body, frame)
+            falls = self._guarded(node, frame) if node.handlers else self.block(node.body, frame)
         except Raised as error:
             raised = error
-            attempt.raises.append(heap.changes(mark))
         finally:
-            self.attempts.pop()
             frame.forks -= 1
-            if raised is None and not attempt.raises and self.risks == risks:
-                heap.end()
-                mark = -1
-        if mark < 0:
+            seen = heap.witnessed(mark)
+            heap.end()
+        left = [entry for one, count in zip(captured, known, strict=True) for entry in one[count:]]
+        if left or raised is not None or self.risks != risks:
+            self._finally_on_the_way_out(node, frame, [e[1] if isinstance(e, tuple) else e for e in left], seen)
+        if raised is not None:
+            self.block(node.finalbody, frame)
+            raise raised
+        return falls and self.block(node.finalbody, frame)
+
+    def _finally_on_the_way_out(
+        self, node: ast.Try | ast.TryStar, frame: Frame, left: list[Changes], seen: Changes
+    ) -> None:
+        """Run the clause for the paths that leave or raise: what it changes is unknown in the states that left."""
+        heap = self.heap
+        mark = heap.begin()
+        heap.merge([{}, seen, *left])
+        inner = heap.begin()
+        forks, frame.forks = frame.forks, frame.forks + 1
+        try:
+            self.block(node.finalbody, frame)
+        except Raised:
+            self.risks += 1
+        finally:
+            frame.forks = forks
+            changed = heap.changes(inner)
+            heap.end()
+            heap.rollback(mark)
+            heap.end()
+        for state in left:
+            for cell, (slots, key, value) in changed.items():
+                heap.lose(value)
+                state[cell] = (slots, key, None if key in CONTENT else Unknown(NO_DEPS, None, hidden(value)))
+
+    def _guarded(self, node: ast.Try | ast.TryStar, frame: Frame) -> bool:
+        """A `try` body and its handlers; these start from any state that the body may have been in."""
+        heap = self.heap
+        mark = heap.begin()
+        heap.watch()
+        frame.forks += 1
+        risks = self.risks
+        falls = raised = False
+        try:
+            falls = self.block(node.body, frame)
+        except Raised:
+            raised = True
+        finally:
+            frame.forks -= 1
+            seen = heap.witnessed(mark)
+            certain = not raised and self.risks == risks
+            after = {} if certain else heap.rollback(mark)
+            heap.end()
+        if certain:
             return self.block(node.orelse, frame) if falls else False
-        middle = self._intermediate(mark)
-        after = heap.rollback(mark)
-        heap.end()
 
         def normal() -> bool:
             heap.merge([after])
@@ -395,7 +289,7 @@ class Statements(Definitions):
 
         def handler(clause: ast.ExceptHandler) -> Callable[[], bool]:
             def run() -> bool:
-                heap.merge([*attempt.raises, *middle])
+                heap.merge([{}, seen])
                 self.flush(frame)
                 if clause.name:
                     heap.write(frame.scope.slots, clause.name, UNKNOWN)
@@ -406,20 +300,6 @@ class Statements(Definitions):
         branches = [normal] if falls else []
         branches += [handler(clause) for clause in node.handlers]
         return self.fork(frame, *branches)
-
-    def _intermediate(self, mark: int) -> list[Changes]:
-        """The states that cells had on the way through a `try` body, each on its own, with the last."""
-        heap = self.heap
-        rounds: list[Changes] = [{}, heap.changes(mark)]
-        for slots, key, old in heap.journal[mark:]:
-            cell = (id(slots), key)
-            for one in rounds:
-                if cell not in one or one[cell][2] is old:
-                    one.setdefault(cell, (slots, key, old))
-                    break
-            else:
-                rounds.append({cell: (slots, key, old)})
-        return rounds[:32]
 
     def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
         swallows = False

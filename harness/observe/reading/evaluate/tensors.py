@@ -7,16 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.observe.reading.evaluate.values import (
-    UNKNOWN,
-    DictValue,
-    ListValue,
-    Native,
-    TensorValue,
-    Unknown,
-    Value,
-    raw,
-)
+from harness.observe.reading.evaluate.values import UNKNOWN, ListValue, Native, TensorValue, Unknown, Value, raw, words
 
 if TYPE_CHECKING:
     from harness.observe.reading.evaluate.machine import Machine
@@ -25,13 +16,13 @@ Shape = tuple[int | None, ...] | None
 Args = list[Value]
 Kwargs = dict[str, Value]
 
-SAME = frozenset(
-    "abs absolute acos add add_ addcdiv_ addcmul_ asin atan bernoulli_ bfloat16 bool byte ceil clamp clamp_ clip clone "
-    "contiguous copy_ cos cpu cuda cumsum data detach detach_ div div_ double erf exp exp_ exponential_ fill_ float "
-    "floor half int log log1p log2 logit lerp_ long masked_fill masked_fill_ mul mul_ nan_to_num neg neg_ normal_ "
-    "pin_memory pow reciprocal relu relu_ requires_grad_ roll round rsqrt share_memory_ short sigmoid sign sin sqrt "
-    "softmax square sub sub_ tan tanh tanh_ to tril tril_ triu triu_ type type_as uniform_ zero_ trunc_ flip "
-    "log_softmax random_ astype".split()
+SAME = words(
+    "abs absolute acos add add_ addcdiv_ addcmul_ asin atan bernoulli_ bfloat16 bool byte ceil clamp clamp_ clip "
+    "clone contiguous copy_ cos cpu cuda cumsum data detach detach_ div div_ double erf exp exp_ exponential_ "
+    "fill_ float floor half int log log1p log2 logit lerp_ long masked_fill masked_fill_ mul mul_ nan_to_num neg "
+    "neg_ normal_ pin_memory pow reciprocal relu relu_ requires_grad_ roll round rsqrt share_memory_ short "
+    "sigmoid sign sin sqrt softmax square sub sub_ tan tanh tanh_ to tril tril_ triu triu_ type type_as uniform_ "
+    "zero_ trunc_ flip log_softmax random_ astype"
 )
 """Methods and functions whose result has the shape of their first argument."""
 _SIZED = frozenset({"zeros", "ones", "empty", "rand", "randn", "normal"})
@@ -39,7 +30,8 @@ _LIKE = frozenset({"zeros_like", "ones_like", "empty_like", "full_like", "rand_l
 _ATTRIBUTES = {"T": "t", "mT": "t", "data": "data", "real": "data"}
 METHODS = SAME | {
     "size", "dim", "ndimension", "numel", "nelement", "view", "reshape", "unsqueeze", "squeeze", "t", "transpose",
-    "permute", "flatten", "expand", "repeat", "item", "tolist", "numpy", "new_zeros", "new_ones", "new_empty", "new_full",
+    "permute", "flatten", "expand", "repeat", "item", "tolist", "numpy", "new_zeros", "new_ones", "new_empty",
+    "new_full",
 }  # fmt: skip
 
 
@@ -47,16 +39,16 @@ def create(machine: Machine, name: str, args: Args, kwargs: Kwargs) -> Value | N
     """Result of `torch.<name>(...)` (or `np.<name>`) where only shapes matter; None when there is no rule."""
     first = args[0] if args else kwargs.get("input", kwargs.get("size", UNKNOWN))
     if name in _SIZED:
-        return machine.heap.tensor(sizes(machine, [kwargs["size"]] if "size" in kwargs else args))
+        return machine.heap.new_tensor(sizes(machine, [kwargs["size"]] if "size" in kwargs else args))
     if name == "full":
-        return machine.heap.tensor(sizes(machine, [first]))
+        return machine.heap.new_tensor(sizes(machine, [first]))
     if name == "randint":
         size = kwargs.get("size", args[-1] if len(args) > 1 else UNKNOWN)
-        return machine.heap.tensor(sizes(machine, [size]))
+        return machine.heap.new_tensor(sizes(machine, [size]))
     if name in _LIKE or (name in SAME and isinstance(first, TensorValue)):
-        return machine.heap.tensor(first.shape if isinstance(first, TensorValue) else None)
+        return machine.heap.new_tensor(first.shape if isinstance(first, TensorValue) else None)
     function = _CREATE.get(name)
-    return None if function is None else machine.heap.tensor(function(machine, args, kwargs))
+    return None if function is None else machine.heap.new_tensor(function(machine, args, kwargs))
 
 
 def size(value: Value) -> int | None:
@@ -198,12 +190,12 @@ def broadcast(machine: Machine, op: ast.operator, left: Value, right: Value) -> 
             shapes.append(() if isinstance(raw(value), (bool, int, float)) else None)
     a, b = shapes
     if a is None or b is None or isinstance(op, ast.MatMult):
-        return machine.heap.tensor(None)
+        return machine.heap.new_tensor(None)
     if len(a) < len(b):
         a, b = b, a
     padded = (1,) * (len(a) - len(b)) + b
     joined = tuple((x if y == 1 else y if x == 1 else x if x == y else None) for x, y in zip(a, padded, strict=True))
-    return machine.heap.tensor(joined)
+    return machine.heap.new_tensor(joined)
 
 
 def attribute(machine: Machine, tensor: TensorValue, name: str) -> Value | None:
@@ -228,14 +220,14 @@ def method(machine: Machine, tensor: TensorValue, name: str, args: Args, kwargs:
     if name in ("item", "tolist"):
         return UNKNOWN
     if name.startswith("new_"):
-        return machine.heap.tensor(sizes(machine, args[:1] if name == "new_full" else args))
+        return machine.heap.new_tensor(sizes(machine, args[:1] if name == "new_full" else args))
     if name in SAME:
         # In-place methods give the tensor itself, which matters where a parameter is made on the way.
         inplace = name.endswith("_") or name == "requires_grad_"
-        return tensor if inplace else machine.heap.tensor(shape)
+        return tensor if inplace else machine.heap.new_tensor(shape)
     if shape is None and name not in ("view", "reshape", "expand"):
-        return machine.heap.tensor(None)
-    return machine.heap.tensor(_reshaped(machine, shape, name, args, kwargs))
+        return machine.heap.new_tensor(None)
+    return machine.heap.new_tensor(_reshaped(machine, shape, name, args, kwargs))
 
 
 def _measure(tensor: TensorValue, name: str, args: Args) -> Value:
@@ -330,7 +322,7 @@ def sizes_or_minus(machine: Machine, plain: Args) -> Shape:
 def index(machine: Machine, tensor: TensorValue, key: Value) -> Value:
     """`tensor[key]` for integers, slices, None and `...`; anything else has an unknown shape."""
     if tensor.shape is None:
-        return machine.heap.tensor(None)
+        return machine.heap.new_tensor(None)
     keys = list(key) if type(key) is tuple else [key]
     keys = [raw(one) for one in keys]
     explicit = sum(1 for one in keys if one is not None and one is not Ellipsis)
@@ -338,7 +330,7 @@ def index(machine: Machine, tensor: TensorValue, key: Value) -> Value:
         keys.append(Ellipsis)
     parts = list(tensor.shape)
     if explicit > len(parts):
-        return machine.heap.tensor(None)
+        return machine.heap.new_tensor(None)
     result: list[int | None] = []
     for one in keys:
         if one is None:
@@ -354,5 +346,5 @@ def index(machine: Machine, tensor: TensorValue, key: Value) -> Value:
             parts.pop(0)
             explicit -= 1
         else:
-            return machine.heap.tensor(None)
-    return machine.heap.tensor(tuple(result))
+            return machine.heap.new_tensor(None)
+    return machine.heap.new_tensor(tuple(result))

@@ -57,6 +57,8 @@ class ModelTrace:
     children: frozenset[int]
     reason: str | None = None
     listed: bool = False
+    saved: bool = False
+    """Its `state_dict` was asked for: what is written into the artifact."""
 
 
 @dataclass
@@ -71,10 +73,13 @@ class Trace:
     reads: dict[tuple[str, int, int], EnvTrace] = field(default_factory=dict)
     models: list[ModelTrace] = field(default_factory=list)
     complete: bool = True
+    ended: str | None = None
+    """The exception that the launch would certainly end in."""
     notes: list[str] = field(default_factory=list)
 
-    def test(self, node: ast.expr, owner: ast.AST, source: Source, value: bool | None, deps: Deps) -> None:
-        """Note one outcome of a condition; None counts as both."""
+    def test(self, node: ast.expr, owner: ast.AST, source: Source, outcome: tuple[bool | None, Deps]) -> None:
+        """Note one outcome of a condition: its truth (None counts as both) and what it depended on."""
+        value, deps = outcome
         trace = self.tests.get(id(node))
         if trace is None:
             trace = self.tests[id(node)] = TestTrace(node, owner, source)

@@ -21,6 +21,11 @@ MAX_DEPS = 12
 SCALARS = (bool, int, float, str, bytes, type(None), complex, type(Ellipsis), range)
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
 class Missing:
     """Stands in the journal for a key that was absent."""
 
@@ -32,14 +37,20 @@ MISSING = Missing()
 
 
 class Slots(dict[Any, Any]):
-    """State of one mutable object; `born` orders objects by age; `scope` marks the variables of a scope."""
+    """State of one mutable object.
 
-    __slots__ = ("born", "scope")
+    `born` orders objects by age; `scope` marks the variables of a scope; `watched` is set once a recorded call read it;
+    `volatile` are keys that a callback writes, which may run at any time.
+    """
+
+    __slots__ = ("born", "scope", "volatile", "watched")
 
     def __init__(self, born: int, *, scope: bool = False) -> None:
         super().__init__()
         self.born = born
         self.scope = scope
+        self.watched = False
+        self.volatile: set[Any] | None = None
 
 
 class Unknown:
@@ -106,7 +117,7 @@ class ListValue(Container):
 
 
 class DictValue(Container):
-    """A dict; `slots["open"]` is true when absent keys may yet exist (defaultdict)."""
+    """A dict; `slots["owner"]` is the object whose `__dict__` it is, if any."""
 
     __slots__ = ()
 
@@ -230,7 +241,7 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 class Function:
     """A function or lambda of the submission, with its closure and folded defaults."""
 
-    __slots__ = ("defaults", "generator", "keywords", "kind", "name", "node", "owner", "scope")
+    __slots__ = ("defaults", "keywords", "kind", "name", "node", "owner", "scope")
 
     def __init__(
         self, node: FunctionNode, scope: Scope, name: str, defaults: list[Value], keywords: dict[str, Value]
@@ -243,7 +254,6 @@ class Function:
         self.owner: ClassValue | None = None
         self.kind = "plain"
         """`plain`, `static`, `class` or `property`."""
-        self.generator = False
 
 
 class Bound:
@@ -341,6 +351,23 @@ def union(left: Deps, right: Deps) -> Deps:
 def is_scalar(value: Value) -> bool:
     """Whether the value is a constant (with or without dependencies)."""
     return type(value) is Dep or isinstance(value, SCALARS)
+
+
+def hashable(value: Value) -> bool:
+    """Whether a (plain) value can be a key of a known dict: constants, flat tuples, and objects by identity."""
+    if type(value) is tuple:
+        return flat(value) and not any(type(item) is Dep for item in value)
+    return not isinstance(value, (Unknown, External, Container, TensorValue, slice, Wrapped))
+
+
+def flat(value: tuple[Value, ...]) -> bool:
+    """Whether a tuple holds constants only."""
+    return all(is_scalar(item) for item in value)
+
+
+def plain_tuple(value: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The tuple without dependencies."""
+    return tuple(raw(item) for item in value)
 
 
 def hidden(value: Value) -> str | None:

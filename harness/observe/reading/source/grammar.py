@@ -45,7 +45,8 @@ def parse(text: str) -> Parsed:
     source = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     if len(source) > MAX_TEXT:
         return _failed(source, 1, f"the text has {len(source)} characters; at most {MAX_TEXT} are parsed")
-    with _quiet():
+    with collector_held(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # bad escapes and the like are the text's own matter
         tree, error = _tree(source, (3, 11))
         if tree is not None:
             newer = _RUNNING >= (3, 12) and needs_312(source)
@@ -90,14 +91,12 @@ def _explained(source: str, error: tuple[int, str]) -> tuple[int, str]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence warnings about the text's own escapes, and hold the garbage collector: a tree has no garbage in it."""
+def collector_held() -> Iterator[None]:
+    """Hold the garbage collector: trees have no garbage in them, and looking for it takes as long as parsing."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         if collecting:
             gc.enable()

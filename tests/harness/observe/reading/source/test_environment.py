@@ -63,7 +63,7 @@ def reads(source: str) -> dict[str, EnvRead]:
         ("tuple(int(x) for x in os.environ.get('A', '1').split(','))", "1", True, None),
     ],
 )
-def test_forms_of_reading(expression: str, default: Any, has_default: bool, cast: str | None) -> None:  # noqa: FBT001
+def test_forms_of_reading(expression: str, default: Any, has_default: bool, cast: str | None) -> None:
     """Every usual way of reading a variable is seen, with its default and the cast it goes through."""
     read = reads(f"import os\nx = {expression}\n")["A"]
     assert (read.default, read.has_default, read.line) == (default, has_default, 2)
@@ -99,9 +99,10 @@ HELPERS = {
         7,
         "int",
     ),
-    "def _e(k, d, t=str):\n    v = os.environ.get(k, str(d))\n    if t == bool:\n        return bool(int(v))\n    return t(v)\n"
-    "x = _e('A', 7)\n": (7, "str"),
-    "def env_bool(name: str, default: bool) -> bool:\n    v = os.environ.get(name)\n    if v is None:\n        return default\n"
+    "def _e(k, d, t=str):\n    v = os.environ.get(k, str(d))\n    if t == bool:\n        return bool(int(v))\n"
+    "    return t(v)\nx = _e('A', 7)\n": (7, "str"),
+    "def env_bool(name: str, default: bool) -> bool:\n    v = os.environ.get(name)\n    if v is None:\n"
+    "        return default\n"
     "    return v.lower() not in {'0', 'no'}\nx = env_bool('A', True)\n": (True, "bool"),
     "def flag(n, d=False):\n    return os.getenv(n, '1' if d else '0') == '1'\nx = flag('A', d=True)\n": (True, "bool"),
     "f = lambda k, d: float(os.environ.get(k, d))\nx = f('A', 0.5)\n": (0.5, "float"),
@@ -140,7 +141,8 @@ def test_defaults_that_are_other_settings() -> None:
     """A default may name a constant or another setting: it is folded as if nothing were set."""
     found = reads(
         "import os\nBASE = 512\nclass H:\n    dim = int(os.environ.get('DIM', BASE))\n"
-        "    wide = int(os.environ.get('WIDE', 4 * dim))\n    late = int(os.environ.get('LATE', os.environ.get('OLD', '3')))\n"
+        "    wide = int(os.environ.get('WIDE', 4 * dim))\n"
+        "    late = int(os.environ.get('LATE', os.environ.get('OLD', '3')))\n"
         "class Other:\n    dim = 7\n    x = os.environ.get('X', dim)\nz = os.environ.get('Z', H.dim)\n"
         "BASE2 = 1\nBASE2 += 1\nq = os.environ.get('Q', BASE2)\na = os.environ.get('P', a)\n"
     )

@@ -11,6 +11,7 @@ from harness.model.source import ImportFact
 from harness.observe.reading.source.imports import MAX_IMPORTS, read_imports
 from harness.observe.reading.source.modules import find_module
 from harness.observe.reading.source.outline import outline
+from harness.observe.reading.source.script import read_script
 
 
 def imports(
@@ -70,7 +71,8 @@ def test_guarded_imports(source: str) -> None:
         "try:\n    def f():\n        import forgotten\nexcept ImportError:\n    pass\n",
         "try:\n    pass\nexcept ImportError:\n    pass\nelse:\n    import forgotten\n",
         "match 1:\n    case 1:\n        import forgotten\n",
-        "async def f():\n    async with x:\n        for y in z:\n            while 1:\n                import forgotten\n",
+        "async def f():\n    async with x:\n        for y in z:\n            import forgotten\n",
+        "while 1:\n    for y in z:\n        pass\n    else:\n        import forgotten\n",
     ],
 )
 def test_unguarded_imports(source: str) -> None:
@@ -111,7 +113,7 @@ def test_lazy_and_dynamic_imports() -> None:
         ("..", 0, "run.py", None, False),
     ],
 )
-def test_finding_modules(module: str, level: int, script: str, found: str | None, missing: bool) -> None:  # noqa: FBT001
+def test_finding_modules(module: str, level: int, script: str, found: str | None, missing: bool) -> None:
     """A module is looked for beside the script, at the top, in packages, and where only one file can be meant."""
     files = dict.fromkeys(
         [
@@ -130,7 +132,8 @@ def test_search_path_comes_first() -> None:
 
 
 def test_the_number_is_limited() -> None:
-    """A flood of imports, and endless names, end at the limits."""
-    found = imports("".join(f"import m{number}\n" for number in range(MAX_IMPORTS + 50)) + f"import {'a' * 5000}\n")
-    assert len(found) == MAX_IMPORTS
+    """A flood of imports ends at a limit and is counted; endless names are cut."""
+    source = "".join(f"import m{number}\n" for number in range(MAX_IMPORTS + 50))
+    found = read_script("x.py", source.encode(), {}).facts
+    assert (len(found.imports), found.omitted) == (MAX_IMPORTS, 50)
     assert all(len(fact.module) <= 220 for fact in imports(f"import {'a' * 5000}\n").values())

@@ -108,7 +108,7 @@ def test_a_wrapped_script() -> None:
         ("x = (\n", False),
     ],
 )
-def test_runnable(source: str, runnable: bool) -> None:  # noqa: FBT001
+def test_runnable(source: str, runnable: bool) -> None:
     """A script that does something is told from a module, even where it does not parse."""
     assert facts(source.encode()).runnable is runnable
 
@@ -125,6 +125,14 @@ def test_runnable(source: str, runnable: bool) -> None:  # noqa: FBT001
 def test_frameworks(source: str, frameworks: tuple[str, ...]) -> None:
     """The frameworks that a script imports, in a fixed order."""
     assert facts(source.encode()).frameworks == frameworks
+
+
+def test_code_beside_the_program_is_listed() -> None:
+    """Code that a program carries as text and executes is a fact of its own."""
+    module = "def helper(x):\n    return x\n"
+    found = facts(f"{PROGRAM * 3}\nexec({module!r}, {{}})\n".encode())
+    assert found.layers == ()
+    assert [(layer.bytes_out, layer.codecs) for layer in found.embedded] == [(len(module), ())]
 
 
 def test_a_script_that_does_not_parse() -> None:
@@ -193,6 +201,6 @@ def test_any_path_and_neighbour(path: str, data: bytes) -> None:
 
 def test_importing_the_reader_is_cheap() -> None:
     """The reader runs in a small process: neither torch nor numpy comes with it."""
-    code = "import sys, harness.observe.reading.source.script; print(*(m for m in ('torch', 'numpy', 'scipy') if m in sys.modules))"
+    code = "import sys, harness.observe.reading.source.script; print(*{'torch', 'numpy', 'scipy'} & set(sys.modules))"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert outcome.stdout.strip() == ""

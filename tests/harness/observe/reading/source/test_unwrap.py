@@ -70,7 +70,8 @@ WRAPPERS = {
         "b85",
         "lzma",
     ),
-    f"import lzma,base64\n_b=b'''\n{XZ[:40]}\n{XZ[40:]}\n'''\nexec(lzma.decompress(base64.b85decode(_b.replace(b'\\n',b''))))": (
+    f"import lzma,base64\n_b=b'''\n{XZ[:40]}\n{XZ[40:]}\n'''\n"
+    "exec(lzma.decompress(base64.b85decode(_b.replace(b'\\n',b''))))": (
         "b85",
         "lzma",
     ),
@@ -166,6 +167,16 @@ def test_shims_lead_to_the_file_they_start(source: str) -> None:
     assert found.opaque is None
 
 
+ELSEWHERE = """\
+import runpy
+from pathlib import Path
+
+folder = Path(__file__).resolve().parents[3] / "records" / "track" / "x"
+runpy.run_path(str(folder / "train_gpt.py"))
+"""
+BOMB = zlib.compress(bytes(MAX_OUTPUT + 1), 9).hex()
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
@@ -173,16 +184,14 @@ def test_shims_lead_to_the_file_they_start(source: str) -> None:
         ("import marshal\nexec(marshal.loads(b'x'))", "marshal"),
         ("import lzma,base64\nexec(lzma.decompress(base64.b85decode('" + XZ[:-30] + "')))", "ends early"),
         ("exec(open('other.py').read())", "other.py"),
-        ("import runpy\nfrom pathlib import Path\n"
-         "runpy.run_path(str(Path(__file__).resolve().parents[3]/'records'/'track'/'x'/'train_gpt.py'))",
-         "records/track/x/train_gpt.py"),
+        (ELSEWHERE, "records/track/x/train_gpt.py"),
         ("from train_other import main\nmain()\n", "train_other"),
         ("import os\nexec(os.environ['CODE'])", "not known"),
         ("import urllib.request as u\nexec(u.urlopen('http://x').read())", "not folded"),
-        (f"import zlib\nexec(zlib.decompress(bytes.fromhex('{zlib.compress(bytes(MAX_OUTPUT + 1), 9).hex()}')))", "more than"),
+        (f"import zlib\nexec(zlib.decompress(bytes.fromhex('{BOMB}')))", "more than"),
         ("import time\nwhile time.time():\n    pass\nfor i in range(999999):\n    pass\nexec('x')", "stopped"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_opaque(source: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrapper that cannot be looked through says why, and where."""
     monkeypatch.setitem(__import__("sys").modules, "brotli", None)
@@ -256,10 +265,12 @@ def test_a_bundle_of_files() -> None:
     """Files that a wrapper unpacks beside the program can be read by whoever looks at its imports."""
     runner = "import sys\nimport helper\nimport main_part\nargs = helper.parse()\nmain_part.train(args)\n"
     parts = "\n#####\n".join([runner, "def parse(): return 1\n", PROGRAM * 20])
+    packed = b85(lzma.compress(parts.encode()))
     source = (
-        f"import lzma,base64,tempfile,os,sys\np=lzma.decompress(base64.b85decode('{b85(lzma.compress(parts.encode()))}'))"
-        ".decode().split('\\n#####\\n')\nd=tempfile.mkdtemp()\nfor n,c in zip(['run.py','helper.py','main_part.py'],p):\n"
-        " open(os.path.join(d,n),'w').write(c)\nsys.path.insert(0,d)\nexec(open(os.path.join(d,'run.py')).read())\n"
+        f"import lzma,base64,tempfile,os,sys\np=lzma.decompress(base64.b85decode('{packed}')).decode()\n"
+        "p=p.split('\\n#####\\n')\nd=tempfile.mkdtemp()\n"
+        "for n,c in zip(['run.py','helper.py','main_part.py'],p):\n open(os.path.join(d,n),'w').write(c)\n"
+        "sys.path.insert(0,d)\nexec(open(os.path.join(d,'run.py')).read())\n"
     )
     found = look(source)
     assert [layer.text for layer in found.layers] == [runner, PROGRAM * 20]

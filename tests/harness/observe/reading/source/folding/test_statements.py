@@ -131,7 +131,8 @@ def test_written_files_can_be_run() -> None:
 
 def test_functions_are_followed_with_their_arguments() -> None:
     """Calls of the script's own functions carry known arguments to what they execute."""
-    source = "def go(a, *, b='y'):\n    exec(a + b)\ndef main():\n    go('x', b='z')\nif __name__ == '__main__':\n    main()\n"
+    source = "def go(a, *, b='y'):\n    exec(a + b)\ndef main():\n    go('x', b='z')\n"
+    source += "if __name__ == '__main__':\n    main()\n"
     assert [event.data for event in executed(source)] == ["xz"]
     assert [
         event.data for event in executed("import threading\nthreading.Thread(target=lambda: exec('x')).start()")

@@ -1,0 +1,121 @@
+"""The statements of a tree, each with what surrounds it, in one pass that leaves expressions alone."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field, replace
+
+_CATCHES_IMPORT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"})
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a statement stands in: a `try` that catches a failed import, a function, classes and loops."""
+
+    guarded: bool = False
+    function: ast.FunctionDef | ast.AsyncFunctionDef | None = None
+    classes: tuple[ast.ClassDef, ...] = ()
+    loops: tuple[ast.For | ast.AsyncFor, ...] = ()
+
+    @property
+    def top(self) -> bool:
+        """Whether the statement is followed when the file is run or imported, outside any definition."""
+        return self.function is None and not self.classes
+
+
+@dataclass(slots=True)
+class Outline:
+    """All statements of a file, in the order of the text, and those of interest by kind."""
+
+    statements: list[tuple[ast.stmt, Surroundings]] = field(default_factory=list)
+    functions: int = 0
+    classes: int = 0
+
+
+def outline(tree: ast.Module) -> Outline:
+    """Walk the statements of `tree` without recursion."""
+    result = Outline()
+    stack: list[tuple[ast.stmt, Surroundings]] = [(node, _TOP) for node in reversed(tree.body)]
+    statements = result.statements
+    while stack:
+        node, around = item = stack.pop()
+        statements.append(item)
+        kind = type(node)
+        if kind in SIMPLE:
+            continue
+        if kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
+            result.functions += 1
+        elif kind is ast.ClassDef:
+            result.classes += 1
+        for body, inside in reversed(_blocks(node, around)):
+            stack.extend([(child, inside) for child in reversed(body)])
+    return result
+
+
+_TOP = Surroundings()
+SIMPLE = frozenset(
+    {
+        ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.Import, ast.ImportFrom, ast.Raise,
+        ast.Assert, ast.Pass, ast.Break, ast.Continue, ast.Delete, ast.Global, ast.Nonlocal,
+    }
+)  # fmt: skip
+
+
+Block = tuple[list[ast.stmt], Surroundings]
+
+
+def _blocks(node: ast.stmt, around: Surroundings) -> list[Block]:
+    """Return the blocks of a compound statement, each with its surroundings."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return [(node.body, Surroundings(function=node, classes=around.classes))]
+    if isinstance(node, ast.ClassDef):
+        return [(node.body, replace(around, classes=(*around.classes, node)))]
+    if isinstance(node, (ast.For, ast.AsyncFor)):
+        return [(node.body, replace(around, loops=(*around.loops, node)[-4:])), (node.orelse, around)]
+    if isinstance(node, (ast.Try, ast.TryStar)):
+        catches = any(_catches_import(handler.type) for handler in node.handlers)
+        # A handler's import is a second choice: it counts as guarded too.
+        inside = replace(around, guarded=True) if catches else around
+        handlers = [(handler.body, inside) for handler in node.handlers]
+        return [(node.body, inside), *handlers, (node.orelse, around), (node.finalbody, around)]
+    if isinstance(node, ast.Match):
+        return [(case.body, around) for case in node.cases]
+    if isinstance(node, (ast.If, ast.While)):
+        inside = replace(around, guarded=True) if isinstance(node, ast.If) and _decides_import(node.test) else around
+        return [(node.body, inside), (node.orelse, inside)]
+    if isinstance(node, (ast.With, ast.AsyncWith)):
+        inside = replace(around, guarded=True) if any(_suppresses(item) for item in node.items) else around
+        return [(node.body, inside)]
+    return []
+
+
+def _catches_import(caught: ast.expr | None) -> bool:
+    if caught is None:
+        return True
+    names = caught.elts if isinstance(caught, ast.Tuple) else [caught]
+    return any(
+        (name.id if isinstance(name, ast.Name) else getattr(name, "attr", "")) in _CATCHES_IMPORT for name in names
+    )
+
+
+def _decides_import(test: ast.expr) -> bool:
+    """Whether a condition asks for the module first, or holds for type checkers only."""
+    if isinstance(test, (ast.Name, ast.Attribute)):
+        return (test.id if isinstance(test, ast.Name) else test.attr) == "TYPE_CHECKING"
+    if not isinstance(test, (ast.Compare, ast.Call, ast.UnaryOp, ast.BoolOp)):
+        return False
+    return any(
+        isinstance(node, (ast.Attribute, ast.Name))
+        and (node.attr if isinstance(node, ast.Attribute) else node.id) == "find_spec"
+        for node in ast.walk(test)
+    )
+
+
+def _suppresses(item: ast.withitem) -> bool:
+    call = item.context_expr
+    if not isinstance(call, ast.Call):
+        return False
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return name == "suppress" and any(_catches_import(argument) for argument in call.args)
