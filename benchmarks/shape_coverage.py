@@ -19,10 +19,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from harness.observe.reading.source.script import read_script
-
 from harness.observe.reading.launch import read_launch
 from harness.observe.reading.logs import is_log, read_log
+from harness.observe.reading.source.script import read_script
 from harness.observe.reading.text import decode
 
 LOGGED = re.compile(r"model_params\s*[:=]\s*([\d,]{3,15})")

@@ -70,7 +70,7 @@ class Origin(StrEnum):
     REPEATED = "repeated"
     """Identical to the same folder of an earlier pull request (a stacked fork)."""
     LOOSE = "loose"
-    """No folder at all: the changed files of a pull request without one, read together because there is nothing else."""
+    """No folder at all: the changed files of a pull request, read together because there is nothing else."""
     GIVEN = "given"
     """Named by the user."""
 

@@ -14,6 +14,7 @@ from harness.observe.reading.evaluate.values import (
     Container,
     External,
     Function,
+    Held,
     Instance,
     Partial,
     TensorValue,
@@ -84,6 +85,7 @@ class Callbacks(Objects):
             key = id(value.function) ^ id(value.receiver) if isinstance(value, Bound) else id(value)
             if key not in self.leaked:
                 self.leaked[key] = value
+                self.heap.exposed.append(_born(value))
                 self.call_back(value, frame)
 
     def call_back(self, value: Value, frame: Frame) -> None:
@@ -125,3 +127,11 @@ class Callbacks(Objects):
 
         self.perhaps(frame, run)
         self.heap.make_volatile(changed)
+
+
+def _born(value: Function | Bound | Instance | ClassValue) -> int:
+    """When the state that a callable works on came into being."""
+    if isinstance(value, Bound):
+        receiver = value.receiver
+        return receiver.slots.born if isinstance(receiver, Held) else 0
+    return value.scope.slots.born if isinstance(value, Function) else value.slots.born

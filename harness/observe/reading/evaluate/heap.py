@@ -81,6 +81,8 @@ class Heap:
         self.version = 0
         """Counts changes of state that a recorded call has read."""
         self.recorder: Recorder | None = None
+        self.exposed: list[int] = []
+        """Births of the objects that unknown code has got hold of, and of those that it changes, in order."""
         self.leaks: list[Value] = []
         """Values that were lost in a join and may now be used from anywhere."""
 
@@ -147,7 +149,9 @@ class Heap:
         for slots, key, _ in changes.values():
             if slots.volatile is None:
                 slots.volatile = set()
-            slots.volatile.add(key)
+            if key not in slots.volatile:
+                slots.volatile.add(key)
+                self.exposed.append(slots.born)
             self.write(slots, key, slots.get(key, MISSING))
 
     def _degraded(self, key: Any, value: Value) -> Value:

@@ -251,7 +251,7 @@ class Machine:
         heap = self.heap
         breaks: list[Changes] = []
         for turn in range(MAX_PASSES):
-            attrs, known = len(self.unknown_attrs), len(self.leaked)
+            attrs, exposed = len(self.unknown_attrs), len(heap.exposed)
             mark = heap.begin()
             frame.forks += 1
             forks = frame.forks
@@ -272,7 +272,8 @@ class Machine:
             outcomes = loop.continues + ([changes] if falls else [])
             settled = not self._widen(outcomes, giving_up=turn >= PATIENCE)
             self.flush(frame)
-            if settled and attrs == len(self.unknown_attrs) and known == len(self.leaked):
+            older = any(born <= mark.clock for born in heap.exposed[exposed:])
+            if settled and attrs == len(self.unknown_attrs) and not older:
                 break
         else:
             self.trace.incomplete("a loop did not settle")

@@ -12,27 +12,30 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.model.base import At, Fact, snippet
 from harness.model.source import WrapperLayer
 from harness.observe.reading.source.folding.statements import Executed, Folding
-from harness.observe.reading.source.folding.values import Unknown, absolute, relative
-from harness.observe.reading.source.folding.workspace import MAX_STEPS, Workspace
+from harness.observe.reading.source.folding.values import Trail, Unknown, absolute, relative
+from harness.observe.reading.source.folding.workspace import MAX_STEPS, Exhausted, Workspace
 from harness.observe.reading.source.grammar import Parsed, parse
 from harness.observe.reading.text import decode
 
 MAX_LAYERS = 6
 """Wrappers inside one another."""
-MAX_CODECS = 32
-"""Codecs named of one layer."""
+MAX_EVENTS = 200
+"""Executions looked at in one layer."""
 MAX_EMBEDDED = 40
 """Further pieces of code, executed beside the program, that are kept."""
+MAX_CODECS = 32
+"""Codecs named of one layer."""
 THIN = 4_000
 """Characters of code, long literals left out, below which a script can be nothing but a wrapper."""
-TINY = 1_000
-"""Characters below which a script that starts another file does nothing else, however short the other is."""
 RUNNER = 8_000
 """The same for a script that sets up and then runs another file with `runpy`."""
+TINY = 1_000
+"""Characters below which a script that starts another file does nothing else, however short the other is."""
 _LITERAL = 200
 """A string literal of this length is data, not code."""
 
@@ -42,27 +45,19 @@ _WORD = re.compile(r"[\s'\"]+")
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One unpacked wrapper and the text that came out of it."""
-
-    fact: WrapperLayer
-    parsed: Parsed
-    path: str
-    """The file that the text runs as, for `__file__` and relative imports: the wrapper's own, or the one it starts."""
-
-    @property
-    def text(self) -> str:
-        """The unpacked text."""
-        return self.parsed.source
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """A layer before it is known whether it is one, and parsed."""
+class Piece:
+    """Code that a script executes: facts, text, and the path that it runs as (for `__file__` and imports)."""
 
     fact: WrapperLayer
     text: str
     path: str
+
+
+@dataclass(frozen=True)
+class Layer(Piece):
+    """One unpacked wrapper: the text that came out of it, parsed."""
+
+    parsed: Parsed
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ class Unwrapped:
     layers: tuple[Layer, ...]
     opaque: Fact[str] | None
     outer: Parsed
-    embedded: tuple[Layer, ...] = ()
+    embedded: tuple[Piece, ...] = ()
     written: Mapping[str, bytes] = field(default_factory=dict)
     """Files that the wrappers write before they run: by their path in the folder, or absolute if it is elsewhere."""
     search: tuple[str, ...] = ()
@@ -100,10 +95,10 @@ def unwrap(path: str, text: str, files: Mapping[str, bytes]) -> Unwrapped:
 def unwrap_parsed(path: str, outer: Parsed, files: Mapping[str, bytes]) -> Unwrapped:
     """Unpack a script that is already parsed."""
     layers: list[Layer] = []
-    embedded: list[Layer] = []
+    embedded: list[Piece] = []
     workspace = Workspace(files)
     current, place, entry = outer, absolute(path), ""
-    names = None
+    names: dict[str, Any] | None = None
     opaque: Fact[str] | None = None
     while opaque is None and current.tree is not None and (size := _code_size(current.source)) is not None:
         workspace.steps = MAX_STEPS if size <= RUNNER else MAX_STEPS // 12
@@ -111,26 +106,23 @@ def unwrap_parsed(path: str, outer: Parsed, files: Mapping[str, bytes]) -> Unwra
         folding.run(current.tree, entry)
         if folding.executed and size > THIN:
             size = _without_literals(current)
-        chosen, others, opaque = _choose(folding, current, size, layer=len(layers))
-        embedded += others[: MAX_EMBEDDED - len(embedded)]
-        if chosen is None:
-            break
-        event, layer = chosen
-        if any(layer.text == earlier.text for earlier in layers) or layer.text == outer.source:
-            break  # it starts itself again
+        chosen = _choose(folding, current.source, size)
+        embedded += chosen.beside
+        if chosen.failure is not None:
+            opaque = _opaque(*chosen.failure, path, current.source, len(layers))
+        program = chosen.program
+        if program is None or program.text in {outer.source, *(layer.text for layer in layers)}:
+            break  # nothing more, or a script that starts itself again
         if len(layers) == MAX_LAYERS:
-            opaque = _fact(
-                f"more than {MAX_LAYERS} wrappers are nested in one another", path, event.line, len(layers), current
-            )
+            reason = f"more than {MAX_LAYERS} wrappers are nested in one another"
+            opaque = _opaque(program.fact.line, reason, path, current.source, len(layers))
             break
-        layers.append(layer)
-        if opaque is not None:
-            break
-        current, place, entry, names = layer.parsed, absolute(layer.path), event.entry, event.names
-    if opaque is not None:
-        opaque = opaque.model_copy(update={"at": opaque.at.model_copy(update={"path": path})})
+        current = parse(program.text)
+        layers.append(Layer(program.fact, current.source, program.path, current))
+        place, entry, names = absolute(program.path), chosen.entry, chosen.names
     written = {relative(name): data for name, data in workspace.written.items() if isinstance(data, bytes)}
-    return Unwrapped(tuple(layers), opaque, outer, tuple(embedded), written, tuple(workspace.search))
+    kept = tuple(embedded[:MAX_EMBEDDED])
+    return Unwrapped(tuple(layers), opaque, outer, kept, written, tuple(workspace.search))
 
 
 def _code_size(source: str) -> int | None:
@@ -161,40 +153,53 @@ def _without_literals(parsed: Parsed) -> int:
     return max(size, 1)
 
 
-def _choose(
-    folding: Folding, current: Parsed, size: int, layer: int
-) -> tuple[tuple[Executed, Layer] | None, list[Layer], Fact[str] | None]:
-    """Return what is the program among the things that a script executes, the others, and why none could be read."""
-    found: list[tuple[Executed, _Piece]] = []
-    beside: list[_Piece] = []
-    failure: tuple[Executed, str] | None = None
-    for event in folding.executed:
+@dataclass
+class _Choice:
+    """What a script executes: the program, other pieces of code beside it, and line and reason of what is hidden."""
+
+    program: Piece | None = None
+    beside: list[Piece] = field(default_factory=list)
+    failure: tuple[int, str] | None = None
+    entry: str = ""
+    """The function of the program that is called, where it is imported."""
+    names: dict[str, Any] = field(default_factory=dict)
+    """Names that the program finds, where it runs in the script's own."""
+
+
+def _choose(folding: Folding, source: str, size: int) -> _Choice:
+    """Tell the program from other code among the things that a script executes."""
+    found: list[tuple[Executed, Piece]] = []
+    choice, unread = _Choice(), ""
+    for event in folding.executed[:MAX_EVENTS]:
         made = _piece(folding, event)
         if isinstance(made, Unknown):
             alone = event.kind != "call" or len(folding.local_calls) == 1
             if event.main and alone and (size <= THIN or made.decoding):
-                failure = (event, made.reason)
+                choice.failure, unread = (event.line, made.reason), event.kind
         elif _is_program(event, made, size, folding):
             found.append((event, made))
         elif event.kind == "exec":
-            beside.append(made)
+            choice.beside.append(made)
     if not found:
-        if failure is None and folding.stopped and size <= THIN and _executes(current.source):
-            failure = (Executed("exec", 1), folding.stopped)
-        reason = failure and _fact(failure[1], folding.path, failure[0].line, layer, current)
-        return None, [_layer(piece) for piece in beside[:MAX_EMBEDDED]], reason or None
-    strength = {"exec": 3, "run": 3, "call": 2, "import": 1}
-    best = max(strength[event.kind] + (2 if event.main else 0) for event, _ in found)
-    top = [(event, made) for event, made in found if strength[event.kind] + (2 if event.main else 0) == best]
-    decoded = [pair for pair in top if pair[1].fact.codecs and pair[0].kind == "exec"]
-    chosen = max(decoded, key=lambda pair: len(pair[1].text)) if decoded else top[-1]
-    hidden = failure if failure and failure[0].kind == "exec" else None
-    opaque = _fact(hidden[1], folding.path, hidden[0].line, layer, current) if hidden else None
-    beside += [made for event, made in found if made is not chosen[1] and event.kind == "exec"]
-    return (chosen[0], _layer(chosen[1])), [_layer(piece) for piece in beside[:MAX_EMBEDDED]], opaque
+        if choice.failure is None and folding.stopped and size <= THIN and _executes(source):
+            choice.failure = (1, folding.stopped)
+        return choice
+    if choice.failure is not None and unread != "exec":
+        choice.failure = None  # a launcher that may start other files too is no hidden code
+    best = max(_rank(event) for event, _ in found)
+    top = [(event, made) for event, made in found if _rank(event) == best]
+    decoded = [(event, made) for event, made in top if event.kind == "exec"]
+    event, program = max(decoded, key=lambda pair: len(pair[1].text)) if decoded else top[-1]
+    choice.program, choice.entry, choice.names = program, event.entry, event.names
+    choice.beside += [made for other, made in found if other is not event and other.kind == "exec"]
+    return choice
 
 
-def _is_program(event: Executed, made: _Piece, size: int, folding: Folding) -> bool:
+def _rank(event: Executed) -> int:
+    return {"exec": 3, "run": 3, "call": 2, "import": 1}[event.kind] + (2 if event.main else 0)
+
+
+def _is_program(event: Executed, made: Piece, size: int, folding: Folding) -> bool:
     """Whether a piece of code is the program, rather than something that the script uses."""
     length = len(made.text)
     if event.kind == "exec":
@@ -209,54 +214,57 @@ def _is_program(event: Executed, made: _Piece, size: int, folding: Folding) -> b
     if event.kind == "call":  # a script that calls several functions of a file is a program of its own
         return len(folding.local_calls) == 1
     if event.kind == "import":
-        return event.main and not folding.local_uses and not any(other.kind != "import" for other in folding.executed)
+        return event.main and not folding.local_uses and all(other.kind == "import" for other in folding.executed)
     return True
 
 
-def _layer(piece: _Piece) -> Layer:
-    return Layer(piece.fact, parse(piece.text), piece.path)
+def _piece(folding: Folding, event: Executed) -> Piece | Unknown:
+    """Return the code of something executed, or why it cannot be had."""
+    try:
+        if event.kind == "exec":
+            return _executed_text(folding, event)
+        return _executed_file(folding, event)
+    except Exhausted as limit:
+        return Unknown(str(limit), decoding=True)
 
 
-def _piece(folding: Folding, event: Executed) -> _Piece | Unknown:
-    """Return the text of something executed, or why it cannot be had."""
-    workspace = folding.workspace
-    data = event.data
+def _executed_text(folding: Folding, event: Executed) -> Piece | Unknown:
+    if isinstance(event.data, Unknown):
+        return event.data
+    trail = folding.workspace.trail(event.data) or Trail()
+    codecs = trail.codecs or (("open",) if trail.target else ())
+    return _made(folding, event, event.data, Trail(codecs, trail.bytes_in, trail.target), relative(folding.path))
+
+
+def _executed_file(folding: Folding, event: Executed) -> Piece | Unknown:
+    if event.path is None:
+        return event.data or Unknown(f"it runs {event.how}.{event.entry}(), and the folder has no such module")
+    path = relative(absolute(event.path))
+    data = folding.workspace.read(event.path)
+    if data is None:
+        return Unknown(f"it runs {path}, which is not in the submission's folder")
     if isinstance(data, Unknown):
         return data
-    path = relative(folding.path)
-    codecs: tuple[str, ...] = ()
-    target: str | None = None
-    if event.kind != "exec":
-        if event.path is None:
-            return Unknown(f"it runs {event.how}.{event.entry}(), and the folder has no such module")
-        path = relative(absolute(event.path))
-        data = workspace.read(event.path)
-        if data is None:
-            return Unknown(f"it runs {path}, which is not in the submission's folder")
-        if isinstance(data, Unknown):
-            return data
-        codecs = ("import",) if event.kind in {"call", "import"} else (event.how,)
-    trail = workspace.trail(data)
-    if trail is not None:
-        codecs, target = (*trail.codecs, *codecs), trail.target
-        if event.kind == "exec" and target is not None and not trail.codecs:
-            codecs = ("open",)
+    trail = folding.workspace.trail(data) or Trail()
+    codecs = (*trail.codecs, "import" if event.kind in {"call", "import"} else event.how)
+    return _made(folding, event, data, Trail(codecs, trail.bytes_in, trail.target), path)
+
+
+def _made(folding: Folding, event: Executed, data: str | bytes, trail: Trail, path: str) -> Piece:
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    folding.workspace.charge(raw)
     fact = WrapperLayer(
-        codecs=codecs[:MAX_CODECS],
+        codecs=trail.codecs[:MAX_CODECS],
         line=event.line,
-        bytes_in=trail.bytes_in if trail else len(raw),
+        bytes_in=trail.bytes_in or len(raw),
         bytes_out=len(raw),
         sha256=hashlib.sha256(raw).hexdigest(),
-        target=target,
+        target=trail.target,
     )
-    text = data if isinstance(data, str) else decode(data).text
-    if event.kind == "exec" and target is not None and target.endswith(".py"):
-        path = relative(folding.path)  # exec keeps `__file__`
-    return _Piece(fact, text, path)
+    return Piece(fact, data if isinstance(data, str) else decode(data).text, path)
 
 
-def _fact(reason: str, path: str, line: int, layer: int, parsed: Parsed) -> Fact[str]:
-    lines = parsed.source.split("\n", line)
+def _opaque(line: int, reason: str, path: str, source: str, layer: int) -> Fact[str]:
+    lines = source.split("\n", line)
     text = lines[line - 1] if len(lines) >= line else ""
-    return Fact[str](value=snippet(reason), at=At(path=relative(path), line=line, layer=layer), text=snippet(text))
+    return Fact[str](value=snippet(reason), at=At(path=path, line=line, layer=layer), text=snippet(text))

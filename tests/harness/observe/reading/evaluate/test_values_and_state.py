@@ -449,7 +449,7 @@ def _indent(text: str) -> str:
 class _Trace(ast.NodeTransformer):
     """Wraps each condition so that a native run records its truth."""
 
-    def visit_If(self, node: ast.If) -> ast.AST:  # noqa: N802  the name that ast calls
+    def visit_If(self, node: ast.If) -> ast.AST:
         """Record the test of an `if`."""
         self.generic_visit(node)
         call = ast.Call(ast.Name("record", ast.Load()), [ast.Constant(node.lineno), node.test], [])
