@@ -132,9 +132,7 @@ def main() -> None:
     seconds = sorted(float(str(row["seconds"])) for row in rows)
     if seconds:
         p90, worst = seconds[int(len(seconds) * 0.9)], seconds[-1]
-        print(
-            f"CPU seconds a folder: median {seconds[len(seconds) // 2]:.3f}, 90th percentile {p90:.3f}, most {worst:.3f}"
-        )
+        print(f"CPU seconds a folder: median {seconds[len(seconds) // 2]:.3f}, 90 % {p90:.3f}, most {worst:.3f}")
         print(f"complete evaluations: {sum(bool(row['complete']) for row in rows) / len(rows):.1%}")
     if options.details:
         with open(options.details, "w", encoding="utf-8") as file:  # noqa: PTH123  a path given by the user

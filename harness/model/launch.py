@@ -91,6 +91,6 @@ class ModelShape(Frozen):
     """False when a size could not be folded: `total` is then None or a lower bound, see `reason`."""
     reason: str | None = None
     saved: bool = False
-    """Its `state_dict` is taken somewhere under this launch: it is what the artifact is made of. Such models come first."""
+    """Its `state_dict` is taken somewhere under this launch: the artifact is made of it. Such models come first."""
     tensors: tuple[TensorShape, ...] = ()
     omitted: int = 0

@@ -64,6 +64,8 @@ class ScriptFacts(Frozen):
     """Further code that is carried as text or data and executed beside the program: bundled modules, patches."""
     decoded_bytes: int
     decoded_sha256: str
+    packed_bytes: int | None = None
+    """What the file as submitted would weigh in a plain wrapper (zlib and base 85): an estimate from above."""
     imports: tuple[ImportFact, ...] = ()
     env: tuple[EnvRead, ...] = ()
     settings_class: Fact[str] | None = None

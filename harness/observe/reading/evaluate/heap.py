@@ -132,14 +132,14 @@ class Heap:
         """Set (or with MISSING delete) the value under `key`."""
         if slots.volatile is not None and key in slots.volatile:
             value = self._degraded(key, value)
+        recorder = self.recorder
+        if recorder is not None and slots.born < recorder.start:
+            recorder.writes[(id(slots), key)] = (slots, key, value)
         old = slots.get(key, MISSING)
         if old is value:
             return
         if self.regions and slots.born <= self.regions[-1]:
             self.journal.append((slots, key, old))
-        recorder = self.recorder
-        if recorder is not None and slots.born < recorder.start:
-            recorder.writes[(id(slots), key)] = (slots, key, value)
         if slots.watched:
             self.version += 1
         _put(slots, key, value)

@@ -288,6 +288,8 @@ class Expressions(ABC):
             return result
         if name in {"globals", "locals", "vars"} and not given:
             return self.names
+        if name == "compile":  # the file name and the flags do not matter
+            given, named = (given or [named.get("source")])[:1], {}
         for value in (*given, *named.values()):
             if (unknown := _unknown(value)) is not None:
                 return unknown

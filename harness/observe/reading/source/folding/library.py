@@ -313,7 +313,7 @@ FUNCTIONS: dict[str, Handler] = {
     "importlib.util.spec_from_file_location": _spec,
     "importlib.util.module_from_spec": lambda _, given, __: given[0],
     "importlib.machinery.SourceFileLoader": _spec,
-    "compile": lambda _, given, named: Code(given[0] if given else named["source"]),
+    "compile": lambda _, given, __: Code(given[0]),
     "str": _str,
     "bytes": _bytes,
     "bytearray": _bytes,

@@ -282,10 +282,12 @@ def test_a_bundle_of_files() -> None:
 def test_code_beside_the_program_is_kept() -> None:
     """Modules that a full program carries as text and executes are listed, and the program stays itself."""
     module = "def helper(x):\n    return x\n" * 3
-    source = BIG + f"import types\nm = types.ModuleType('m')\nexec({module!r}, m.__dict__)\n"
+    install = "def install(name, text):\n    m = types.ModuleType(name)\n    m.__file__ = name\n"
+    install += "    exec(compile(text, m.__file__, 'exec'), m.__dict__)\n"
+    source = BIG + f"import types\n{install}install('m', {module!r})\nexec({module!r}, types.__dict__)\n"
     found = look(source)
     assert found.innermost == source
-    assert [layer.text for layer in found.embedded] == [module]
+    assert [layer.text for layer in found.embedded] == [module, module]
 
 
 def test_a_decoy_does_not_hide_what_cannot_be_read() -> None:
