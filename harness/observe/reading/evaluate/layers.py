@@ -42,6 +42,8 @@ DEFAULTS: dict[str, Value] = {
     "bias": True, "elementwise_affine": True, "affine": True, "groups": 1, "num_layers": 1, "bidirectional": False,
     "proj_size": 0, "add_bias_kv": False, "kdim": None, "vdim": None, "num_parameters": 1,
 }  # fmt: skip
+OWN_DEFAULTS: dict[str, dict[str, Value]] = {"InstanceNorm1d": {"affine": False}}
+"""Defaults of single layers that differ from `DEFAULTS`."""
 EMPTY = words(
     "Identity Dropout Dropout1d Dropout2d ReLU ReLU6 LeakyReLU GELU SiLU Sigmoid Tanh Softmax LogSoftmax Softplus "
     "ELU SELU Hardswish Mish GLU Flatten Unflatten CrossEntropyLoss MSELoss NLLLoss BCELoss BCEWithLogitsLoss "
@@ -132,11 +134,10 @@ def _rms_norm(given: Sizes) -> Parameters:
     return _with_flag(given, "elementwise_affine", [], [("weight", _normalized(given))])
 
 
-def _affine(size: str, *, always: bool = True) -> Callable[[Sizes], Parameters]:
+def _affine(size: str) -> Callable[[Sizes], Parameters]:
     def parameters(given: Sizes) -> Parameters:
-        options = given if always else {"affine": False, **given}
         shape = (_get(given, size),)
-        return _with_flag(options, "affine", [], [("weight", shape), ("bias", shape)])
+        return _with_flag(given, "affine", [], [("weight", shape), ("bias", shape)])
 
     return parameters
 
@@ -192,7 +193,7 @@ PARAMETERS: dict[str, Callable[[Sizes], Parameters]] = {
     "GroupNorm": _affine("num_channels"),
     "BatchNorm1d": _affine("num_features"),
     "BatchNorm2d": _affine("num_features"),
-    "InstanceNorm1d": _affine("num_features", always=False),
+    "InstanceNorm1d": _affine("num_features"),
     "Conv1d": _convolution(1),
     "Conv2d": _convolution(2),
     "Conv3d": _convolution(3),

@@ -11,7 +11,10 @@ from harness.observe.reading.evaluate.machine import Frame, Loop, Machine, Raise
 from harness.observe.reading.evaluate.values import NO_DEPS, UNKNOWN, Value
 
 UNROLL_STEPS = 30_000
-"""Nodes that unrolling one loop may visit; beyond it the loop is taken as running any number of times."""
+"""Nodes that unrolling one loop may visit where models and settings are made; beyond it the loop is taken as running
+any number of times."""
+UNROLL_ELSEWHERE = 3_000
+"""The same for loops of training and evaluation, in which single iterations seldom matter."""
 UNROLL_ITEMS = 512
 FEW = 8
 """Items that are unrolled whatever the size of the body."""
@@ -25,6 +28,9 @@ class Loops(Machine):
         super().__init__(*args, **kwargs)
         self._sizes: dict[int, int] = {}
 
+    def _allowance(self) -> int:
+        return UNROLL_STEPS if self.constructing or not self.depth else UNROLL_ELSEWHERE
+
     def _size(self, node: ast.AST) -> int:
         """Number of nodes below `node`."""
         if id(node) not in self._sizes:
@@ -36,7 +42,7 @@ class Loops(Machine):
         iterable = self.evaluate(node.iter, frame)
         items = self.iterate(iterable, frame)
         if items is not None and (
-            len(items) <= FEW or (len(items) <= UNROLL_ITEMS and len(items) * self._size(node) <= UNROLL_STEPS)
+            len(items) <= FEW or (len(items) <= UNROLL_ITEMS and len(items) * self._size(node) <= self._allowance())
         ):
             return self._unrolled(node, iter(items), frame)
         if items is not None:
@@ -134,13 +140,13 @@ class Loops(Machine):
     def while_statement(self, node: ast.While, frame: Frame) -> bool:
         """`while`: round by round as long as the test is certain, else any number of times."""
         endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
-        if not endless and self._size(node) * 8 <= UNROLL_STEPS:
+        if not endless and self._size(node) * 8 <= self._allowance():
             return self._while_known(node, frame)
         return self._while_unknown(node, frame, endless=endless)
 
     def _while_known(self, node: ast.While, frame: Frame) -> bool:
         """Unroll while the test is certain; go on as an unknown loop where it is not."""
-        budget = min(UNROLL_WHILE, UNROLL_STEPS // self._size(node))
+        budget = min(UNROLL_WHILE, self._allowance() // self._size(node))
         uncertain = False
 
         def goes_on() -> bool:

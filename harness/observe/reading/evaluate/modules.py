@@ -73,7 +73,12 @@ def initialise(
 
 def _layer(machine: Calls, instance: Instance, name: str, args: list[Value], kwargs: dict[str, Value]) -> None:
     names = layers.SIGNATURES[name].split()
-    given: dict[str, Value] = {**layers.DEFAULTS, **dict(zip(names, args, strict=False)), **kwargs}
+    given: dict[str, Value] = {
+        **layers.DEFAULTS,
+        **layers.OWN_DEFAULTS.get(name, {}),
+        **dict(zip(names, args, strict=False)),
+        **kwargs,
+    }
     write, slots = machine.heap.write, instance.slots
     for key in names:
         if key != "bias":

@@ -221,7 +221,10 @@ def _expand(text: str, shell: _Shell) -> str:
 def _clean(value: str, shell: _Shell) -> str | None:
     """The value as the shell would pass it; None when it cannot be told or is no value at all."""
     value = _expand(value[:MAX_LINE], shell).strip()
-    value = value.rstrip("\\").strip().strip("`").rstrip(",;")
+    value = value.rstrip("\\").strip()
+    if value.startswith("`"):
+        return None
+    value = value.rstrip("`").rstrip(",;")
     if value.endswith("**") and not value.startswith("**"):
         value = value[:-2]  # the end of bold text in Markdown
     if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
