@@ -82,7 +82,7 @@ class Callbacks(Objects):
             for item in value.values():
                 self.leak(item, frame)
         elif isinstance(value, (Function, Bound, Instance, ClassValue)):
-            key = id(value.function) ^ id(value.receiver) if isinstance(value, Bound) else id(value)
+            key = _leak_key(value)
             if key not in self.leaked:
                 self.leaked[key] = value
                 self.heap.exposed.append(_born(value))
@@ -127,6 +127,13 @@ class Callbacks(Objects):
 
         self.perhaps(frame, run)
         self.heap.make_volatile(changed)
+
+
+def _leak_key(value: Value) -> tuple[int, ...]:
+    """One key for all closures that one definition makes over the same variables."""
+    if isinstance(value, Bound):
+        return (*_leak_key(value.function), id(value.receiver))
+    return (id(value.node), id(value.scope.slots)) if isinstance(value, Function) else (id(value),)
 
 
 def _born(value: Function | Bound | Instance | ClassValue) -> int:

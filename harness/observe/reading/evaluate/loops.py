@@ -13,7 +13,7 @@ from harness.observe.reading.evaluate.values import NO_DEPS, UNKNOWN, Value
 UNROLL_STEPS = 30_000
 """Nodes that unrolling one loop may visit where models and settings are made; beyond it the loop is taken as running
 any number of times."""
-UNROLL_ELSEWHERE = 3_000
+UNROLL_ELSEWHERE = 8_000
 """The same for loops of training and evaluation, in which single iterations seldom matter."""
 UNROLL_ITEMS = 512
 FEW = 8

@@ -110,7 +110,7 @@ class Machine:
         """Nodes of the functions in progress."""
         self.constructing = 0
         """Constructors of torch modules in progress."""
-        self.leaked: dict[int, Value] = {}
+        self.leaked: dict[tuple[int, ...], Value] = {}
         """Callables that may be called at any time, by identity."""
         self.natives: dict[str, ClassValue] = {}
         self.properties: dict[str, list[Function]] = {}
