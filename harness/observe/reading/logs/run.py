@@ -168,7 +168,9 @@ class RunReader:
         if self._stop is not None:
             for name in ("steps", "steps_planned", "train_seconds"):
                 value = getattr(self._stop, name)
-                if value is not None:
+                # Some scripts print a stop clock that was reset: time does not run backwards, the step line counts.
+                behind = name == "train_seconds" and clock is not None and value is not None and value < clock - 1
+                if value is not None and not behind:
                     found[name] = Found(value, self._stop.line)
 
     def _main_phase(self) -> list[Step]:

@@ -227,3 +227,17 @@ def test_truncation_is_passed_on() -> None:
     """The caller says that the middle was cut out."""
     assert read_log("train.log", BASELINE.encode(), truncated=True).facts.truncated
     assert not read_log("train.log", BASELINE.encode()).facts.truncated
+
+
+def test_stop_clock_that_was_reset() -> None:
+    """A stop line whose clock lies before that of the last step does not count as the training time."""
+    text = (
+        "seed:42\nstep:3600/20000 train_loss:2.06 train_time:580112ms step_avg:161.14ms\n"
+        "step:3700/20000 train_loss:2.07 train_time:596145ms step_avg:161.12ms\n"
+        "stopping_early: wallclock_cap train_time:0ms step:3723/20000\n"
+    )
+    (run,) = read_log("train.log", text.encode()).facts.runs
+    assert run.train_seconds is not None
+    assert run.train_seconds.value == 596.145
+    assert run.steps is not None
+    assert run.steps.value == 3723
