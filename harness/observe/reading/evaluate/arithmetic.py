@@ -12,6 +12,8 @@ from harness.observe.reading.evaluate.values import UNKNOWN, Value
 MAX_BITS = 20_000
 MAX_LENGTH = 100_000
 """Longest string, bytes or tuple that an operator may build."""
+MAX_ITEMS = 4_096
+"""Longest list whose items are kept; longer ones have unknown content."""
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

@@ -22,6 +22,7 @@ from harness.observe.reading.evaluate.values import (
     Value,
     Wrapped,
     deps,
+    hidden,
     is_scalar,
 )
 
@@ -43,10 +44,19 @@ class Callbacks(Objects):
             self.hand_over(value, frame)
         if type(function) is Unknown and function.attr is not None:
             self._call_by_name(function.attr, frame)
-        return Unknown(deps(function)) if deps(function) else UNKNOWN
+        hides = self._may_hold(function, args, kwargs)
+        return Unknown(deps(function), None, hides) if hides or deps(function) else UNKNOWN
+
+    def _may_hold(self, function: Value, args: list[Value], kwargs: dict[str, Value]) -> str | None:
+        """What parameters the result of an unknown call may hold: those of its arguments, or of a module it makes."""
+        given = next(filter(None, map(hidden, (*args, *kwargs.values()))), None)
+        attr = function.attr if type(function) is Unknown else None
+        makes = self.constructing and type(function) is Unknown and (attr is None or attr[:1].isupper())
+        return given or ("the result of a call that is not known" if makes else None)
 
     def hand_over(self, value: Value, frame: Frame, *, mutable: bool = True) -> None:
         """Let code outside have a value; it may call it and (where `mutable`) change a container's content."""
+        self.spend(1)
         if isinstance(value, Container):
             content = self.heap.content(value)
             for item in (content.values() if isinstance(content, dict) else content) or ():

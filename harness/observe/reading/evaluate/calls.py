@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from harness.observe.reading.evaluate import library, methods, modules
 from harness.observe.reading.evaluate.callbacks import Callbacks
-from harness.observe.reading.evaluate.heap import Changes
 from harness.observe.reading.evaluate.machine import MAX_DEPTH, Frame, Raised
+from harness.observe.reading.evaluate.memory import Memories, Memory, call_keys
 from harness.observe.reading.evaluate.trace import ModelTrace
 from harness.observe.reading.evaluate.tree import yields
 from harness.observe.reading.evaluate.values import (
@@ -19,51 +17,28 @@ from harness.observe.reading.evaluate.values import (
     UNKNOWN,
     Bound,
     ClassValue,
-    Dep,
     External,
     Function,
-    Held,
     Instance,
-    ModuleValue,
     Native,
     Partial,
     Scope,
-    TensorValue,
     Unknown,
     Value,
     Wrapped,
     deps,
-    is_scalar,
     tag,
 )
 
 MAX_RECURSION = 3
 """How often a function may be in progress at once before its arguments are taken as unknown."""
-MEMORY = 4
-"""Remembered calls of one function with the same arguments."""
 
 
-@dataclass(eq=False)
-class Memory:
-    """A call that was evaluated: what it read, what it wrote, what it gave."""
-
-    args: list[Value]
-    reads: Changes
-    writes: Changes
-    result: Value
-    version: int
-    """`Heap.version` when the reads were last seen to hold."""
-    attrs: int
-    """How many attributes had been set through an Unknown."""
-    risks: int
-
-
-class Calls(Callbacks):
+class Calls(Memories, Callbacks):
     """Calling anything."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._memories: dict[tuple[Any, ...], list[Memory]] = {}
         self._generators: dict[int, bool] = {}
 
     def call(self, function: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST, frame: Frame) -> Value:
@@ -138,38 +113,29 @@ class Calls(Callbacks):
             return UNKNOWN
         if deep == MAX_RECURSION:
             args, kwargs = [UNKNOWN] * len(args), {"**": UNKNOWN}
-        key = (id(node), id(function.scope), *(identity(arg) for arg in args))
-        key = (*key, *((name, identity(value)) for name, value in kwargs.items()))
-        for memory in self._memories.get(key, ()):
-            if memory.writes and self.heap.witnesses:
-                continue  # a handler must see what the call changes on its way
-            settled = memory.version == self.heap.version
-            if self._undisturbed(memory) and self.heap.holds(memory.reads, settled=settled):
-                self.spend(1 if settled else len(memory.reads) // 8 + 1)
-                memory.version = self.heap.version
-                for slots, name, value in memory.writes.values():
-                    self.heap.write(slots, name, value)
-                self.risks += memory.risks
-                return memory.result
-        return self._evaluate_call(function, args, kwargs, key, frame)
-
-    def _undisturbed(self, memory: Memory) -> bool:
-        """Whether none of the attributes set through an Unknown since then was read by the call."""
-        if memory.attrs == len(self.unknown_attrs):
-            return True
-        fresh = set(islice(self.unknown_attrs, memory.attrs, None))
-        if any(key in fresh for _, key in memory.reads):
-            return False
-        memory.attrs = len(self.unknown_attrs)
-        return True
-
-    def _evaluate_call(
-        self, function: Function, args: list[Value], kwargs: dict[str, Value], key: tuple[Any, ...], frame: Frame
-    ) -> Value:
-        node = function.node
-        self.trace.entered.add(id(node))
+        key, kin = call_keys(function, args, kwargs)
+        memory = self.recall(key)
+        if memory is None and kin is not None:
+            memory = self.recall_kin(key, kin, args)
+        if memory is not None:
+            return memory.result
         recorder = self.heap.record()
         risks, models = self.risks, len(self.trace.models)
+        try:
+            result = self._evaluate_call(function, args, kwargs)
+        finally:
+            self.heap.stop(recorder)
+        self.flush(frame)
+        if models == len(self.trace.models):
+            held = [*args, *kwargs.values(), function]
+            attrs, risks = len(self.unknown_attrs), self.risks - risks
+            done = Memory(held, recorder.reads, recorder.writes, result, -1, attrs, risks)
+            self.remember(key, kin, recorder, done)
+        return result
+
+    def _evaluate_call(self, function: Function, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        node = function.node
+        self.trace.entered.add(id(node))
         scope = Scope(self.heap.new_slots(scope=True), "function", function.scope.module, function.scope)
         self.bind_arguments(function, args, kwargs, scope)
         receiver = args[0] if args else None
@@ -178,24 +144,12 @@ class Calls(Callbacks):
         self.active.append(node)
         control, self.control = self.control, NO_DEPS
         try:
-            result = self._run(function, inner)
+            return self._run(function, inner)
         finally:
             self.control = control
             self.active.pop()
             self.depth -= 1
             self.heap.end()
-            self.heap.stop(recorder)
-        self.flush(frame)
-        constant = all(_lasting(value, recorder.start) for _, _, value in recorder.writes.values())
-        if constant and _lasting(result, recorder.start) and models == len(self.trace.models):
-            memories = self._memories.setdefault(key, [])
-            held = [*args, *kwargs.values(), function]
-            memories.append(
-                Memory(held, recorder.reads, recorder.writes, result, -1, len(self.unknown_attrs), self.risks - risks)
-            )
-            if len(memories) > MEMORY:
-                del memories[0]
-        return result
 
     def _run(self, function: Function, frame: Frame) -> Value:
         node = function.node
@@ -339,42 +293,3 @@ def fields(node: ast.ClassDef) -> list[str]:
             if "ClassVar" not in annotation:
                 names.append(statement.target.id)
     return names
-
-
-def identity(value: Value) -> Any:
-    """A key under which two arguments make the same call."""
-    kind = type(value)
-    if kind is Unknown:
-        return ("?", value.hides)
-    if kind is Dep:
-        return (type(value.value), value.value)
-    if is_scalar(value):
-        return (kind, value)
-    if kind is tuple:
-        return tuple(identity(item) for item in value)
-    if kind is TensorValue and not value.parameter:
-        return ("tensor", value.shape)
-    if kind is External:
-        return ("external", value.path)
-    if kind is Bound:
-        return ("bound", id(value.function), id(value.receiver))
-    return id(value)
-
-
-def _lasting(value: Value, start: int) -> bool:
-    """Whether a value can be given again: a constant, or an object older than the call."""
-    if is_scalar(value) or type(value) in (Unknown, External, ModuleValue) or value is MISSING:
-        return True
-    if type(value) is TensorValue:
-        return not value.parameter or value.slots.born < start
-    if isinstance(value, Held):
-        return value.slots.born < start
-    if type(value) is tuple:
-        return all(_lasting(item, start) for item in value)
-    if type(value) is Bound:
-        return _lasting(value.receiver, start)
-    if type(value) in (list, set):
-        return all(_lasting(item, start) for item in value)
-    if type(value) is dict:
-        return all(_lasting(item, start) for item in value.values())
-    return False

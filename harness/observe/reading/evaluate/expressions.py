@@ -24,8 +24,10 @@ from harness.observe.reading.evaluate.values import (
     deps,
     hashable,
     is_scalar,
+    large,
     raw,
     tag,
+    text_of,
     union,
 )
 
@@ -167,7 +169,7 @@ class Expressions(Operators, Comprehensions):
 
     def _tuple(self, node: ast.Tuple, frame: Frame) -> Value:
         items = self._items(node.elts, frame)
-        return self.risky() if items is None else tuple(items)
+        return self.risky() if items is None or large(tuple(items)) else tuple(items)
 
     def _list(self, node: ast.List, frame: Frame) -> Value:
         return self.heap.new_list(self._items(node.elts, frame))
@@ -224,7 +226,7 @@ class Expressions(Operators, Comprehensions):
                 if part.format_spec is not None:
                     self.evaluate(part.format_spec, frame)
                 simple = part.format_spec is None and part.conversion == -1
-                text = str(plain) if simple and isinstance(plain, (str, int, float, bool)) else None
+                text = text_of(plain) if simple else None
             else:
                 text = None
             parts = None if parts is None or not isinstance(text, str) else [*parts, text]

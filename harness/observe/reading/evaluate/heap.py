@@ -78,6 +78,8 @@ class Heap:
         self.journal: list[tuple[Slots, Any, Value]] = []
         self.witnesses: list[Witness] = []
         """Stretches in progress from which an exception may escape anywhere."""
+        self.work = 0
+        """Steps spent here and not yet charged."""
         self.version = 0
         """Counts changes of state that a recorded call has read."""
         self.recorder: Recorder | None = None
@@ -185,6 +187,7 @@ class Heap:
     def rollback(self, mark: Mark) -> Changes:
         """Undo everything since `mark`; returns what the cells had become."""
         cells = self.changes(mark)
+        self.work += len(cells)
         recorder = self.recorder
         if self.witnesses:
             self._testify(mark, cells)
@@ -291,6 +294,7 @@ class Heap:
         return Unknown(deps(value), None, hidden(value))
 
     def _join_contents(self, left: Any, right: Any) -> Any:
+        self.work += len(left)
         if type(left) is list and type(right) is list and len(left) == len(right):
             return [self.join(a, b) for a, b in zip(left, right, strict=True)]
         if type(left) is dict and type(right) is dict and left.keys() == right.keys():

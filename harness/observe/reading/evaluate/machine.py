@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.observe.reading.evaluate.environment import VARYING
-from harness.observe.reading.evaluate.heap import CONTENT, START, Changes, Heap, Mark, same
+from harness.observe.reading.evaluate.heap import CONTENT, START, Cell, Changes, Heap, Mark, same
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import (
     NO_DEPS,
@@ -252,6 +252,7 @@ class Machine:
         breaks: list[Changes] = []
         for turn in range(MAX_PASSES):
             attrs, exposed = len(self.unknown_attrs), len(heap.exposed)
+            recorder = heap.record()
             mark = heap.begin()
             frame.forks += 1
             forks = frame.forks
@@ -268,9 +269,12 @@ class Machine:
                 frame.loops.pop()
                 frame.forks = forks - 1
                 heap.end()
+                heap.stop(recorder)
             breaks = loop.breaks
             outcomes = loop.continues + ([changes] if falls else [])
-            settled = not self._widen(outcomes, giving_up=turn >= PATIENCE)
+            changed = self._widen(outcomes, giving_up=turn >= PATIENCE)
+            # What an iteration changed but did not look at before makes no difference to the next.
+            settled = changed.isdisjoint(recorder.reads)
             self.flush(frame)
             older = any(born <= mark.clock for born in heap.exposed[exposed:])
             if settled and attrs == len(self.unknown_attrs) and not older:
@@ -286,17 +290,17 @@ class Machine:
             self.flush(frame)
         return True
 
-    def _widen(self, outcomes: list[Changes], *, giving_up: bool) -> bool:
-        """Join the states after an iteration into the state before it; whether that changed it."""
+    def _widen(self, outcomes: list[Changes], *, giving_up: bool) -> set[Cell]:
+        """Join the states after an iteration into the state before it; the cells that this changed."""
         heap = self.heap
-        changed = False
+        changed: set[Cell] = set()
         for outcome in outcomes:
-            for slots, key, value in outcome.values():
+            for cell, (slots, key, value) in outcome.items():
                 present = heap.read(slots, key)
                 joined = heap.join(present, value, scope=slots.scope)
                 if same(present, joined):
                     continue
-                changed = True
+                changed.add(cell)
                 if giving_up:
                     heap.lose(present)
                     content = key in CONTENT

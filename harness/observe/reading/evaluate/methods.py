@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.observe.reading.evaluate import modules, tensors
+from harness.observe.reading.evaluate.arithmetic import MAX_ITEMS
 from harness.observe.reading.evaluate.values import (
     MISSING,
     UNKNOWN,
@@ -191,6 +192,7 @@ def _list(machine: Calls, value: ListValue, name: str, args: list[Value], frame:
         at = 0 if name == "popleft" else raw(args[0]) if args else -1
         if -len(content) <= at < len(content):
             rest = list(content)
+            heap.work += len(rest)
             item = rest.pop(at)
             heap.write(value.slots, "items", rest)
             return item
@@ -212,7 +214,8 @@ def _list(machine: Calls, value: ListValue, name: str, args: list[Value], frame:
 
 def _extended(machine: Calls, content: list[Value] | None, name: str, args: list[Value], frame: Frame) -> Any:
     changed: list[Value] | None = None
-    if content is not None and len(content) < 100_000 and args:
+    machine.heap.work += len(content or ())
+    if content is not None and len(content) < MAX_ITEMS and args:
         if name == "append":
             changed = [*content, args[0]]
         elif name == "extend":

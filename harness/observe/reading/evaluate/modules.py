@@ -41,7 +41,7 @@ METHODS = (
         "update register_forward_hook register_forward_pre_hook register_full_backward_hook extra_repr __len__"
     )
 )
-MAX_TENSORS = 20_000
+MAX_TENSORS = 5_000
 
 
 def parameter(machine: Calls, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -299,7 +299,7 @@ def survey(machine: Calls, instance: Instance, trace: ModelTrace) -> None:
         if len(trace.tensors) > MAX_TENSORS:
             trace.reason = "too many tensors"
             break
-    machine.spend(len(trace.tensors) // 4)
+    machine.spend(len(trace.tensors) + len(children))
     trace.children = frozenset(children)
 
 
@@ -328,7 +328,7 @@ def clone(machine: Calls, value: Value, copies: dict[int, Value]) -> Value:
         copies[id(value)] = copied = machine.heap.new_tensor(value.shape, parameter=value.parameter)
         return copied
     if isinstance(value, Instance):
-        machine.spend(1)
+        machine.spend(4 * (1 + len(value.slots)))
         twin = Instance(machine.heap.new_slots(), value.cls)
         copies[id(value)] = twin
         for key, item in list(value.slots.items()):

@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from harness.observe.reading.evaluate import environment, layers, methods, modules, tensors
+from harness.observe.reading.evaluate.arithmetic import MAX_ITEMS
 from harness.observe.reading.evaluate.expressions import Expressions
 from harness.observe.reading.evaluate.machine import Frame
 from harness.observe.reading.evaluate.values import (
@@ -38,7 +39,6 @@ from harness.observe.reading.evaluate.values import (
 
 _BOUNDARY = frozenset({"data", "grad", "requires_grad", "training"})
 """Attributes of tensors and modules that are set everywhere and never decide a configuration by themselves."""
-MAX_ITEMS = 4096
 
 
 class Objects(Expressions):
@@ -105,8 +105,8 @@ class Objects(Expressions):
             return value.name
         if name == "__wrapped__":
             return value
-        if isinstance(value, Function) and name in ("register_fake", "register_autograd", "register_kernel"):
-            return External("identity")
+        if name.startswith("register_"):
+            return External(f"torch.library.{name}")
         if isinstance(value, Bound) and name in ("__self__", "__func__"):
             return value.receiver if name == "__self__" else value.function
         return self.risky(Unknown(attr=name))
@@ -257,7 +257,8 @@ class Objects(Expressions):
             except (IndexError, ValueError):
                 return self.risky()
         if isinstance(value, (Function, Bound)):
-            return value  # a kernel with its launch grid
+            self.leak(key, frame)  # a kernel with its launch grid
+            return value
         self.risks += 1
         return Unknown(deps(value), value.attr, value.hides) if type(value) is Unknown else UNKNOWN
 
@@ -354,6 +355,7 @@ class Objects(Expressions):
 
     def _with_item(self, content: Any, key: Value, new: Value) -> Any:
         """A copy of the content with one item changed; None when it cannot be told which."""
+        self.heap.work += len(content or ())
         if isinstance(content, dict) and hashable(key):
             copy = {**content, key: new}
             if new is MISSING:
@@ -424,7 +426,8 @@ class Objects(Expressions):
             items = joined.items if isinstance(joined, Container) else None
             if isinstance(old, ListValue) and isinstance(op, ast.Add) and not isinstance(right, ListValue):
                 more, content = self.iterate(right, frame), self.heap.content(old)
-                items = None if more is None or content is None else content + more
+                short = more is not None and content is not None and len(content) + len(more) <= MAX_ITEMS
+                items = [*(content or ()), *(more or ())] if short else None
             if items is None:
                 for item in methods.members(self, right):
                     self.heap.lose(item)

@@ -76,16 +76,18 @@ class Operators(Machine):
         content = self.heap.content
         if isinstance(a, ListValue) and isinstance(b, ListValue) and isinstance(op, ast.Add):
             left, right = content(a), content(b)
-            return self.heap.new_list(None if left is None or right is None else left + right)
+            short = left is not None and right is not None and len(left) + len(right) <= arithmetic.MAX_ITEMS
+            return self.heap.new_list(left + right if short else None)
         if isinstance(op, ast.Mult):
             many, times = (a, b) if isinstance(a, ListValue) else (b, a)
             if isinstance(many, ListValue) and isinstance(times, int):
                 items = content(many)
-                small = items is not None and len(items) * max(times, 0) <= arithmetic.MAX_LENGTH
+                small = items is not None and len(items) * max(times, 0) <= arithmetic.MAX_ITEMS
                 return self.heap.new_list(items * times if small else None)
         if isinstance(a, DictValue) and isinstance(b, DictValue) and isinstance(op, ast.BitOr):
             first, second = content(a), content(b)
-            return self.heap.new_dict(None if first is None or second is None else {**first, **second})
+            short = first is not None and second is not None and len(first) + len(second) <= arithmetic.MAX_ITEMS
+            return self.heap.new_dict({**first, **second} if short else None)
         if isinstance(a, SetValue) and isinstance(b, SetValue):
             one, two = content(a), content(b)
             result = arithmetic.binary(op, one, two) if one is not None and two is not None else UNKNOWN

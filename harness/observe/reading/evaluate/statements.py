@@ -23,6 +23,9 @@ from harness.observe.reading.evaluate.values import (
     union,
 )
 
+CHARGE = 64
+"""Steps of joining and copying that cost as much as one node."""
+
 
 class Statements(Loops, Definitions):
     """The statement half of the evaluator."""
@@ -61,8 +64,12 @@ class Statements(Loops, Definitions):
 
     def block(self, body: list[ast.stmt], frame: Frame) -> bool:
         """Execute statements in order; whether control reaches the end of the block."""
+        heap = self.heap
         for statement in body:
             self.fuel -= 1
+            if heap.work > CHARGE:
+                self.fuel -= heap.work // CHARGE
+                heap.work = 0
             if self.fuel < 0:
                 raise Exhausted
             self.trace.executed.add(id(statement))

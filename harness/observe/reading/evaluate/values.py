@@ -365,6 +365,23 @@ def flat(value: tuple[Value, ...]) -> bool:
     return all(is_scalar(item) for item in value)
 
 
+def large(value: tuple[Value, ...], limit: int = 4_096) -> bool:
+    """Whether a tuple, with the tuples inside it, has more than `limit` items."""
+    stack, count = [value], 0
+    while stack and count <= limit:
+        items = stack.pop()
+        count += len(items)
+        stack.extend(item for item in items if type(item) is tuple)
+    return count > limit
+
+
+def text_of(value: Value) -> str | None:
+    """`str(value)` of a plain constant of reasonable size."""
+    if isinstance(value, int) and value.bit_length() > 10_000:
+        return None
+    return str(value) if isinstance(value, (str, int, float, bool)) else None
+
+
 def plain_tuple(value: tuple[Value, ...]) -> tuple[Value, ...]:
     """The tuple without dependencies."""
     return tuple(raw(item) for item in value)

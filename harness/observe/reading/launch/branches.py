@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from harness.model.base import At, Fact, snippet
 from harness.model.launch import BranchFact
@@ -14,6 +14,8 @@ from harness.observe.reading.evaluate.values import Source
 
 MAX_BRANCHES = 400
 MAX_UNREACHED = 300
+MAX_NODES = 400
+"""Nodes of a condition beyond which its text is not given."""
 
 
 def branch_facts(trace: Trace, main: Source) -> tuple[BranchFact, ...]:
@@ -48,6 +50,8 @@ def branch_facts(trace: Trace, main: Source) -> tuple[BranchFact, ...]:
 
 
 def _text(node: ast.expr) -> str:
+    if sum(1 for _ in islice(ast.walk(node), MAX_NODES)) == MAX_NODES:
+        return "(a long condition)"
     try:
         return snippet(ast.unparse(node), 200)
     except (RecursionError, ValueError):
@@ -55,16 +59,16 @@ def _text(node: ast.expr) -> str:
 
 
 def _dead(test: TestTrace, value: bool, spans: dict[int, tuple[int, int]]) -> tuple[int | None, int | None]:  # noqa: FBT001
-    """First and last line that the decision closes."""
+    """First and last line that the decision closes; none where they share a line with the condition itself."""
     owner = test.owner
-    if isinstance(owner, ast.If) and owner.test is test.node:
-        dead = owner.orelse if value else owner.body
-        if dead:
-            return _first_line(dead[0]), _last_line(dead[-1])
-        return spans.get(id(owner), (None, None))
-    if isinstance(owner, ast.While) and owner.test is test.node and not value:
-        return _first_line(owner.body[0]), _last_line(owner.body[-1])
-    return None, None
+    if not isinstance(owner, (ast.If, ast.While)) or owner.test is not test.node:
+        return None, None
+    dead = [] if isinstance(owner, ast.While) and value else owner.orelse if value else owner.body
+    if not dead:
+        return spans.get(id(owner), (None, None)) if isinstance(owner, ast.If) else (None, None)
+    first = _first_line(dead[0])
+    alone = first > (owner.test.end_lineno or owner.lineno)
+    return (first, _last_line(dead[-1])) if alone else (None, None)
 
 
 def _first_line(node: ast.stmt) -> int:

@@ -62,9 +62,13 @@ def find_commands(path: str, text: str, *, readme: bool) -> list[Command]:
     if not readme:
         _read_lines(shell, enumerate(lines, 1))
         return shell.commands[:MAX_COMMANDS]
+    scattered: dict[str, set[str]] = {}
     for block in _blocks(lines):
         part = _Shell(path, readme)
         _read_lines(part, iter(block))
+        if not part.commands and len(part.exported) < MIN_LISTED:
+            for name, value in part.exported.items():
+                scattered.setdefault(name, set()).add(value)
         if not part.commands and len(part.exported) >= MIN_LISTED:
             # A block of assignments without a command says what is set for the command that stands elsewhere.
             at = At(path=path, line=block[0][0], end_line=block[-1][0])
@@ -72,7 +76,11 @@ def find_commands(path: str, text: str, *, readme: bool) -> list[Command]:
         shell.commands.extend(part.commands)
         if len(shell.commands) >= MAX_COMMANDS:
             break
-    return shell.commands[:MAX_COMMANDS]
+    # Assignments spread over the prose count where they never contradict each other.
+    agreed = {name: values.pop() for name, values in scattered.items() if len(values) == 1}
+    if len(agreed) >= MIN_LISTED:
+        shell.commands.append(Command(text="", at=At(path=path), script=None, environment=agreed))
+    return shell.commands[: MAX_COMMANDS + 1]
 
 
 def _blocks(lines: list[str]) -> Iterator[list[tuple[int, str]]]:

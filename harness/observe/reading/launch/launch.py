@@ -17,7 +17,7 @@ from harness.observe.reading.evaluate.values import Source
 from harness.observe.reading.launch.branches import branch_facts, unreached
 from harness.observe.reading.launch.commands import Command, find_commands
 from harness.observe.reading.launch.pick import pick_script, ranked, resolve
-from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings
+from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, late_settings, launcher
 from harness.observe.reading.launch.shapes import model_shapes
 from harness.observe.reading.source.grammar import parse
 from harness.observe.reading.source.script import ScriptReading
@@ -85,7 +85,7 @@ def _evaluated(
         reason=reason,
         command=_fact(command),
         world_size=world_size,
-        settings=settings,
+        settings=(*settings, *late_settings(trace, settings, launcher(world_size))),
         branches=branch_facts(trace, main),
         unreached=unreached(trace, main),
         complete=trace.complete,
@@ -143,10 +143,13 @@ def _commands(prose: Mapping[str, str]) -> list[Command]:
 
 def _with_listed(command: Command | None, commands: Sequence[Command]) -> Command | None:
     """The README's command, with the variables that the same README lists apart from it."""
-    listed = next((one for one in commands if one.from_readme and one.script is None and one.shell is None), None)
-    if listed is None or command is None:
-        return command or listed
-    return replace(command, environment={**listed.environment, **command.environment})
+    listed = [one for one in commands if one.from_readme and one.script is None and one.shell is None]
+    if not listed:
+        return command
+    environment: dict[str, str] = {}
+    for one in (*reversed(listed), *((command,) if command is not None else ())):
+        environment.update(one.environment)  # what stands first, and the command above all, wins
+    return replace(command or listed[0], environment=environment)
 
 
 def _unambiguous(commands: Sequence[Command]) -> Command | None:

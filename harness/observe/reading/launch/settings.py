@@ -13,7 +13,7 @@ from harness.model.launch import Setting, SettingOrigin, SettingSource
 from harness.model.logs import LogFacts, RunFacts
 from harness.observe.reading.evaluate.evaluator import Evaluator
 from harness.observe.reading.evaluate.machine import Frame
-from harness.observe.reading.evaluate.trace import EnvTrace
+from harness.observe.reading.evaluate.trace import EnvTrace, Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function, Source, Unknown, raw
 from harness.observe.reading.launch.commands import Command
 
@@ -311,6 +311,34 @@ def fold_settings(
         )  # fmt: skip
     _add_unread(environment, declared, (readme, run_script))
     return tuple(settings), {**environment, **discovery.launcher}
+
+
+def late_settings(trace: Trace, settings: Sequence[Setting], launched: Mapping[str, str]) -> tuple[Setting, ...]:
+    """Settings that only the run itself reads, inside functions; `launched` is what torchrun sets."""
+    known = {setting.env for setting in settings}
+    late: dict[str, Setting] = {}
+    for read in trace.reads.values():
+        if read.name in known or read.name in late or len(late) + len(settings) >= MAX_SETTINGS:
+            continue
+        folded = raw(read.folded) if read.target is not None else None
+        value = scalar(folded if _scalar(folded) else None)
+        default = scalar(read.default)
+        if isinstance(default, str) and value is not None and not isinstance(value, str):
+            default = coerce(default, value)
+        at = At(path=read.source.path, line=read.line, layer=read.source.layer)
+        origin, sources = SettingOrigin.DEFAULT, tuple[SettingSource, ...]()
+        if read.name in launched:
+            text = launched[read.name]
+            value = coerce(text, value if value is not None else 0 if text.isdecimal() else "")
+            origin = SettingOrigin.LAUNCHER
+            sources = (SettingSource(origin=origin, value=value, at=at),)
+        elif value is None:
+            value = default
+        name = (read.target or read.name.lower())[:120]
+        late[read.name] = Setting(
+            name=name, env=read.name, default=default, value=value, origin=origin, declared=at, sources=sources
+        )
+    return tuple(late.values())
 
 
 def _printed(printed: Mapping[str, tuple[str, At]], item: Declared) -> tuple[str, At] | None:

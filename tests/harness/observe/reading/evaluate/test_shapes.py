@@ -12,6 +12,7 @@ from harness.observe.reading.evaluate.evaluator import Evaluator, evaluate
 from harness.observe.reading.evaluate.trace import ModelTrace
 from harness.observe.reading.evaluate.values import Source
 
+INIT = "class M(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
 HEAD = (
     "import os, copy\nimport torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nfrom torch import Tensor\n"
 )
@@ -106,9 +107,7 @@ def test_layers_have_torch_s_parameters(layer: str, count: int) -> None:
 )
 def test_tensor_shapes(tensor: str, shape: tuple[int, ...]) -> None:
     """A parameter has the shape of the tensor expression that it is made from."""
-    trace = model(
-        f"class M(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.w = nn.Parameter({tensor})\nM()"
-    )
+    trace = model(f"{INIT}        self.w = nn.Parameter({tensor})\nM()")
     assert [entry[1] for entry in trace.tensors] == [shape]
 
 
@@ -179,7 +178,7 @@ def test_conditional_parameters_are_inexact() -> None:
         M()
     """
     assert model(program).reason == "b: a parameter"
-    foreign = "class M(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.m = mamba.Mamba2(8)\nM()"
+    foreign = INIT + "        self.m = mamba.Mamba2(8)\nM()"
     assert model("import mamba\n" + foreign).reason == "m: mamba.Mamba2"
 
 

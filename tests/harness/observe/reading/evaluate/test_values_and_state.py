@@ -313,6 +313,116 @@ def test_methods_called_on_unknown_objects_count() -> None:
     assert "cache.ready" not in decided(evaluator)
 
 
+def test_callbacks_may_run_at_any_time() -> None:
+    """What a callback writes is unknown for good, also when it is written again."""
+    evaluator = run("""
+        import some_library
+        class Cell:
+            v = 1
+            def put(self, x): self.v = x
+        cell = Cell()
+        some_library.on_event(cell.put)
+        cell.v = 1
+        some_library.work()
+        if cell.v == 1: pass
+    """)
+    assert "cell.v == 1" not in decided(evaluator)
+
+
+def test_finally_runs_for_every_way_out() -> None:
+    """A `finally` clause changes the state of paths that have returned, and sees every state of the body."""
+    evaluator = run("""
+        import some_library
+        class S: pass
+        s = S()
+        s.stage = 0
+        s.done = False
+        def f():
+            try:
+                if some_library.early():
+                    return
+                s.stage = 1
+                some_library.work()
+                s.stage = 0
+            finally:
+                if s.stage == 1: pass
+                s.done = True
+        f()
+        if s.done: pass
+    """)
+    assert not {"s.stage == 1"} & decided(evaluator).keys()
+    loop = "def f():\n    for i in range(3):\n        try:\n            return 1\n        finally:\n            pass\nx = f()"
+    assert value(run(loop), "x") == 1
+
+
+def test_call_that_writes_what_was_there_is_repeated() -> None:
+    """A remembered call that changed nothing still writes when the state is another."""
+    evaluator = run("""
+        class Cell: pass
+        cell = Cell()
+        def put(): cell.v = 2
+        cell.v = 2
+        put()
+        cell.v = 1
+        put()
+        result = cell.v
+    """)
+    assert value(evaluator, "result") == 2
+
+
+def test_modules_built_alike_share_an_evaluation_only_where_alike() -> None:
+    """Layers of one class that differ in a flag are evaluated apart."""
+    evaluator = run("""
+        import torch
+        from torch import nn
+        class Layer(nn.Module):
+            def __init__(self, i):
+                super().__init__()
+                self.w = nn.Linear(2, 2)
+                self.last = i == 3
+                self.cache = None
+            def forward(self, x):
+                if self.last:
+                    special(x)
+                if self.cache is None:
+                    self.cache = 1
+                return self.w(x)
+        def special(x): pass
+        layers = [Layer(i) for i in range(4)]
+        for layer in layers:
+            layer(torch.zeros(2))
+        caches = [layer.cache for layer in layers]
+    """)
+    assert "self.last" not in decided(evaluator)
+    assert value(evaluator, "caches") == [1, 1, 1, 1]
+    tree = evaluator.modules["__main__"].source.tree
+    assert "special" in {
+        n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and id(n) in evaluator.trace.entered
+    }
+
+
+def test_registered_functions_count() -> None:
+    """Functions handed to a library's registration, and a kernel's grid, are reached."""
+    evaluator = run("""
+        import torch, triton
+        @torch.library.custom_op("a::b", mutates_args=())
+        def op(x): return x
+        @op.register_fake
+        def _(x): return x
+        def backward(ctx, g): return g
+        op.register_autograd(backward)
+        @triton.jit
+        def kernel(x): pass
+        def launch(x):
+            def grid(meta): return (1,)
+            kernel[grid](x)
+        launch(1)
+    """)
+    tree = evaluator.modules["__main__"].source.tree
+    missed = [n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and id(n) not in evaluator.trace.entered]
+    assert missed == []
+
+
 def test_flag_set_later_reopens_a_remembered_call() -> None:
     """A repeated call is evaluated anew when state that it read has changed."""
     evaluator = run("""

@@ -19,7 +19,7 @@ def one(text: str, *, readme: bool = True) -> Command:
 def test_environment_before_torchrun() -> None:
     """Assignments before the command are its environment, across continued lines."""
     command = one(
-        "Run:\n```bash\nSEED=42 NUM_LAYERS=11 \\\n  LR='0.02' torchrun --standalone --nproc_per_node=8 train_gpt.py\n```\n"
+        "Run:\n```bash\nSEED=42 NUM_LAYERS=11 \\\n  LR='0.02' torchrun --nproc_per_node=8 train_gpt.py\n```\n"
     )
     assert dict(command.environment) == {"SEED": "42", "NUM_LAYERS": "11", "LR": "0.02"}
     assert (command.script, command.processes, command.at.line) == ("train_gpt.py", 8, 3)
@@ -50,7 +50,7 @@ def test_shell_forms(line: str, script: str, environment: dict[str, str]) -> Non
 
 def test_run_script_with_exports_and_heredoc() -> None:
     """Exports stay in force; the text of a here-document is no command."""
-    text = "#!/bin/bash\nexport A=1\ncat > x.py <<'EOF'\npython other.py\nEOF\nB=2 torchrun --nproc_per_node=8 train_gpt.py\n"
+    text = "#!/bin/bash\nexport A=1\ncat > x.py <<'EOF'\npython other.py\nEOF\nB=2 torchrun train_gpt.py\n"
     command = one(text, readme=False)
     assert dict(command.environment) == {"A": "1", "B": "2"}
     assert command.script == "train_gpt.py"

@@ -1,0 +1,236 @@
+"""Calls that were evaluated once and go the same way again: with the same arguments, or on a module built alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from harness.observe.reading.evaluate.heap import Changes, Recorder, same
+from harness.observe.reading.evaluate.machine import Machine
+from harness.observe.reading.evaluate.values import (
+    MISSING,
+    Bound,
+    Container,
+    Dep,
+    External,
+    Function,
+    Held,
+    Instance,
+    ModuleValue,
+    Slots,
+    TensorValue,
+    Unknown,
+    Value,
+    is_scalar,
+)
+
+REMEMBERED = 4
+"""Remembered calls of one function with the same arguments, in different states."""
+KIN = 3
+"""Remembered calls of one method with the same arguments on different modules."""
+MAX_PARTS = 2_000
+"""Most parts of a module that are compared with those of another."""
+
+Key = tuple[Any, ...]
+Counterparts = dict[int, Slots]
+"""State of the parts of one module, by identity, and the state of the same part of another module."""
+
+
+@dataclass(eq=False)
+class Memory:
+    """A call that was evaluated: what it read, what it wrote, what it gave."""
+
+    args: list[Value]
+    reads: Changes
+    writes: Changes
+    result: Value
+    version: int
+    """`Heap.version` when the reads were last seen to hold."""
+    attrs: int
+    """How many attributes had been set through an Unknown."""
+    risks: int
+
+
+class Memories(Machine):
+    """Remembering and recalling calls."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._memories: dict[Key, list[Memory]] = {}
+        self._kin: dict[Key, list[Memory]] = {}
+
+    def recall(self, key: Key) -> Memory | None:
+        """A remembered call that would go the same way in the present state; its changes are made."""
+        for memory in self._memories.get(key, ()):
+            if memory.writes and self.heap.witnesses:
+                continue  # a handler must see what the call changes on its way
+            settled = memory.version == self.heap.version
+            if self._undisturbed(memory) and self.heap.holds(memory.reads, settled=settled):
+                self.spend(1 if settled else len(memory.reads) // 8 + 1)
+                memory.version = self.heap.version
+                for slots, name, value in memory.writes.values():
+                    self.heap.write(slots, name, value)
+                self.risks += memory.risks
+                return memory
+        return None
+
+    def _undisturbed(self, memory: Memory) -> bool:
+        """Whether none of the attributes set through an Unknown since then was read by the call."""
+        if memory.attrs == len(self.unknown_attrs):
+            return True
+        fresh = set(islice(self.unknown_attrs, memory.attrs, None))
+        if any(key in fresh for _, key in memory.reads):
+            return False
+        memory.attrs = len(self.unknown_attrs)
+        return True
+
+    def remember(self, key: Key, kin: Key | None, recorder: Recorder, memory: Memory) -> None:
+        """Keep a call, if nothing that it made outlives it."""
+        values = [value for _, _, value in memory.writes.values()]
+        if all(_lasting(value, recorder.start) for value in (*values, memory.result)):
+            _keep(self._memories.setdefault(key, []), memory, REMEMBERED)
+            if kin is not None and all(_plain(value) for value in (*values, memory.result)):
+                _keep(self._kin.setdefault(kin, []), memory, KIN)
+
+    def recall_kin(self, key: Key, kin: Key, args: list[Value]) -> Memory | None:
+        """A remembered call on another module whose parts, as far as the call read them, are the same."""
+        for memory in self._kin.get(kin, ()):
+            if not self._undisturbed(memory) or (memory.writes and self.heap.witnesses):
+                continue
+            pairs = counterparts(memory.args[0], args[0])
+            reads = None if pairs is None else self._moved_reads(memory.reads, pairs)
+            if pairs is None or reads is None:
+                continue
+            self.spend(len(reads) // 4 + 1)
+            writes: Changes = {}
+            for slots, name, value in memory.writes.values():
+                target = pairs.get(id(slots), slots)
+                writes[(id(target), name)] = (target, name, value)
+            self.heap.holds(reads, settled=True)
+            for slots, name, value in writes.values():
+                self.heap.write(slots, name, value)
+            self.risks += memory.risks
+            moved = Memory(list(args), reads, writes, memory.result, -1, memory.attrs, memory.risks)
+            _keep(self._memories.setdefault(key, []), moved, REMEMBERED)
+            return moved
+        return None
+
+    def _moved_reads(self, reads: Changes, pairs: Counterparts) -> Changes | None:
+        """The reads as they would be on the other module; None when one would give something else."""
+        moved: Changes = {}
+        for slots, name, value in reads.values():
+            target = pairs.get(id(slots), slots)
+            present = target.get(name, MISSING)
+            if not _alike(value, present, pairs):
+                return None
+            moved[(id(target), name)] = (target, name, present)
+        return moved
+
+
+def counterparts(one: Instance, other: Instance) -> Counterparts | None:
+    """The parts of two modules that stand in the same place; None when their classes differ."""
+    pairs: Counterparts = {}
+    stack: list[tuple[Value, Value]] = [(one, other)]
+    while stack:
+        left, right = stack.pop()
+        if id(left.slots) in pairs:
+            if pairs[id(left.slots)] is not right.slots:
+                return None
+            continue
+        if isinstance(left, Instance) and left.cls is not right.cls:
+            return None
+        pairs[id(left.slots)] = right.slots
+        if len(pairs) > MAX_PARTS:
+            return None
+        for name, value in left.slots.items():
+            match = right.slots.get(name, MISSING)
+            if type(value) in (list, dict):
+                stack.extend(_matching(value, match))
+            elif isinstance(value, (Instance, TensorValue, Container)) and type(match) is type(value):
+                stack.append((value, match))
+    return pairs
+
+
+def _matching(left: Any, right: Any) -> list[tuple[Value, Value]]:
+    if type(left) is not type(right) or len(left) != len(right):
+        return []
+    values = (
+        zip(left.values(), right.values(), strict=True) if isinstance(left, dict) else zip(left, right, strict=True)
+    )
+    return [(a, b) for a, b in values if isinstance(a, (Instance, TensorValue, Container)) and type(a) is type(b)]
+
+
+def _alike(value: Value, present: Value, pairs: Counterparts) -> bool:
+    """Whether `present` is to the one module what `value` is to the other."""
+    if isinstance(value, Held) and id(value.slots) in pairs:
+        if not isinstance(present, Held) or present.slots is not pairs[id(value.slots)]:
+            return False
+        if isinstance(value, TensorValue) and isinstance(present, TensorValue):
+            return value.shape == present.shape and value.parameter is present.parameter
+        return type(present) is type(value)
+    if type(value) in (list, tuple) and type(present) is type(value):
+        return len(value) == len(present) and all(_alike(a, b, pairs) for a, b in zip(value, present, strict=True))
+    if type(value) is dict and type(present) is dict:
+        return value.keys() == present.keys() and all(_alike(value[key], present[key], pairs) for key in value)
+    return same(value, present)
+
+
+def _keep(memories: list[Memory], memory: Memory, limit: int) -> None:
+    memories.append(memory)
+    if len(memories) > limit:
+        del memories[0]
+
+
+def identity(value: Value) -> Any:
+    """A key under which two arguments make the same call."""
+    kind = type(value)
+    if kind is Unknown:
+        return ("?", value.hides)
+    if kind is Dep:
+        return (type(value.value), value.value)
+    if is_scalar(value):
+        return (kind, value)
+    if kind is tuple:
+        return tuple(identity(item) for item in value)
+    if kind is TensorValue and not value.parameter:
+        return ("tensor", value.shape)
+    if kind is External:
+        return ("external", value.path)
+    if kind is Bound:
+        return ("bound", id(value.function), id(value.receiver))
+    return id(value)
+
+
+def call_keys(function: Function, args: list[Value], kwargs: dict[str, Value]) -> tuple[Key, Key | None]:
+    """The key of a call, and (for a method of a torch module) the key that calls on modules of its class share."""
+    code = (id(function.node), id(function.scope))
+    named = tuple((name, identity(value)) for name, value in kwargs.items())
+    key = (*code, *(identity(arg) for arg in args), *named)
+    if not (args and isinstance(args[0], Instance) and args[0].is_module):
+        return key, None
+    return key, (*code, id(args[0].cls), *(identity(arg) for arg in args[1:]), *named)
+
+
+def _plain(value: Value) -> bool:
+    """Whether a value means the same for any module."""
+    if type(value) is TensorValue:
+        return not value.parameter
+    if type(value) is tuple:
+        return all(_plain(item) for item in value)
+    return is_scalar(value) or type(value) in (Unknown, External) or value is MISSING
+
+
+def _lasting(value: Value, start: int) -> bool:
+    """Whether a value can be given again: a constant, or an object older than the call."""
+    if is_scalar(value) or type(value) in (Unknown, External, ModuleValue) or value is MISSING:
+        return True
+    if type(value) is TensorValue:
+        return not value.parameter or value.slots.born < start
+    if isinstance(value, Held):
+        return value.slots.born < start
+    if type(value) in (tuple, list, set):
+        return all(_lasting(item, start) for item in value)
+    if type(value) is dict:
+        return all(_lasting(item, start) for item in value.values())
+    return type(value) is Bound and _lasting(value.receiver, start)
