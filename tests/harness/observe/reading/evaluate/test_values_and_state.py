@@ -499,6 +499,25 @@ def test_machine_variables_are_unknown() -> None:
     assert decided(evaluator) == {}
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "x = (1,)\nfor i in range(400):\n    x = (x, x)\nlib(x)",
+        "x = []\nfor i in range(400):\n    x = x + [1] + x\nlib(x)",
+        "import json\nd = {}\nd['a'] = d\njson.dumps(d)",
+        "import t\nx = [0] * 4000\n" + "if t.x():\n    x[3] = 1\nelse:\n    x[4] = 2\n" * 300,
+        "def f(x):\n    return f(x + 1) + f(x + 2)\nf(1)",
+        "f = lambda x: x\n" + "f = (lambda g: (lambda x: g(g(x))))(f)\n" * 40 + "f(1)",
+        "import copy\nfrom torch import nn\nm = nn.Linear(2, 2)\nfor i in range(40):\n"
+        "    m = nn.Sequential(m, copy.deepcopy(m))",
+        "import t\n" + "".join("  " * i + "for a in t.x():\n" for i in range(18)) + "  " * 18 + "y = y + 1",
+    ],
+)
+def test_explosive_programs_are_bounded(program: str) -> None:
+    """Work that grows without growing the program costs fuel."""
+    assert evaluate(Source("a.py", ast.parse(program)), {}, {}, fuel=30_000).trace is not None
+
+
 def test_deep_and_endless_programs_end() -> None:
     """Fuel and depth end what would not end by itself."""
     assert value(run("def f(n):\n    return f(n + 1)\nx = f(0)"), "x") == "?"
