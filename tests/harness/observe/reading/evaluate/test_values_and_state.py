@@ -508,8 +508,10 @@ def test_machine_variables_are_unknown() -> None:
         "import t\nx = [0] * 4000\n" + "if t.x():\n    x[3] = 1\nelse:\n    x[4] = 2\n" * 300,
         "def f(x):\n    return f(x + 1) + f(x + 2)\nf(1)",
         "f = lambda x: x\n" + "f = (lambda g: (lambda x: g(g(x))))(f)\n" * 40 + "f(1)",
-        "import copy\nfrom torch import nn\nm = nn.Linear(2, 2)\nfor i in range(40):\n"
-        "    m = nn.Sequential(m, copy.deepcopy(m))",
+        (
+            "import copy\nfrom torch import nn\nm = nn.Linear(2, 2)\nfor i in range(40):\n"
+            "    m = nn.Sequential(m, copy.deepcopy(m))"
+        ),
         "import t\n" + "".join("  " * i + "for a in t.x():\n" for i in range(18)) + "  " * 18 + "y = y + 1",
     ],
 )
