@@ -351,7 +351,8 @@ def test_finally_runs_for_every_way_out() -> None:
         if s.done: pass
     """)
     assert not {"s.stage == 1"} & decided(evaluator).keys()
-    loop = "def f():\n    for i in range(3):\n        try:\n            return 1\n        finally:\n            pass\nx = f()"
+    body = "for i in range(3):\n        try:\n            return 1\n        finally:\n            pass"
+    loop = f"def f():\n    {body}\nx = f()"
     assert value(run(loop), "x") == 1
 
 
