@@ -60,7 +60,7 @@ class SubmissionFacts(Frozen):
     scripts: tuple[ScriptFacts, ...] = ()
     launch: LaunchFacts | None = None
     models: tuple[ModelShape, ...] = ()
-    """Largest first."""
+    """Models whose state_dict is taken first (the artifact is made of them), then the largest."""
     tokenizers: tuple[TokenizerFacts, ...] = ()
     requirements: tuple[str, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
