@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -163,9 +164,9 @@ class Expressions(Operators, Comprehensions):
         key = self.evaluate(node.slice, frame)
         return self.item(value, key, node, frame)
 
+    @abstractmethod
     def item(self, value: Value, key: Value, node: ast.AST, frame: Frame) -> Value:
         """`value[key]`."""
-        raise NotImplementedError
 
     def _tuple(self, node: ast.Tuple, frame: Frame) -> Value:
         items = self._items(node.elts, frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,7 +87,7 @@ class Frame:
     """Settings that decided which `return` is taken."""
 
 
-class Machine:
+class Machine(ABC):
     """State of one evaluation, and the operations that all parts use."""
 
     def __init__(self, sources: Mapping[str, Source], environment: Mapping[str, str], fuel: int = FUEL) -> None:
@@ -120,49 +121,49 @@ class Machine:
         self.kept: list[Value] = []
         """Objects whose identity the trace names."""
 
+    @abstractmethod
     def evaluate(self, node: ast.expr, frame: Frame) -> Value:
         """Value of an expression."""
-        raise NotImplementedError
 
+    @abstractmethod
     def block(self, body: list[ast.stmt], frame: Frame) -> bool:
         """Execute statements; whether control reaches the end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def test(self, node: ast.expr, owner: ast.AST, frame: Frame) -> tuple[bool | None, Deps]:
         """Truth of a condition, noted in the trace."""
-        raise NotImplementedError
 
+    @abstractmethod
     def assign(self, target: ast.expr, value: Value, frame: Frame) -> None:
         """Bind `value` to an assignment target."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, function: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST, frame: Frame) -> Value:
         """Call anything. The key None in `kwargs` is not used; unknown star arguments are given as `**`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call_function(self, function: Function, args: list[Value], kwargs: dict[str, Value], frame: Frame) -> Value:
         """Call a function of the submission."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attribute(self, value: Value, name: str, frame: Frame) -> Value:
         """Read an attribute."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_attribute(self, value: Value, name: str, new: Value, frame: Frame) -> None:
         """Write an attribute."""
-        raise NotImplementedError
 
+    @abstractmethod
     def iterate(self, value: Value, frame: Frame) -> list[Value] | None:
         """Items of an iterable, None when unknown or too many."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leak(self, value: Value, frame: Frame) -> None:
         """Let unknown code have `value`: what can be called is called once with unknown arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, name: str) -> ModuleValue | None:
         """The submission's own module of that name, evaluated once."""
-        raise NotImplementedError
 
     def spend(self, steps: int) -> None:
         """Use fuel for work outside the tree."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -19,7 +17,7 @@ from harness.observe.reading.launch.commands import Command, find_commands
 from harness.observe.reading.launch.pick import pick_script, ranked, resolve
 from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, late_settings, launcher
 from harness.observe.reading.launch.shapes import model_shapes
-from harness.observe.reading.source.grammar import parse
+from harness.observe.reading.source.grammar import collector_held, parse
 from harness.observe.reading.source.script import ScriptReading
 from harness.observe.reading.text import decode
 
@@ -50,7 +48,7 @@ def read_launch(
         launch = LaunchFacts(script=path, reason=reason, command=_fact(command), complete=path is None, notes=note)
         return launch, ()
     text = next((script.texts[-1] for script in scripts if script.facts.path == path and script.texts), "")
-    with _without_collection():
+    with collector_held():
         return _evaluated(path, reason, command, commands, sources, text, logs)
 
 
@@ -193,15 +191,3 @@ def module_names(main: str, sources: Mapping[str, Source]) -> dict[str, Source]:
                 names.setdefault(".".join(parts), source)
         names.setdefault(pure.stem, source)
     return names
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Hold the garbage collector: an evaluation makes many objects and no garbage to speak of before it ends."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
