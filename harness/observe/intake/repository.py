@@ -83,6 +83,7 @@ class Repository:
         self._repo.git.update_environment(**environment)
         self.path = path
         self._commits: dict[str, str] = {}
+        self._bases: dict[tuple[str, str], str | None] = {}
         self._parents: dict[str, dict[str, bytes]] = {}
         self._tree_bytes: dict[str, bytes] = {}
 
@@ -142,11 +143,17 @@ class Repository:
         return dict(sorted(found.items()))
 
     def merge_base(self, one: str, other: str) -> str | None:
-        """Best common ancestor of two commits, None for unrelated histories."""
-        try:
-            return str(self._repo.git.merge_base(one, other)) or None
-        except git.GitCommandError:
-            return None
+        """Best common ancestor of two commits, None for unrelated histories.
+
+        Remembered: to tell who brought a folder in, a sweep asks for the same heads again for every folder.
+        """
+        if (one, other) not in self._bases:
+            try:
+                found = str(self._repo.git.merge_base(one, other)) or None
+            except git.GitCommandError:
+                found = None
+            self._bases[one, other] = found
+        return self._bases[one, other]
 
     def committed_at(self, sha: str) -> str:
         """Committer date of a commit, ISO 8601 with offset."""

@@ -129,7 +129,7 @@ class Calls(Memories, Callbacks):
         if models == len(self.trace.models):
             held = [*args, *kwargs.values(), function]
             attrs, risks = len(self.unknown_attrs), self.risks - risks
-            done = Memory(held, recorder.reads, recorder.writes, result, -1, attrs, risks)
+            done = Memory(held, recorder.reads, recorder.writes, result, -1, attrs, risks, recorder.passing)
             self.remember(key, kin, recorder, done)
         return result
 
@@ -164,7 +164,7 @@ class Calls(Memories, Callbacks):
         except Raised:
             if not frame.exits:
                 raise
-            self.risks += 1
+            self.caught()
         if frame.done:
             return frame.returned
         if not frame.exits:

@@ -59,13 +59,17 @@ class Witness:
 class Recorder:
     """What a call read from, and wrote to, state older than itself."""
 
-    __slots__ = ("parent", "reads", "start", "writes")
+    __slots__ = ("before", "parent", "passing", "reads", "start", "writes")
 
     def __init__(self, start: int, parent: Recorder | None) -> None:
         self.start = start
         self.parent = parent
         self.reads: Changes = {}
         self.writes: Changes = {}
+        self.before: dict[Cell, Value] = {}
+        """What the cells in `writes` were at the start."""
+        self.passing = False
+        """Whether a cell had a value on the way that neither its first nor its last value stands for."""
 
 
 class Heap:
@@ -136,7 +140,12 @@ class Heap:
             value = self._degraded(key, value)
         recorder = self.recorder
         if recorder is not None and slots.born < recorder.start:
-            recorder.writes[(id(slots), key)] = (slots, key, value)
+            cell = (id(slots), key)
+            present = slots.get(key, MISSING)
+            first = recorder.before.setdefault(cell, present)
+            if first is not present and present is not value and not same(first, present):
+                recorder.passing = True
+            recorder.writes[cell] = (slots, key, value)
         old = slots.get(key, MISSING)
         if old is value:
             return
@@ -328,7 +337,16 @@ class Heap:
                 parent.reads[cell] = entry
         for cell, entry in recorder.writes.items():
             if entry[0].born < start:
+                first = recorder.before[cell]
+                if parent.before.setdefault(cell, first) is not first:
+                    parent.passing = True
                 parent.writes[cell] = entry
+        parent.passing = parent.passing or recorder.passing
+
+    def escaped(self) -> None:
+        """An exception ended a path: what it had changed is part of no outcome, but a handler may have seen it."""
+        if self.recorder is not None and self.recorder.writes:
+            self.recorder.passing = True
 
     def holds(self, reads: Changes, *, settled: bool) -> bool:
         """Whether all cells still have the values that were read; if so they count as read now.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from harness.observe.reading.evaluate.heap import Changes, Mark
@@ -15,9 +16,13 @@ UNROLL_STEPS = 30_000
 any number of times."""
 UNROLL_ELSEWHERE = 8_000
 """The same for loops of training and evaluation, in which single iterations seldom matter."""
+UNROLL_FUEL = 4_000
+"""Fuel after which the rest of an unrolled loop of training or evaluation is taken as running any number of times."""
 UNROLL_ITEMS = 512
 FEW = 8
 """Items that are unrolled whatever the size of the body."""
+SURE = 2
+"""Items that are unrolled whatever they cost."""
 UNROLL_WHILE = 64
 
 
@@ -44,11 +49,28 @@ class Loops(Machine):
         if items is not None and (
             len(items) <= FEW or (len(items) <= UNROLL_ITEMS and len(items) * self._size(node) <= self._allowance())
         ):
-            return self._unrolled(node, iter(items), frame)
-        if items is not None:
-            for item in items:
-                self.heap.lose(item)
-            self.flush(frame)
+            return self._for_known(node, items, frame)
+        return self._for_unknown(node, items, frame)
+
+    def _for_known(self, node: ast.For | ast.AsyncFor, items: list[Value], frame: Frame) -> bool:
+        """Unroll while that is cheap: what the body calls may cost far more than its own size tells."""
+        start, cheap = self.fuel, self.constructing or not self.depth or node.orelse
+        rest: list[Value] = []
+
+        def each() -> Iterator[Value]:
+            for index, item in enumerate(items):
+                if index >= SURE and not cheap and start - self.fuel > UNROLL_FUEL:
+                    rest.extend(items[index:])
+                    return
+                yield item
+
+        ended = self._unrolled(node, each(), frame)
+        return self._for_unknown(node, rest, frame) if ended and rest else ended
+
+    def _for_unknown(self, node: ast.For | ast.AsyncFor, items: list[Value] | None, frame: Frame) -> bool:
+        for item in items or ():
+            self.heap.lose(item)
+        self.flush(frame)
         target: Value = UNKNOWN
         if items:
             target = self.heap.join_all(items, scope=True)
@@ -89,7 +111,7 @@ class Loops(Machine):
             if not loop.breaks:
                 raise
             falls = False
-            self.risks += 1
+            self.caught()
         finally:
             frame.loops.pop()
             frame.forks = base
@@ -110,7 +132,7 @@ class Loops(Machine):
                 if not loop.continues:
                     raise
                 falls = False
-                self.risks += 1
+                self.caught()
             if loop.broke or frame.done:
                 return False
             if not loop.continues:

@@ -182,6 +182,11 @@ class Machine(ABC):
         self.risks += 1
         return value
 
+    def caught(self) -> None:
+        """Note that a path ended in an exception while others go on."""
+        self.risks += 1
+        self.heap.escaped()
+
     def flush(self, frame: Frame) -> None:
         """Leak what joins have lost."""
         while self.heap.leaks:
@@ -204,7 +209,7 @@ class Machine(ABC):
                     left = left or not falls
                 except Raised as error:
                     raised, falls = error, False
-                    self.risks += 1
+                    self.caught()
                 changes = heap.rollback(mark)
                 if falls:
                     outcomes.append(changes)
@@ -264,7 +269,7 @@ class Machine(ABC):
                     falls = body(loop)
                 except Raised:
                     falls = False
-                    self.risks += 1
+                    self.caught()
                 changes = heap.rollback(mark)
             finally:
                 frame.loops.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -50,6 +50,8 @@ class Memory:
     attrs: int
     """How many attributes had been set through an Unknown."""
     risks: int
+    passing: bool
+    """`Recorder.passing`: a handler of exceptions around the call might see more than its outcome."""
 
 
 class Memories(Machine):
@@ -63,17 +65,26 @@ class Memories(Machine):
     def recall(self, key: Key) -> Memory | None:
         """A remembered call that would go the same way in the present state; its changes are made."""
         for memory in self._memories.get(key, ()):
-            if memory.writes and self.heap.witnesses:
-                continue  # a handler must see what the call changes on its way
+            if self._unseen(memory):
+                continue
             settled = memory.version == self.heap.version
             if self._undisturbed(memory) and self.heap.holds(memory.reads, settled=settled):
                 self.spend(1 if settled else len(memory.reads) // 8 + 1)
                 memory.version = self.heap.version
-                for slots, name, value in memory.writes.values():
-                    self.heap.write(slots, name, value)
-                self.risks += memory.risks
+                self._repeat(memory.writes, memory)
                 return memory
         return None
+
+    def _unseen(self, memory: Memory) -> bool:
+        """Whether a handler must see what the call changes on its way, which is not remembered."""
+        return memory.passing and bool(self.heap.witnesses)
+
+    def _repeat(self, writes: Changes, memory: Memory) -> None:
+        for slots, name, value in writes.values():
+            self.heap.write(slots, name, value)
+        if memory.passing:
+            self.heap.escaped()
+        self.risks += memory.risks
 
     def _undisturbed(self, memory: Memory) -> bool:
         """Whether none of the attributes set through an Unknown since then was read by the call."""
@@ -96,7 +107,7 @@ class Memories(Machine):
     def recall_kin(self, key: Key, kin: Key, args: list[Value]) -> Memory | None:
         """A remembered call on another module whose parts, as far as the call read them, are the same."""
         for memory in self._kin.get(kin, ()):
-            if not self._undisturbed(memory) or (memory.writes and self.heap.witnesses):
+            if not self._undisturbed(memory) or self._unseen(memory):
                 continue
             pairs = counterparts(memory.args[0], args[0])
             reads = None if pairs is None else self._moved_reads(memory.reads, pairs)
@@ -108,10 +119,8 @@ class Memories(Machine):
                 target = pairs.get(id(slots), slots)
                 writes[(id(target), name)] = (target, name, value)
             self.heap.holds(reads, settled=True)
-            for slots, name, value in writes.values():
-                self.heap.write(slots, name, value)
-            self.risks += memory.risks
-            moved = Memory(list(args), reads, writes, memory.result, -1, memory.attrs, memory.risks)
+            self._repeat(writes, memory)
+            moved = replace(memory, args=list(args), reads=reads, writes=writes, version=-1)
             _keep(self._memories.setdefault(key, []), moved, REMEMBERED)
             return moved
         return None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+_BLOCKS = frozenset({"body", "orelse", "handlers", "finalbody", "cases"})
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def blocks(node: ast.AST) -> Iterator[list[ast.AST]]:
     """The statement lists directly below a node (also of its handlers and cases)."""
-    for name in _BLOCKS:
-        block = getattr(node, name, None)
+    for name in _BLOCKS.intersection(node._fields):
+        block = getattr(node, name)
         if isinstance(block, list):
             yield block
 

@@ -37,7 +37,7 @@ PER_RUN = frozenset({"seed", "run_id", "data_seed", "log_dir", "logfile"})
 """Settings that differ between runs by design: the first run's value counts."""
 
 _INTEGER = re.compile(r"[+-]?\d[\d_]{0,20}")
-_LABEL = re.compile(r"([A-Za-z_]\w{0,60})\s?[:=]\s?\{([^{}:!\n]{1,80})[:!}]")
+_LABEL = re.compile(r"\b([A-Za-z_]\w{0,60})\s?[:=]\s?\{([^{}:!\n]{1,80})[:!}]")
 _PLAIN = re.compile(r"[^\s={}<>|]{0,300}")
 """Text values that a log prints as they are; others are pieces of a sentence or of a longer dump."""
 _WORDS = {"true": True, "false": False, "none": None}
