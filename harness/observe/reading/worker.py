@@ -30,8 +30,6 @@ from harness.observe.intake.content import Content
 MAX_RESULT = 64 << 20
 _PR_SET_PDEATHSIG = 1
 _OUT_OF_MEMORY = 77
-_COLLECT_EVERY = 16
-"""Submissions after which garbage with cycles is looked for."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class Limits:
     file_seconds: float = 30.0
     cpu_seconds: int = 90
     retries: int = 4
+    lifetime: int = 16
+    """Submissions that one child reads. Forking a new one is cheaper than to look for garbage, and leaves no trace."""
 
 
 class ReaderError(Exception):
@@ -106,7 +106,9 @@ class Reader:
                 message = connection.recv_bytes(MAX_RESULT)
                 if message[:1] == b"F":
                     culprit = message[1:].decode("utf-8", errors="replace")
-                elif message[:1] == b"R":
+                elif message[:1] in {b"R", b"L"}:
+                    if message[:1] == b"L":
+                        self.close()
                     return SubmissionFacts.model_validate_json(message[1:]), None, ""
                 else:
                     raise ReaderError(message[1:].decode("utf-8", errors="replace"))
@@ -118,6 +120,9 @@ class Reader:
     def _start(self) -> Connection:
         if self._process is None or self._connection is None or not self._process.is_alive():
             self.close()
+            # Loaded, not run: children start with it in memory, and only they parse anything.
+            import harness.observe.reading.submission  # noqa: F401
+
             context = multiprocessing.get_context("fork")
             ours, theirs = context.Pipe()
             sys.stdout.flush()
@@ -145,10 +150,9 @@ def _serve(connection: Connection, other_end: Connection, limits: Limits, parent
     """Body of the child: read jobs from the pipe until it closes."""
     other_end.close()
     _confine(limits, parent)
-    from harness.observe.reading.submission import read_submission  # loaded here: the parent never parses anything
+    from harness.observe.reading.submission import read_submission
 
-    # Trees and facts hold no cycles to speak of, and looking for some costs as much again as reading does.
-    gc.disable()
+    gc.disable()  # it would take a tenth of the time; memory is bounded by the child's lifetime
     jobs = 0
     while True:
         try:
@@ -171,18 +175,16 @@ def _serve(connection: Connection, other_end: Connection, limits: Limits, parent
                 seconds=round(time.perf_counter() - started, 4),
                 peak_mb=peak if peak > before else None,
             )
-            connection.send_bytes(
-                b"R" + facts.model_copy(update={"stages": (stage, *facts.stages)}).model_dump_json().encode()
-            )
+            jobs += 1
+            last = jobs >= limits.lifetime or peak * (1 << 20) > limits.memory_bytes / 4
+            data = facts.model_copy(update={"stages": (stage, *facts.stages)}).model_dump_json().encode()
+            connection.send_bytes((b"L" if last else b"R") + data)
         except MemoryError:
             os._exit(_OUT_OF_MEMORY)
         except (BrokenPipeError, ConnectionError):
             os._exit(0)
         except Exception:  # noqa: BLE001  the parent turns it into a harness error with this traceback
             connection.send_bytes(b"E" + traceback.format_exc(limit=-6).encode("utf-8", errors="replace")[-4_000:])
-        jobs += 1
-        if jobs % _COLLECT_EVERY == 0:
-            gc.collect()
 
 
 def _worst(facts: SubmissionFacts) -> StageStatus:

@@ -169,3 +169,21 @@ def test_many_jobs_one_child() -> None:
             assert reader._process is not None
             pids.add(reader._process.pid)
     assert len(pids) == 1
+
+
+def test_children_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child reads so many submissions, or so much memory full, and the next one is read by a fresh child."""
+
+    def tell(path: str, data: bytes) -> object:
+        del path
+        hoard = bytearray(len(data) << 20)
+        raise KeyError(f"pid={os.getpid()} {len(hoard)}")
+
+    monkeypatch.setattr(submission, "read_readme", tell)
+    with Reader(Limits(lifetime=2)) as reader:
+        reasons = [reader.read(FOLDER, {"README.md": Content(b"x")}).unreadable[0].reason for _ in range(5)]
+    assert [reasons.index(reason) for reason in reasons] == [0, 0, 2, 2, 4]
+    with Reader(Limits(memory_bytes=1 << 30)) as reader:
+        files = {"README.md": Content(b"x" * 300)}
+        reasons = [reader.read(FOLDER, files).unreadable[0].reason for _ in range(2)]
+    assert reasons[0] != reasons[1]
