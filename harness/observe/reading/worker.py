@@ -153,7 +153,7 @@ def _serve(connection: Connection, other_end: Connection, limits: Limits, parent
     from harness.observe.reading.submission import read_submission
 
     gc.disable()  # it would take a tenth of the time; memory is bounded by the child's lifetime
-    jobs = 0
+    jobs, born = 0, _peak_mb()  # a forked child starts with the peak of its parent
     while True:
         try:
             folder, contents, skip = connection.recv()
@@ -176,7 +176,7 @@ def _serve(connection: Connection, other_end: Connection, limits: Limits, parent
                 peak_mb=peak if peak > before else None,
             )
             jobs += 1
-            last = jobs >= limits.lifetime or peak * (1 << 20) > limits.memory_bytes / 4
+            last = jobs >= limits.lifetime or (peak - born) * (1 << 20) > limits.memory_bytes / 4
             data = facts.model_copy(update={"stages": (stage, *facts.stages)}).model_dump_json().encode()
             connection.send_bytes((b"L" if last else b"R") + data)
         except MemoryError:
