@@ -118,6 +118,7 @@ class Expressions(Operators, Comprehensions):
 
     def _call(self, node: ast.Call, frame: Frame) -> Value:
         function = self.evaluate(node.func, frame)
+        self.trace.called(node, function)
         args: list[Value] = []
         kwargs: dict[str, Value] = {}
         for arg in node.args:

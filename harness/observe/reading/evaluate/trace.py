@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from harness.observe.reading.evaluate.values import NO_DEPS, Deps, Scope, Source, Value, union
 
+MAX_CALLEES = 6
+"""Most different values that are kept for one call expression."""
+
 
 @dataclass(eq=False)
 class TestTrace:
@@ -70,6 +73,8 @@ class Trace:
     """Identities of function nodes whose body was evaluated."""
     executed: set[int] = field(default_factory=set)
     """Identities of statements that were evaluated."""
+    callees: dict[int, list[Value]] = field(default_factory=dict)
+    """What each call expression called, by the identity of its node: the first few different values."""
     reads: dict[tuple[str, int, int], EnvTrace] = field(default_factory=dict)
     models: list[ModelTrace] = field(default_factory=list)
     complete: bool = True
@@ -89,6 +94,14 @@ class Trace:
             trace.false = True
         if deps and trace.deps is not deps:
             trace.deps = union(trace.deps, deps)
+
+    def called(self, node: ast.Call, function: Value) -> None:
+        """Note what a call expression called."""
+        known = self.callees.get(id(node))
+        if known is None:
+            self.callees[id(node)] = [function]
+        elif function is not known[-1] and len(known) < MAX_CALLEES:
+            known.append(function)
 
     def incomplete(self, note: str) -> None:
         """Note that the evaluation could not follow everything."""
