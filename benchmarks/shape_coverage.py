@@ -91,7 +91,8 @@ def measure(repository: str, folder: Folder) -> dict[str, object] | None:
     named = {path: content for path, content in data.items() if "readme" in path.lower() or path.endswith(".sh")}
     prose = {path: decode(content).text for path, content in named.items()}
     started = time.process_time()
-    launch, models = read_launch(scripts, prose, facts, ())
+    reading = read_launch(scripts, prose, facts, ())
+    launch, models = reading.facts, reading.models
     seconds = time.process_time() - started
     model = models[0] if models else None
     derived = model.total if model else None

@@ -11,6 +11,7 @@ from harness.model.base import Frozen
 from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
+from harness.model.order import OrderFacts
 from harness.model.readme import ReadmeFacts
 from harness.model.source import ScriptFacts
 from harness.model.target import DiffFacts, FolderEntry, Target
@@ -61,6 +62,8 @@ class SubmissionFacts(Frozen):
     launch: LaunchFacts | None = None
     models: tuple[ModelShape, ...] = ()
     """Models whose state_dict is taken first (the artifact is made of them), then the largest."""
+    order: OrderFacts | None = None
+    """What scores and what learns, in which order; None where no program could be followed."""
     tokenizers: tuple[TokenizerFacts, ...] = ()
     requirements: tuple[str, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()

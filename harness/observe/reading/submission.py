@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from harness.model.facts import Stage, StageStatus, SubmissionFacts, Unreadable
-from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
+from harness.model.order import OrderFacts
 from harness.model.target import FolderEntry
 from harness.observe.intake.content import Content
-from harness.observe.reading.launch import read_launch
+from harness.observe.reading.flow.read import read_order
+from harness.observe.reading.launch import LaunchReading, read_launch
 from harness.observe.reading.logs import LogReading, compare_embedded, is_log, read_log
 from harness.observe.reading.metadata import read_metadata
 from harness.observe.reading.readme import read_readme
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 LAUNCH = "(launch)"
 """Stands for the work on all files together where a file would be named."""
+ORDER = "(order)"
+"""The same for the flow of validation tokens through the launched program."""
 MAX_LOGS = 200
 MAX_SCRIPTS = 100
 
@@ -90,15 +93,17 @@ def read_submission(
     scripts = reader.each("scripts", by_role[Role.SCRIPT][:MAX_SCRIPTS], lambda p: read_script(p, data(p), siblings))
     candidates = [path for path in by_role[Role.TEXT] if is_log(path, data(path)[:65536])][:MAX_LOGS]
     logs = reader.each("logs", candidates, _log_reader(contents, _texts(scripts)))
-    launch, models = _launch(reader, by_role, metadata, scripts, logs)
+    launch = _launch(reader, by_role, metadata, scripts, logs)
+    order = reader.each("order", [ORDER], lambda _: _order(launch))
     return SubmissionFacts(
         folder=folder,
         metadata=tuple(metadata),
         readmes=tuple(readmes),
         logs=tuple(logs),
         scripts=tuple(script.facts for script in scripts),
-        launch=launch,
-        models=models,
+        launch=launch.facts if launch is not None else None,
+        models=launch.models if launch is not None else (),
+        order=order[0] if order else None,
         tokenizers=tuple(tokenizers),
         requirements=_requirements(by_role[Role.REQUIREMENTS], contents),
         unreadable=tuple(reader.unreadable),
@@ -146,10 +151,16 @@ def _launch(
     metadata: list[MetadataFacts],
     scripts: list[ScriptReading],
     logs: list[LogFacts],
-) -> tuple[LaunchFacts | None, tuple[ModelShape, ...]]:
+) -> LaunchReading | None:
     prose = {path: decode(reader.contents[path].data).text for path in by_role[Role.README] + by_role[Role.RUN_SCRIPT]}
     results = reader.each("launch", [LAUNCH], lambda _: read_launch(scripts, prose, logs, metadata))
-    return results[0] if results else (None, ())
+    return results[0] if results else None
+
+
+def _order(launch: LaunchReading | None) -> OrderFacts | None:
+    if launch is None or launch.trace is None or launch.main is None:
+        return None
+    return read_order(launch.trace, launch.main)
 
 
 def _requirements(paths: list[str], contents: Mapping[str, Content]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from harness.model.base import Fact, snippet
@@ -11,6 +11,7 @@ from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
 from harness.observe.reading.evaluate.evaluator import evaluate
+from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import Source
 from harness.observe.reading.launch.branches import branch_facts, unreached
 from harness.observe.reading.launch.commands import Command, find_commands
@@ -29,12 +30,22 @@ WORLD_SIZE = 8
 """Processes on the competition's machine."""
 
 
+@dataclass(frozen=True)
+class LaunchReading:
+    """What was read of a launch, and the evaluated program for readers that go on from there."""
+
+    facts: LaunchFacts
+    models: tuple[ModelShape, ...] = ()
+    main: Source | None = None
+    trace: Trace | None = None
+
+
 def read_launch(
     scripts: Sequence[ScriptReading],
     prose: Mapping[str, str],
     logs: Sequence[LogFacts] = (),
     metadata: Sequence[MetadataFacts] = (),
-) -> tuple[LaunchFacts, tuple[ModelShape, ...]]:
+) -> LaunchReading:
     """Facts of the launch and the shapes of its models. `prose` maps READMEs and run scripts to their text.
 
     Never raises for anything that a submission contains; what could not be followed is told by `complete` and `notes`.
@@ -46,7 +57,7 @@ def read_launch(
     if path is None or path not in sources:
         note = () if path is None else (f"{path} cannot be parsed",)
         launch = LaunchFacts(script=path, reason=reason, command=_fact(command), complete=path is None, notes=note)
-        return launch, ()
+        return LaunchReading(launch)
     text = next((script.texts[-1] for script in scripts if script.facts.path == path and script.texts), "")
     with collector_held():
         return _evaluated(path, reason, command, commands, sources, text, logs)
@@ -60,7 +71,7 @@ def _evaluated(
     sources: Mapping[str, Source],
     text: str,
     logs: Sequence[LogFacts],
-) -> tuple[LaunchFacts, tuple[ModelShape, ...]]:
+) -> LaunchReading:
     main = sources[path]
     modules = module_names(path, sources)
     named = _meant(path, sources, commands)
@@ -89,7 +100,7 @@ def _evaluated(
         complete=trace.complete,
         notes=tuple(snippet(note) for note in notes),
     )
-    return launch, model_shapes(trace)
+    return LaunchReading(launch, model_shapes(trace), main, trace)
 
 
 def _meant(path: str, sources: Mapping[str, Source], commands: Sequence[Command]) -> list[Command]:

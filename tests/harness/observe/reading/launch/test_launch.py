@@ -82,7 +82,8 @@ def launch(
     """Facts of the launch of files given as text."""
     data = {path: text.encode() for path, text in files.items()}
     scripts = [read_script(path, content, data) for path, content in data.items() if path.endswith(".py")]
-    return read_launch(scripts, prose or {}, logs, ())
+    reading = read_launch(scripts, prose or {}, logs, ())
+    return reading.facts, reading.models
 
 
 def log(*printed: tuple[str, str], world_size: int | None = 8, gpu: str | None = None) -> LogFacts:

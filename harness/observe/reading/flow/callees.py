@@ -1,0 +1,151 @@
+"""What a call expression calls: as the evaluation saw it, else by the definitions that its name can mean."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.observe.reading.evaluate.trace import Trace
+from harness.observe.reading.evaluate.values import (
+    Bound,
+    ClassValue,
+    External,
+    Function,
+    Instance,
+    Partial,
+    Value,
+    Wrapped,
+)
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+LOSSES = frozenset(
+    [
+        "cross_entropy",
+        "nll_loss",
+        "CrossEntropyLoss",
+        "NLLLoss",
+        "linear_cross_entropy",
+        "fused_cross_entropy",
+        "binary_cross_entropy",
+    ]
+)
+_LOGARITHMS = frozenset(["log", "log2", "logsumexp", "log_softmax", "exp2"])
+_MAX_CALLS = 4_000
+"""Most call expressions that are looked at to learn whether a function computes a loss."""
+
+
+@dataclass(frozen=True, eq=False)
+class Callee:
+    """One thing that a call may call."""
+
+    function: FunctionNode | None = None
+    owner: ClassValue | None = None
+    """The class of a method."""
+    bound: bool = False
+    """Whether the receiver is given by the expression before the dot."""
+    cls: ClassValue | None = None
+    """A class of the submission, or one of torch, that is constructed."""
+    module: ClassValue | None = None
+    """The class of a module that is called as such."""
+    path: str = ""
+    """Dotted name in a library."""
+
+    @property
+    def in_module(self) -> bool:
+        """Whether it is a method of a torch module or of an autograd function: it computes, and learns nothing."""
+        return self.owner is not None and (is_module(self.owner) or outer(self.owner, "torch.autograd"))
+
+
+class Callees:
+    """Resolution of calls in one program."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._calls = trace.callees
+        self._losses: dict[int, bool] = {}
+        self._left = _MAX_CALLS
+
+    def of(self, node: ast.Call) -> list[Callee]:
+        """What the call may call, as far as it is known."""
+        found = [callee for value in self._calls.get(id(node), ()) for callee in _callees(value)]
+        distinct: dict[tuple[int, int, str], Callee] = {}
+        for callee in found:
+            key = (id(callee.function or callee.cls or callee.module), id(callee.owner), callee.path)
+            distinct.setdefault(key, callee)
+        return list(distinct.values())
+
+    def scores(self, callee: Callee) -> bool:
+        """Whether what is called computes a loss somewhere inside."""
+        if callee.path:
+            return callee.path.rpartition(".")[2] in LOSSES
+        if callee.cls is not None and callee.cls.native is not None:
+            return callee.cls.native.rpartition(".")[2] in LOSSES
+        nodes: list[ast.AST] = [callee.function] if callee.function is not None else []
+        if callee.module is not None:
+            if callee.module.native is not None and callee.module.native.rpartition(".")[2] in LOSSES:
+                return True
+            nodes += [method.node for method in methods(callee.module, ("__call__", "forward"))]
+        fused = callee.owner is not None and outer(callee.owner, "torch.autograd")
+        return any(self._computes_loss(node, fused=fused) for node in nodes)
+
+    def _computes_loss(self, node: ast.AST, *, fused: bool) -> bool:
+        if id(node) in self._losses:
+            return self._losses[id(node)]
+        self._losses[id(node)] = False  # also ends recursion
+        result = False
+        for call in (child for child in ast.walk(node) if isinstance(child, ast.Call)):
+            self._left -= 1
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            if name in LOSSES or (fused and name in _LOGARITHMS):
+                result = True
+            elif self._left > 0:
+                result = any(self.scores(callee) for callee in self.of(call))
+            if result:
+                break
+        self._losses[id(node)] = result
+        return result
+
+
+def _callees(value: Value) -> Iterator[Callee]:
+    if isinstance(value, Function):
+        yield Callee(function=value.node, owner=value.owner)
+    elif isinstance(value, Bound):
+        yield Callee(function=value.function.node, owner=value.function.owner, bound=True)
+    elif isinstance(value, ClassValue):
+        yield Callee(cls=value)
+    elif isinstance(value, External):
+        yield Callee(path=value.path)
+    elif isinstance(value, Wrapped):
+        yield from _callees(value.inner)
+    elif isinstance(value, Partial):
+        yield from _callees(value.function)
+    elif isinstance(value, Instance):
+        if value.is_module:
+            yield Callee(module=value.cls, bound=True)
+        else:
+            for method in methods(value.cls, ("__call__",)):
+                yield Callee(function=method.node, owner=value.cls, bound=True)
+
+
+def methods(cls: ClassValue, names: tuple[str, ...]) -> Iterator[Function]:
+    """The methods of these names that an object of the class has."""
+    for name in names:
+        for base in cls.mro:
+            found = base.slots.get(name) if isinstance(base, ClassValue) else None
+            if isinstance(found, Function):
+                yield found
+                break
+
+
+def is_module(cls: ClassValue) -> bool:
+    """Whether objects of the class are torch modules."""
+    return cls.derives("torch.nn.Module") or outer(cls, "torch.nn")
+
+
+def outer(cls: ClassValue, package: str) -> bool:
+    """Whether a base of the class comes from that package."""
+    return any(
+        (isinstance(base, External) and base.path.startswith(package))
+        or (isinstance(base, ClassValue) and base.native is not None and base.native.startswith(package))
+        for base in cls.mro
+    )

@@ -1,0 +1,232 @@
+"""Calls: functions of the submission are followed, modules and libraries are known by what they do to labels."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from harness.observe.reading.evaluate.trace import Trace
+from harness.observe.reading.evaluate.values import ClassValue, Function
+from harness.observe.reading.flow.callees import Callee, Callees, is_module, methods, outer
+from harness.observe.reading.flow.effects import Effects
+from harness.observe.reading.flow.labels import LOSS, NONE, Labels, has, join, known, thing, things, without
+from harness.observe.reading.flow.state import Frame, Scope, Value, flat, joined, merged
+from harness.observe.reading.flow.statements import bound_names
+
+MAX_ACTIVE = 2
+"""How often a function may be in progress at once."""
+
+
+class Calls(Effects):
+    """Calls of anything."""
+
+    def __init__(self, trace: Trace) -> None:
+        super().__init__(trace)
+        self.callees = Callees(trace)
+        self.active: list[int] = []
+
+    def call(self, node: ast.Call, frame: Frame) -> Value:
+        """What a call gives, and what it changes."""
+        receiver = self.value(node.func.value, frame) if isinstance(node.func, ast.Attribute) else NONE
+        args = [self.value(arg, frame) for arg in node.args]
+        named = [(keyword.arg, self.value(keyword.value, frame)) for keyword in node.keywords]
+        self.calls.append(id(node))
+        try:
+            return self._call(node, flat(receiver), args, named, frame)
+        finally:
+            self.calls.pop()
+
+    def _call(
+        self, node: ast.Call, receiver: Labels, args: list[Value], named: list[tuple[str | None, Value]], frame: Frame
+    ) -> Value:
+        callees = self.callees.of(node) or list(self._by_name(node))
+        results: list[Value] = []
+        for callee in callees:
+            if callee.function is not None and not callee.in_module and not self._optimizes(callee, node):
+                results.append(self._follow(node, callee, receiver, args, named))
+            elif callee.cls is not None:
+                results.append(self._construct(node, callee.cls, args, named))
+            elif callee.module is not None or callee.in_module:
+                results.append(self._compute(node, callee, receiver, args, named, frame))
+        if results:
+            result = results[0]
+            for other in results[1:]:
+                result = merged(result, other)
+            return result
+        name = self.library_name(node, callees)
+        base = receiver if isinstance(node.func, ast.Attribute) else self.labels(node.func, frame)
+        return self.library(node, name, base, args, named, frame)
+
+    def library_name(self, node: ast.Call, callees: Sequence[Callee]) -> str:
+        """The last word of what is called in a library."""
+        paths = [callee.path for callee in callees if callee.path]
+        if paths:
+            return paths[0].rpartition(".")[2] if not paths[0].startswith("torch.optim.") else "optim"
+        return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+    def _by_name(self, node: ast.Call) -> list[Callee]:
+        """What the text alone tells, where the evaluation did not get here."""
+        return []
+
+    def _optimizes(self, callee: Callee, node: ast.Call) -> bool:
+        """Whether this is a step of an optimizer that the submission defines."""
+        owner = callee.owner
+        return owner is not None and outer(owner, "torch.optim") and isinstance(node.func, ast.Attribute)
+
+    def _compute(
+        self,
+        node: ast.Call,
+        callee: Callee,
+        receiver: Labels,
+        args: list[Value],
+        named: list[tuple[str | None, Value]],
+        frame: Frame,
+    ) -> Value:
+        """A module (or a method of one) computes: everything that it holds and is given goes into the result."""
+        memory = self.memory
+        base = receiver if isinstance(node.func, ast.Attribute) and not self._is_part(node, receiver) else NONE
+        base = base | self.labels(node.func, frame)
+        given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        self.hooked(node, memory.held(base), memory.held(given))
+        both = base | given
+        held = memory.held(both)
+        if not has(held, "tokens"):
+            return both
+        result = without(held, "thing", "path")
+        if self.callees.scores(callee):
+            result = self.loss(node, result)
+        return result
+
+    def _is_part(self, node: ast.Call, receiver: Labels) -> bool:
+        return False
+
+    def _construct(
+        self, node: ast.Call, cls: ClassValue, args: list[Value], named: list[tuple[str | None, Value]]
+    ) -> Value:
+        """A new object; a constructor of the submission is followed."""
+        memory = self.memory
+        given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        native = cls.native or ""
+        if native.rpartition(".")[2] in {"Parameter"}:
+            return self.container(node, memory.frozen(given), "tensor")
+        module = is_module(cls)
+        kind = "module" if module else "optimizer" if outer(cls, "torch.optim") else "object"
+        splits = frozenset(atom for atom in memory.held(given) if atom[0] == "path")
+        site = memory.make((id(node), splits, *self.calls[-3:-1]), kind)
+        if cls.node is not None:
+            memory.classes[site] = memory.make(("class", id(cls.node)), "class")
+        own = frozenset({thing(site)})
+        if kind != "object":
+            memory.add(("of", site, None), without(given, "path"))
+            return own
+        memory.state.pop(("of", site, None), None)
+        for method in methods(cls, ("__init__",)):
+            self._run(node, method.node, [own, *args], named)
+            return own
+        names = _fields(cls)
+        for name, value in (*zip(names, args, strict=False), *((n, v) for n, v in named if n is not None)):
+            memory.put(("of", site, name), value)
+        if not names:
+            memory.add(("of", site, None), given)
+        return own
+
+    def _follow(
+        self,
+        node: ast.Call,
+        callee: Callee,
+        receiver: Labels,
+        args: list[Value],
+        named: list[tuple[str | None, Value]],
+    ) -> Value:
+        function = callee.function
+        if function is None:
+            return NONE
+        given: list[Value] = [receiver, *args] if callee.bound and isinstance(node.func, ast.Attribute) else args
+        if callee.bound and not isinstance(node.func, ast.Attribute):
+            given = [self.memory.get(self.variable(getattr(node.func, "id", ""), self._scope_of(function))), *args]
+        return self._run(node, function, given, named)
+
+    def _scope_of(self, function: Any) -> Scope:
+        return self.scopes.get(id(function)) or self.module_scope
+
+    def _run(self, node: ast.AST, function: Any, args: list[Value], named: list[tuple[str | None, Value]]) -> Value:
+        """Follow the body of a function with these arguments."""
+        memory = self.memory
+        everything = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        if self.active.count(id(function)) >= MAX_ACTIVE:
+            return self.combined(everything)
+        with memory.deeper() as allowed:
+            if not allowed:
+                self.incomplete("calls nest too deeply")
+                return self.combined(everything)
+            body = [ast.Expr(function.body)] if isinstance(function, ast.Lambda) else function.body
+            names = _parameters(function.args) | (bound_names(body) if not isinstance(function, ast.Lambda) else set())
+            scope = memory.scope(self._scope_of(function), names)
+            inner = Frame(scope, function)
+            self._bind(function.args, args, named, scope)
+            self.active.append(id(function))
+            try:
+                if isinstance(function, ast.Lambda):
+                    return self.value(function.body, inner)
+                falls = self.block(function.body, inner)
+            finally:
+                self.active.pop()
+            ends = inner.exits + ([memory.state] if falls else [])
+            if ends:
+                memory.state = joined(ends)
+            for cell in [cell for cell in memory.state if cell[0] == "var" and cell[1] == scope.id]:
+                if not self._captured(scope):
+                    del memory.state[cell]
+        if inner.yielded:
+            return self.container(node, join(inner.yielded))
+        if not inner.returned:
+            return NONE
+        result = inner.returned[0]
+        for value in inner.returned[1:]:
+            result = merged(result, value)
+        return result
+
+    def _captured(self, scope: Scope) -> bool:
+        return any(kept is scope for kept in self.scopes.values())
+
+    def _bind(
+        self, spec: ast.arguments, args: list[Value], named: list[tuple[str | None, Value]], scope: Scope
+    ) -> None:
+        memory = self.memory
+        names = [arg.arg for arg in (*spec.posonlyargs, *spec.args)]
+        given = dict((name, value) for name, value in named if name is not None)
+        rest = join(flat(value) for name, value in named if name is None)
+        for name, value in zip(names, args, strict=False):
+            memory.put(("var", scope.id, name), value)
+        if spec.vararg is not None:
+            memory.put(("var", scope.id, spec.vararg.arg), tuple(args[len(names) :]))
+        for name in (*names[len(args) :], *(arg.arg for arg in spec.kwonlyargs)):
+            memory.put(("var", scope.id, name), given.get(name, rest))
+        if spec.kwarg is not None:
+            extra = join(flat(value) for name, value in given.items() if name not in names)
+            memory.put(("var", scope.id, spec.kwarg.arg), extra | rest)
+
+    def hooked(self, node: ast.AST, module: Labels, given: Labels) -> None:
+        """Run the forward hooks that a module may have with what is given to it."""
+        for function, sites in list(self.hooks.items()):
+            if not has(given, "tokens") or self.active.count(id(function)):
+                continue
+            if not sites or sites & set(things(module)):
+                passed: list[Value] = [module, given, given]
+                self._run(node, function, passed[: len(function.args.args)], [])
+
+
+def _parameters(spec: ast.arguments) -> frozenset[str]:
+    every = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg]
+    return frozenset(arg.arg for arg in every if arg is not None)
+
+
+def _fields(cls: ClassValue) -> list[str]:
+    node = cls.node
+    if node is None:
+        return []
+    return [s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
+
+
+__all__ = ["LOSS", "Calls", "Function", "known"]

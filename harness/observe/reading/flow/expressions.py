@@ -1,0 +1,362 @@
+"""Expressions: what a value is made of."""
+
+from __future__ import annotations
+
+import ast
+import re
+from abc import abstractmethod
+from typing import Any
+
+from harness.observe.reading.flow.labels import (
+    LN2,
+    LOG2,
+    LOSS,
+    NONE,
+    Labels,
+    chosen,
+    has,
+    join,
+    path,
+    thing,
+    things,
+    validation_loops,
+    varies,
+    without,
+)
+from harness.observe.reading.flow.records import MixRecord
+from harness.observe.reading.flow.state import Frame, Value, flat
+from harness.observe.reading.flow.statements import Statements, bound_names
+
+_SPLIT = re.compile(r"(?<![A-Za-z])(val|valid|validation|train|training)(?![A-Za-z])", re.IGNORECASE)
+_MEASURES = frozenset(
+    ["shape", "ndim", "dtype", "device", "size", "numel", "nbytes", "itemsize", "is_cuda", "requires_grad", "training"]
+)
+"""Attributes that tell of a value's form, not of its content."""
+
+
+class Expressions(Statements):
+    """The expression half of the analysis."""
+
+    @abstractmethod
+    def call(self, node: ast.Call, frame: Frame) -> Value:
+        """What a call gives."""
+
+    @abstractmethod
+    def learnt_by_key(self, node: ast.AST, key: Labels, value: Labels) -> Labels:
+        """What a container comes to know by a store under a key."""
+
+    @abstractmethod
+    def scored(self, node: ast.AST, value: Labels) -> Labels:
+        """Losses are added to a sum."""
+
+    @abstractmethod
+    def reported(self, node: ast.AST, value: Labels) -> None:
+        """A sum of losses becomes bits."""
+
+    @abstractmethod
+    def changed_in_place(self, node: ast.AST, target: Labels, value: Labels) -> None:
+        """Something that an object holds changes in place."""
+
+    def value(self, node: ast.expr, frame: Frame) -> Value:
+        """What an expression gives."""
+        self.memory.spend()
+        handler = _HANDLERS.get(type(node))
+        if handler is not None:
+            result: Value = handler(self, node, frame)
+            return result
+        return join(self.labels(child, frame) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
+
+    def _constant(self, node: ast.Constant, _: Frame) -> Value:
+        value = node.value
+        if isinstance(value, str):
+            return _split_of(value)
+        if isinstance(value, float) and (abs(value - 0.6931472) < 1e-4 or abs(value - 1.442695) < 1e-4):
+            return LN2
+        return NONE
+
+    def _name(self, node: ast.Name, frame: Frame) -> Value:
+        return self.memory.get(self.variable(node.id, frame.scope))
+
+    def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
+        if node.attr in _MEASURES:
+            self.value(node.value, frame)
+            return NONE
+        return self.attribute(self.labels(node.value, frame), node.attr)
+
+    def attribute(self, base: Labels, name: str) -> Value:
+        """An attribute of an object, of its class, or a part of the value itself."""
+        found: list[Value] = []
+        for site in things(base):
+            for place in (site, self.memory.classes.get(site)):
+                value = self.memory.state.get(("of", place, name))
+                if value is not None:
+                    found.append(value)
+                    break
+        if found:
+            return found[0] if len(found) == 1 else join(flat(value) for value in found)
+        return base
+
+    def _subscript(self, node: ast.Subscript, frame: Frame) -> Value:
+        value = self.value(node.value, frame)
+        if isinstance(value, tuple) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
+            if -len(value) <= node.slice.value < len(value):
+                item: Value = value[node.slice.value]
+                return item
+        base = flat(value)
+        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            return self.attribute(self.memory.held(base) | base, node.slice.value)
+        index = self.labels(node.slice, frame)
+        held = self.memory.held(base)
+        if has(index, "tokens"):
+            held = without(held, "thing")
+        return chosen(held, without(index, "path"))
+
+    def _slice(self, node: ast.Slice, frame: Frame) -> Value:
+        return join(self.labels(part, frame) for part in (node.lower, node.upper, node.step) if part is not None)
+
+    def _tuple(self, node: ast.Tuple, frame: Frame) -> Value:
+        values = tuple(self.value(item, frame) for item in node.elts)
+        return join(flat(v) for v in values) if any(isinstance(e, ast.Starred) for e in node.elts) else values
+
+    def _list(self, node: ast.List | ast.Set, frame: Frame) -> Value:
+        return self.container(node, join(self.labels(item, frame) for item in node.elts))
+
+    def _dict(self, node: ast.Dict, frame: Frame) -> Value:
+        site = self.memory.make((id(node), *self.calls[-2:]), "table")
+        content = NONE
+        for key, item in zip(node.keys, node.values, strict=True):
+            value = self.value(item, frame)
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                self.memory.add(("of", site, key.value), value)
+            else:
+                content |= flat(value) | (self.labels(key, frame) if key is not None else NONE)
+        self.memory.add(("of", site, None), content)
+        return frozenset({thing(site)})
+
+    def container(self, node: ast.AST, content: Labels, kind: str = "table") -> Labels:
+        """A new object with a content."""
+        site = self.memory.make((id(node), *self.calls[-2:]), kind)
+        self.memory.put(("of", site, None), content)
+        return frozenset({thing(site)})
+
+    def _comprehension(self, node: Any, frame: Frame) -> Value:
+        loops = []
+        names = frozenset(
+            name.id
+            for generator in node.generators
+            for name in ast.walk(generator.target)
+            if isinstance(name, ast.Name)
+        )
+        scope = self.memory.scope(frame.scope, names)
+        inner = Frame(scope, frame.node)
+        for generator in node.generators:
+            iterated = self.value(generator.iter, inner if loops else frame)
+            loop = self.memory.loop_id((id(generator), *self.calls[-3:]))
+            loops.append(loop)
+            held = self.memory.held(flat(iterated))
+            self.store(generator.target, chosen(held, frozenset({varies(loop)})), inner)
+            for test in generator.ifs:
+                self.value(test, inner)
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        content = join(self.labels(part, inner) for part in parts)
+        result = self.container(node, content)
+        for loop in reversed(loops):
+            self.memory.leave(loop)
+        return result
+
+    def _binary(self, node: ast.BinOp, frame: Frame) -> Value:
+        left, right = self.labels(node.left, frame), self.labels(node.right, frame)
+        self.mixed(node, left, right)
+        if isinstance(node.op, (ast.Div, ast.Mult)):
+            for sum_, unit in ((left, right), (right, left)):
+                if ("ln2",) in unit and ("ln2",) not in sum_:
+                    self.reported(node, sum_)
+        return self.combined(left | right)
+
+    def combined(self, labels: Labels) -> Labels:
+        """The result of a computation: what its operands held just now, where tokens are among them."""
+        if ("ln2",) in labels and len(labels) > 1:
+            labels = without(labels, "ln2")
+        held = self.memory.held(labels)
+        return without(held, "thing") if has(held, "tokens") else labels
+
+    def mixed(self, node: ast.AST, left: Labels, right: Labels) -> None:
+        """Note where the realised token's probability meets what a table says."""
+        left, right = self.memory.held(left), self.memory.held(right)
+        for score, other in ((left, right), (right, left)):
+            if LOSS not in score or LOSS in other:
+                continue
+            if validation_loops(other) is None and not has(other, "known"):
+                continue
+            if any(self.is_table(atom[1]) for atom in other if atom[0] == "known"):
+                record: MixRecord = self.records.mixture(node)
+                record.scores.update(atom[1] for atom in score if atom[0] == "counted")
+
+    def is_table(self, update: int) -> bool:
+        """Whether an update is a store into a table."""
+        return self.records.updates[update].kind == "table"
+
+    def _compare(self, node: ast.Compare, frame: Frame) -> Value:
+        return self.combined(join(self.labels(part, frame) for part in (node.left, *node.comparators)))
+
+    def _boolean(self, node: ast.BoolOp, frame: Frame) -> Value:
+        return join(self.labels(part, frame) for part in node.values)
+
+    def _ternary(self, node: ast.IfExp, frame: Frame) -> Value:
+        self.value(node.test, frame)
+        decided = self.decided(node.test)
+        if decided is not None:
+            return self.value(node.body if decided else node.orelse, frame)
+        return self.labels(node.body, frame) | self.labels(node.orelse, frame)
+
+    def _named(self, node: ast.NamedExpr, frame: Frame) -> Value:
+        value = self.value(node.value, frame)
+        self.store(node.target, value, frame)
+        return value
+
+    def _lambda(self, node: ast.Lambda, frame: Frame) -> Value:
+        self.define(node, frame)
+        return NONE
+
+    def _starred(self, node: ast.Starred, frame: Frame) -> Value:
+        return self.memory.held(self.labels(node.value, frame))
+
+    def _yield(self, node: ast.Yield, frame: Frame) -> Value:
+        if node.value is not None:
+            value = self.labels(node.value, frame)
+            frame.yielded.append(value)
+        return NONE
+
+    def _joined(self, node: ast.JoinedStr, frame: Frame) -> Value:
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in node.values)
+        found = _split_of(text)
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                found |= frozenset(a for a in self.labels(part.value, frame) if a[0] in {"path", "varies"})
+        return found
+
+    def store(self, target: ast.expr, value: Value, frame: Frame, *, adds: bool = False) -> None:
+        """Bind a value to a target. A store under a key made of tokens is learning; into a fixed place it is content."""
+        memory = self.memory
+        if isinstance(target, ast.Name):
+            memory.put(self.variable(target.id, frame.scope), value)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            parts = value if isinstance(value, tuple) and len(value) == len(target.elts) else None
+            for index, item in enumerate(target.elts):
+                inner = item.value if isinstance(item, ast.Starred) else item
+                self.store(inner, flat(value) if parts is None else parts[index], frame)
+        elif isinstance(target, ast.Attribute):
+            base = self.labels(target.value, frame)
+            self._store_attribute(target, base, value)
+        elif isinstance(target, ast.Subscript):
+            base = self.labels(target.value, frame)
+            if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
+                for site in things(base):
+                    memory.add(("of", site, target.slice.value), value)
+                return
+            key = self.labels(target.slice, frame)
+            content = self.learnt_by_key(target, memory.held(key), memory.held(flat(value)))
+            self._into(target.value, base, content, frame)
+
+    def _store_attribute(self, target: ast.Attribute, base: Labels, value: Value) -> None:
+        sites = things(base)
+        for site in sites:
+            cell = ("of", site, target.attr)
+            if len(sites) == 1:
+                self.memory.put(cell, value)
+            else:
+                self.memory.add(cell, value)
+            if self.memory.kinds.get(site) == "module":
+                self.memory.add(("of", site, None), flat(value))
+        if target.attr == "data" and sites:
+            self.changed_in_place(target, base, flat(value))
+
+    def _into(self, holder: ast.expr, base: Labels, content: Labels, frame: Frame) -> None:
+        """Add to the content of a container; one without identity is the variable that holds it."""
+        sites = things(base)
+        for site in sites:
+            self.memory.add(("of", site, None), content)
+        if not sites:
+            while isinstance(holder, ast.Subscript):
+                holder = holder.value
+            if isinstance(holder, ast.Name):
+                self.memory.add(self.variable(holder.id, frame.scope), content)
+
+    def accumulate(self, node: ast.AugAssign, frame: Frame) -> None:
+        """`target op= value`: a sum grows, a counter steps, a table counts, or a parameter changes."""
+        memory = self.memory
+        value = self.labels(node.value, frame)
+        held = memory.held(value)
+        if isinstance(node.op, (ast.Div, ast.Mult)) and ("ln2",) in value:
+            self.reported(node, self.labels(_loaded(node.target), frame))
+        if LOSS in held or LOG2 in held:
+            held = self.scored(node, held)
+        if isinstance(node.target, ast.Subscript):
+            self.store(node.target, held, frame, adds=True)
+            return
+        present = self.labels(_loaded(node.target), frame)
+        self.mixed(node, present, held)
+        result = self.combined(present | without(held, "thing") if has(held, "tokens") else present | value)
+        if isinstance(node.target, ast.Name):
+            cell = self.variable(node.target.id, frame.scope)
+            memory.put(cell, result)
+            memory.stepped.append(cell)
+            if things(present):
+                self.changed_in_place(node, present, held)
+                for site in things(present):
+                    memory.add(("of", site, None), without(held, "thing"))
+        elif isinstance(node.target, ast.Attribute):
+            base = self.labels(node.target.value, frame)
+            for site in things(base):
+                cell = ("of", site, node.target.attr)
+                memory.add(cell, result)
+                memory.stepped.append(cell)
+
+
+def _loaded(target: ast.expr) -> ast.expr:
+    """A target as an expression that reads it."""
+    return target
+
+
+def _split_of(text: str) -> Labels:
+    """Which shards a text names: a file name, a pattern, or the bare word for a split."""
+    if len(text) > 400:
+        return NONE
+    found = {match[1].lower()[:3] for match in _SPLIT.finditer(text)}
+    bare = _SPLIT.fullmatch(text) is not None
+    if not (bare or ".bin" in text or "*" in text or "/" in text or "_" in text):
+        return NONE
+    if found == {"val"}:
+        return frozenset({path("val")})
+    return frozenset({path("train")}) if found == {"tra"} else NONE
+
+
+_HANDLERS: dict[type[ast.AST], Any] = {
+    ast.Constant: Expressions._constant,
+    ast.Name: Expressions._name,
+    ast.Attribute: Expressions._attribute,
+    ast.Call: lambda self, node, frame: self.call(node, frame),
+    ast.Subscript: Expressions._subscript,
+    ast.Slice: Expressions._slice,
+    ast.Tuple: Expressions._tuple,
+    ast.List: Expressions._list,
+    ast.Set: Expressions._list,
+    ast.Dict: Expressions._dict,
+    ast.ListComp: Expressions._comprehension,
+    ast.SetComp: Expressions._comprehension,
+    ast.GeneratorExp: Expressions._comprehension,
+    ast.DictComp: Expressions._comprehension,
+    ast.BinOp: Expressions._binary,
+    ast.Compare: Expressions._compare,
+    ast.BoolOp: Expressions._boolean,
+    ast.IfExp: Expressions._ternary,
+    ast.NamedExpr: Expressions._named,
+    ast.Lambda: Expressions._lambda,
+    ast.Starred: Expressions._starred,
+    ast.Await: Expressions._starred,
+    ast.Yield: Expressions._yield,
+    ast.YieldFrom: Expressions._yield,
+    ast.JoinedStr: Expressions._joined,
+}
+
+__all__ = ["Expressions", "bound_names"]

@@ -1,0 +1,96 @@
+"""What an analysis has met, by the nodes where it met it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from harness.model.order import UpdateKind
+from harness.observe.reading.flow.labels import Loops
+
+
+@dataclass(eq=False)
+class UpdateRecord:
+    """A place that learns."""
+
+    index: int
+    kind: UpdateKind
+    node: ast.AST
+    learnt: ast.AST | None
+    module: bool = False
+    per_piece: bool = False
+
+
+@dataclass(eq=False)
+class ScoreRecord:
+    """A place that adds losses to a sum; `exposures` maps updates to whether they knew just the piece."""
+
+    index: int
+    node: ast.AST
+    loss: ast.AST | None
+    exposures: dict[int, bool] = field(default_factory=dict)
+    reported: bool = False
+
+
+@dataclass(eq=False)
+class MixRecord:
+    """A place that mixes the realised token's probability with a table."""
+
+    node: ast.AST
+    target_in_key: bool = False
+    gated: bool = False
+    native: bool = False
+    reported: bool = False
+    scores: set[int] = field(default_factory=set)
+
+
+@dataclass(eq=False)
+class WriteRecord:
+    """A place that writes what knows validation tokens."""
+
+    node: ast.AST
+    updates: set[int] = field(default_factory=set)
+    tokens: bool = False
+
+
+@dataclass
+class Records:
+    """Everything met."""
+
+    updates: list[UpdateRecord] = field(default_factory=list)
+    scores: list[ScoreRecord] = field(default_factory=list)
+    mixtures: dict[int, MixRecord] = field(default_factory=dict)
+    writes: dict[int, WriteRecord] = field(default_factory=dict)
+    read: ast.AST | None = None
+    """Where validation tokens are first read."""
+    _update_at: dict[tuple[int, str], UpdateRecord] = field(default_factory=dict)
+    _score_at: dict[int, ScoreRecord] = field(default_factory=dict)
+
+    def update(
+        self, kind: UpdateKind, node: ast.AST, learnt: ast.AST | None, loops: Loops, *, module: bool
+    ) -> UpdateRecord:
+        """The record of a place that learns, made when it is first met."""
+        record = self._update_at.get((id(node), kind))
+        if record is None:
+            record = UpdateRecord(len(self.updates), kind, node, learnt)
+            self._update_at[id(node), kind] = record
+            self.updates.append(record)
+        record.module = record.module or module
+        record.per_piece = record.per_piece or bool(loops)
+        return record
+
+    def score(self, node: ast.AST, loss: ast.AST | None) -> ScoreRecord:
+        """The record of a place that adds losses to a sum."""
+        record = self._score_at.get(id(node))
+        if record is None:
+            record = self._score_at[id(node)] = ScoreRecord(len(self.scores), node, loss)
+            self.scores.append(record)
+        return record
+
+    def mixture(self, node: ast.AST) -> MixRecord:
+        """The record of a place that mixes."""
+        return self.mixtures.setdefault(id(node), MixRecord(node))
+
+    def write(self, node: ast.AST) -> WriteRecord:
+        """The record of a place that writes."""
+        return self.writes.setdefault(id(node), WriteRecord(node))

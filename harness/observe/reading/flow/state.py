@@ -1,0 +1,219 @@
+"""Variables, objects and loops of one analysis, and the joins of states where paths meet."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.observe.reading.flow.labels import (
+    NONE,
+    Labels,
+    after_loop,
+    join,
+    next_iteration,
+    things,
+    varies,
+    without,
+)
+
+Value = Labels | tuple[Any, ...]
+"""Atoms, or a tuple of values: what a function returns together stays apart."""
+Cell = tuple[Any, ...]
+"""`("var", scope, name)`, or `("of", site, attribute)`; the attribute None is the content of an object."""
+State = dict[Cell, Value]
+
+FUEL = 60_000
+"""Nodes that one analysis may visit: some tenths of a second."""
+MAX_DEPTH = 24
+"""Deepest chain of calls."""
+HOPS = 4
+"""How far an object's state is followed through the objects that it holds."""
+
+
+class Exhausted(Exception):  # noqa: N818  a limit, not an error
+    """The analysis ran out of fuel."""
+
+
+@dataclass(eq=False)
+class Scope:
+    """Variables of a module or of one call of a function; `parent` is the scope around its definition."""
+
+    id: int
+    parent: Scope | None
+    locals: frozenset[str]
+    """Names that the body binds; all others belong to a scope around it."""
+
+
+@dataclass(eq=False)
+class Loop:
+    """A loop in progress: the states in which its body was left early."""
+
+    id: int
+    breaks: list[State] = field(default_factory=list)
+    continues: list[State] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Frame:
+    """A call in progress."""
+
+    scope: Scope
+    node: ast.AST
+    returned: list[Value] = field(default_factory=list)
+    exits: list[State] = field(default_factory=list)
+    yielded: list[Labels] = field(default_factory=list)
+    loops: list[Loop] = field(default_factory=list)
+
+
+class Memory:
+    """The state of one analysis."""
+
+    def __init__(self) -> None:
+        self.state: State = {}
+        self.fuel = FUEL
+        self.depth = 0
+        self._scopes = 0
+        self._loops: dict[Any, int] = {}
+        self.sites: dict[Any, int] = {}
+        """Number of each place that makes objects."""
+        self.kinds: dict[int, str] = {}
+        """What a site makes: `module`, `optimizer`, `class`, `object`, `tensor` or `table`."""
+        self.classes: dict[int, int] = {}
+        """Site of an object to the site of its class, where attributes are looked up next."""
+        self.stepped: list[Cell] = []
+        """Cells that were counted up since a loop in progress began its iteration."""
+
+    def spend(self) -> None:
+        """One node was visited."""
+        self.fuel -= 1
+        if self.fuel < 0:
+            raise Exhausted
+
+    def scope(self, parent: Scope | None, names: frozenset[str]) -> Scope:
+        """A fresh scope."""
+        self._scopes += 1
+        return Scope(self._scopes, parent, names)
+
+    def loop_id(self, key: Any) -> int:
+        """Number of a loop, the same whenever the same loop runs in the same call chain."""
+        return self._loops.setdefault(key, len(self._loops) + 1)
+
+    def make(self, key: Any, kind: str) -> int:
+        """The site of objects made at `key`."""
+        site = self.sites.setdefault(key, len(self.sites) + 1)
+        self.kinds.setdefault(site, kind)
+        return site
+
+    def get(self, cell: Cell) -> Value:
+        """The value of a cell; no atoms where nothing was stored."""
+        return self.state.get(cell, NONE)
+
+    def put(self, cell: Cell, value: Value) -> None:
+        """Replace a cell."""
+        self.state[cell] = value
+
+    def add(self, cell: Cell, value: Value) -> None:
+        """Add to a cell what it may also be."""
+        present = self.state.get(cell)
+        self.state[cell] = value if present is None else merged(present, value)
+
+    def held(self, labels: Labels) -> Labels:
+        """The labels with the contents of all objects among them."""
+        sites = things(labels)
+        if not sites:
+            return labels
+        seen: set[int] = set()
+        for _ in range(HOPS):
+            fresh = [site for site in sites if site not in seen]
+            if not fresh:
+                break
+            seen.update(fresh)
+            contents = [flat(self.state[cell]) for site in fresh if (cell := ("of", site, None)) in self.state]
+            labels = join([labels, *contents])
+            sites = things(join(contents))
+        return labels
+
+    def frozen(self, labels: Labels) -> Labels:
+        """A copy of the value as it stands: what its objects hold, without their identity."""
+        return without(self.held(labels), "thing")
+
+    def branch(self, *paths: Callable[[], bool]) -> bool:
+        """Follow alternatives from one state and join the states in which they end; whether any reaches its end."""
+        before = self.state
+        ends: list[State] = []
+        for follow in paths:
+            self.state = dict(before)
+            if follow():
+                ends.append(self.state)
+        self.state = joined(ends) if ends else before
+        return bool(ends)
+
+    def convert(self, change: Callable[[Labels, int], Labels], loop: int) -> None:
+        """Apply a change of meaning to every value."""
+        known: dict[Labels, Labels] = {}
+
+        def remembered(labels: Labels, loop: int) -> Labels:
+            if labels not in known:
+                known[labels] = change(labels, loop)
+            return known[labels]
+
+        for cell, value in self.state.items():
+            if value:
+                self.state[cell] = mapped(value, remembered, loop)
+
+    def turn(self, loop: int, since: int) -> None:
+        """Another iteration begins: pieces become earlier pieces, and what was counted up varies with the loop."""
+        self.convert(next_iteration, loop)
+        for cell in self.stepped[since:]:
+            self.add(cell, frozenset({varies(loop)}))
+
+    def leave(self, loop: int) -> None:
+        """The loop has ended."""
+        self.convert(after_loop, loop)
+
+    @contextmanager
+    def deeper(self) -> Iterator[bool]:
+        """One call deeper; False when that is too deep."""
+        self.depth += 1
+        try:
+            yield self.depth <= MAX_DEPTH
+        finally:
+            self.depth -= 1
+
+
+def flat(value: Value) -> Labels:
+    """The atoms of a value, those of a tuple's items together."""
+    return join(flat(item) for item in value) if isinstance(value, tuple) else value
+
+
+def mapped(value: Value, change: Callable[[Labels, int], Labels], loop: int) -> Value:
+    """A change of meaning, applied to all items of a value."""
+    return tuple(mapped(item, change, loop) for item in value) if isinstance(value, tuple) else change(value, loop)
+
+
+def merged(left: Value, right: Value) -> Value:
+    """A value that may be either."""
+    if left is right:
+        return left
+    if isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right):
+        return tuple(merged(a, b) for a, b in zip(left, right, strict=True))
+    if isinstance(left, frozenset) and isinstance(right, frozenset):
+        return left | right if right else left
+    return flat(left) | flat(right)
+
+
+def joined(states: Iterable[State]) -> State:
+    """The join of states."""
+    iterator = iter(states)
+    result = dict(next(iterator))
+    for state in iterator:
+        for cell, value in state.items():
+            present = result.get(cell)
+            if present is None:
+                result[cell] = value
+            elif present is not value:
+                result[cell] = merged(present, value)
+    return result

@@ -1,0 +1,274 @@
+"""Statements: the course of the program, with loops followed twice so that an iteration meets what the last one left."""
+
+from __future__ import annotations
+
+import ast
+from abc import abstractmethod
+from collections.abc import Callable
+
+from harness.observe.reading.evaluate.trace import Trace
+from harness.observe.reading.flow.labels import NONE, Labels, after_loop, chosen, thing, varies
+from harness.observe.reading.flow.records import Records
+from harness.observe.reading.flow.state import Cell, Frame, Loop, Memory, Scope, Value, flat, joined, mapped
+
+PASSES = 2
+"""Passes over a loop body: the second meets what the first has learnt."""
+
+
+class Statements:
+    """The statement half of the analysis."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.memory = Memory()
+        self.records = Records()
+        self.scopes: dict[int, Scope] = {}
+        """The scope around each function, by its node."""
+        self.calls: list[int] = []
+        """Nodes of the calls in progress."""
+
+    @abstractmethod
+    def value(self, node: ast.expr, frame: Frame) -> Value:
+        """What an expression gives."""
+
+    @abstractmethod
+    def store(self, target: ast.expr, value: Value, frame: Frame, *, adds: bool = False) -> None:
+        """Bind a value to a target."""
+
+    @abstractmethod
+    def accumulate(self, node: ast.AugAssign, frame: Frame) -> None:
+        """`target op= value`."""
+
+    def labels(self, node: ast.expr, frame: Frame) -> Labels:
+        """The atoms of an expression."""
+        return flat(self.value(node, frame))
+
+    def block(self, body: list[ast.stmt], frame: Frame) -> bool:
+        """Follow statements; whether control reaches the end."""
+        return all(self.statement(node, frame) for node in body)
+
+    def statement(self, node: ast.stmt, frame: Frame) -> bool:
+        """Follow one statement; whether control reaches the next. Dead ones are passed over."""
+        self.memory.spend()
+        if self.trace.complete and id(node) not in self.trace.executed:
+            return True
+        handler: Callable[[ast.AST, Frame], bool] | None = getattr(self, "_" + type(node).__name__.lower(), None)
+        return True if handler is None else handler(node, frame)
+
+    def _expr(self, node: ast.Expr, frame: Frame) -> bool:
+        self.value(node.value, frame)
+        return True
+
+    def _assign(self, node: ast.Assign, frame: Frame) -> bool:
+        value = self.value(node.value, frame)
+        for target in node.targets:
+            self.store(target, value, frame)
+        return True
+
+    def _annassign(self, node: ast.AnnAssign, frame: Frame) -> bool:
+        if node.value is not None:
+            self.store(node.target, self.value(node.value, frame), frame)
+        return True
+
+    def _augassign(self, node: ast.AugAssign, frame: Frame) -> bool:
+        self.accumulate(node, frame)
+        return True
+
+    def _return(self, node: ast.Return, frame: Frame) -> bool:
+        value = self.value(node.value, frame) if node.value is not None else NONE
+        for loop in reversed(frame.loops):
+            self.memory.leave(loop.id)
+            value = mapped(value, after_loop, loop.id)
+        frame.returned.append(value)
+        frame.exits.append(self.memory.state)
+        return False
+
+    def _raise(self, node: ast.Raise, frame: Frame) -> bool:
+        if node.exc is not None:
+            self.value(node.exc, frame)
+        return False
+
+    def _assert(self, node: ast.Assert, frame: Frame) -> bool:
+        self.value(node.test, frame)
+        return True
+
+    def _delete(self, node: ast.Delete, frame: Frame) -> bool:
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self.store(target, NONE, frame)
+        return True
+
+    def _if(self, node: ast.If, frame: Frame) -> bool:
+        self.value(node.test, frame)
+        decided = self.decided(node.test)
+        if decided is not None:
+            return self.block(node.body if decided else node.orelse, frame)
+        return self.memory.branch(lambda: self.block(node.body, frame), lambda: self.block(node.orelse, frame))
+
+    def decided(self, test: ast.expr) -> bool | None:
+        """The one truth value that a condition has under the launch, if it has one."""
+        trace = self.trace.tests.get(id(test))
+        if isinstance(test, ast.Constant):
+            return bool(test.value)
+        return trace.decided if trace is not None and self.trace.complete else None
+
+    def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
+        for item in node.items:
+            value = self.value(item.context_expr, frame)
+            if item.optional_vars is not None:
+                self.store(item.optional_vars, value, frame)
+        return self.block(node.body, frame)
+
+    _asyncwith = _with
+
+    def _try(self, node: ast.Try | ast.TryStar, frame: Frame) -> bool:
+        falls = self.block(node.body, frame) and self.block(node.orelse, frame)
+
+        def handled(handler: ast.ExceptHandler) -> Callable[[], bool]:
+            return lambda: self.block(handler.body, frame)
+
+        handlers = [handled(handler) for handler in node.handlers if self._alive(handler.body)]
+        if handlers:
+            ended = falls
+            falls = self.memory.branch(lambda: ended, *handlers)
+        return self.block(node.finalbody, frame) and falls
+
+    _trystar = _try
+
+    def _alive(self, body: list[ast.stmt]) -> bool:
+        return not self.trace.complete or any(id(statement) in self.trace.executed for statement in body)
+
+    def _match(self, node: ast.Match, frame: Frame) -> bool:
+        self.value(node.subject, frame)
+
+        def case(body: list[ast.stmt]) -> Callable[[], bool]:
+            return lambda: self.block(body, frame)
+
+        return self.memory.branch(lambda: True, *(case(one.body) for one in node.cases))
+
+    def _functiondef(self, node: ast.FunctionDef | ast.AsyncFunctionDef, frame: Frame) -> bool:
+        self.define(node, frame)
+        defaults = [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
+        values = [self.labels(default, frame) for default in defaults]
+        self.store(ast.Name(node.name, ast.Store()), NONE.union(*values) if values else NONE, frame)
+        return True
+
+    _asyncfunctiondef = _functiondef
+
+    def define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, frame: Frame) -> None:
+        """Remember the scope around a function."""
+        self.scopes[id(node)] = frame.scope
+
+    def _classdef(self, node: ast.ClassDef, frame: Frame) -> bool:
+        memory = self.memory
+        site = memory.make(("class", id(node)), "class")
+        body = Frame(memory.scope(frame.scope, frozenset()), node)
+        body.scope.locals = bound_names(node.body)
+        for statement in node.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                self.scopes[id(statement)] = frame.scope
+            else:
+                self.statement(statement, body)
+        for name in body.scope.locals:
+            value = memory.state.pop(("var", body.scope.id, name), None)
+            if value is not None:
+                memory.put(("of", site, name), value)
+        self.store(ast.Name(node.name, ast.Store()), frozenset({thing(site)}), frame)
+        return True
+
+    def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
+        value = self.value(node.iter, frame)
+        loop = self.memory.loop_id((id(node), *self.calls[-3:]))
+
+        def step() -> None:
+            self.store(node.target, items(self.memory.held(flat(value)), value, loop), frame)
+
+        falls = self.repeat(loop, step, node.body, frame)
+        return self.block(node.orelse, frame) if falls and node.orelse else falls
+
+    _asyncfor = _for
+
+    def _while(self, node: ast.While, frame: Frame) -> bool:
+        if self.decided(node.test) is False:
+            return self.block(node.orelse, frame)
+        loop = self.memory.loop_id((id(node), *self.calls[-3:]))
+        endless = self.decided(node.test) is True
+        return self.repeat(loop, lambda: self.value(node.test, frame), node.body, frame, endless=endless)
+
+    def repeat(
+        self, number: int, step: Callable[[], object], body: list[ast.stmt], frame: Frame, *, endless: bool = False
+    ) -> bool:
+        """Follow a loop: not at all, once, and once more with what the first iteration left; whether it can end."""
+        memory = self.memory
+        loop = Loop(number)
+        frame.loops.append(loop)
+        ends = [] if endless else [dict(memory.state)]
+        since = len(memory.stepped)
+        for _ in range(PASSES):
+            step()
+            falls = self.block(body, frame)
+            states = loop.continues + ([memory.state] if falls else [])
+            loop.continues = []
+            if not states:
+                break
+            memory.state = joined(states)
+            if not endless:
+                ends.append(dict(memory.state))
+            memory.turn(number, since)
+        frame.loops.pop()
+        ends += loop.breaks
+        if not ends:
+            return False
+        memory.state = joined(ends)
+        memory.leave(number)
+        return True
+
+    def _break(self, _: ast.Break, frame: Frame) -> bool:
+        if frame.loops:
+            frame.loops[-1].breaks.append(self.memory.state)
+        return False
+
+    def _continue(self, _: ast.Continue, frame: Frame) -> bool:
+        if frame.loops:
+            frame.loops[-1].continues.append(self.memory.state)
+        return False
+
+    def variable(self, name: str, scope: Scope) -> Cell:
+        """The cell of a name as seen from a scope."""
+        current: Scope | None = scope
+        while current is not None:
+            if name in current.locals:
+                return ("var", current.id, name)
+            current = current.parent
+        return ("var", 0, name)
+
+
+def items(held: Labels, value: Value, loop: int) -> Value:
+    """What a loop's target is bound to: items of what is iterated, which vary with the loop."""
+    index: Labels = frozenset({varies(loop)})
+    if isinstance(value, tuple) and value and all(isinstance(item, tuple) for item in value):
+        value = held  # a tuple of tuples: any of them
+    return chosen(held, index)
+
+
+def bound_names(body: list[ast.stmt]) -> frozenset[str]:
+    """Names that statements bind, without those of functions and classes inside and those declared elsewhere."""
+    names: set[str] = set()
+    elsewhere: set[str] = set()
+    stack: list[ast.AST] = list(body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            continue
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            elsewhere.update(node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        if not isinstance(node, ast.Lambda):
+            stack.extend(ast.iter_child_nodes(node))
+    return frozenset(names - elsewhere)
