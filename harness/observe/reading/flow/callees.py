@@ -31,8 +31,9 @@ LOSSES = frozenset(
     ]
 )
 _LOGARITHMS = frozenset(["log", "log2", "logsumexp", "log_softmax", "exp2"])
-_MAX_CALLS = 4_000
-"""Most call expressions that are looked at to learn whether a function computes a loss."""
+_MAX_CALLS = 60_000
+"""Most nodes that are looked at to learn what kind of functions there are."""
+_ACTS = (ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,11 @@ class Callee:
 class Callees:
     """Resolution of calls in one program."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, effects: frozenset[str]) -> None:
+        """`effects` are the library calls that do more than compute."""
         self._calls = trace.callees
+        self._effects = effects
+        self._plain: dict[int, bool] = {}
         self._losses: dict[int, bool] = {}
         self._left = _MAX_CALLS
 
@@ -88,6 +92,40 @@ class Callees:
         fused = callee.owner is not None and outer(callee.owner, "torch.autograd")
         return any(self._computes_loss(node, fused=fused) for node in nodes)
 
+    def plain(self, function: FunctionNode) -> bool:
+        """Whether a function only computes: its result is made of its arguments, and it changes and reads nothing else."""
+        key = id(function)
+        if key not in self._plain:
+            self._plain[key] = False  # also ends recursion
+            self._plain[key] = self._only_computes(function)
+        return self._plain[key]
+
+    def _only_computes(self, function: FunctionNode) -> bool:
+        body = [function.body] if isinstance(function, ast.Lambda) else function.body
+        for node in (child for part in body for child in ast.walk(part)):
+            self._left -= 1
+            if self._left < 0 or isinstance(node, _ACTS):
+                return False
+            if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+                return False
+            if isinstance(node, ast.Attribute) and node.attr in self._effects:
+                return False
+            if isinstance(node, ast.Constant) and isinstance(node.value, (str, float)) and not _is_plain(node.value):
+                return False
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in self._effects or (name.endswith("_") and not name.endswith("__")):
+                return False
+            for callee in self.of(node):
+                if callee.cls is not None or callee.module is not None:
+                    return False
+                if callee.function is not None and (callee.in_module or not self.plain(callee.function)):
+                    return False
+                if callee.path.rpartition(".")[2] in self._effects:
+                    return False
+        return True
+
     def _computes_loss(self, node: ast.AST, *, fused: bool) -> bool:
         if id(node) in self._losses:
             return self._losses[id(node)]
@@ -104,6 +142,13 @@ class Callees:
                 break
         self._losses[id(node)] = result
         return result
+
+
+def _is_plain(value: str | float) -> bool:
+    """Whether a constant names no split and no logarithm of two."""
+    if isinstance(value, float):
+        return not 0.69 < abs(value) < 0.70 and not 1.44 < abs(value) < 1.45
+    return "val" not in value.lower() and "train" not in value.lower()
 
 
 def _callees(value: Value) -> Iterator[Callee]:

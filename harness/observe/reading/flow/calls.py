@@ -9,7 +9,7 @@ from typing import Any
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function
 from harness.observe.reading.flow.callees import Callee, Callees, is_module, methods, outer
-from harness.observe.reading.flow.effects import Effects
+from harness.observe.reading.flow.effects import ACTIONS, Effects
 from harness.observe.reading.flow.labels import LOSS, NONE, Labels, has, join, known, thing, things, without
 from harness.observe.reading.flow.state import Frame, Scope, Value, flat, joined, merged
 from harness.observe.reading.flow.statements import bound_names
@@ -23,7 +23,7 @@ class Calls(Effects):
 
     def __init__(self, trace: Trace) -> None:
         super().__init__(trace)
-        self.callees = Callees(trace)
+        self.callees = Callees(trace, ACTIONS)
         self.active: list[int] = []
 
     def call(self, node: ast.Call, frame: Frame) -> Value:
@@ -122,7 +122,7 @@ class Calls(Effects):
             return own
         memory.state.pop(("of", site, None), None)
         for method in methods(cls, ("__init__",)):
-            self._run(node, method.node, [own, *args], named)
+            self.run(node, method.node, [own, *args], named)
             return own
         names = _fields(cls)
         for name, value in (*zip(names, args, strict=False), *((n, v) for n, v in named if n is not None)):
@@ -142,15 +142,17 @@ class Calls(Effects):
         function = callee.function
         if function is None:
             return NONE
+        if not callee.bound and self._scope_of(function) is self.module_scope and self.callees.plain(function):
+            return self.combined(join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)]))
         given: list[Value] = [receiver, *args] if callee.bound and isinstance(node.func, ast.Attribute) else args
         if callee.bound and not isinstance(node.func, ast.Attribute):
             given = [self.memory.get(self.variable(getattr(node.func, "id", ""), self._scope_of(function))), *args]
-        return self._run(node, function, given, named)
+        return self.run(node, function, given, named)
 
     def _scope_of(self, function: Any) -> Scope:
         return self.scopes.get(id(function)) or self.module_scope
 
-    def _run(self, node: ast.AST, function: Any, args: list[Value], named: list[tuple[str | None, Value]]) -> Value:
+    def run(self, node: ast.AST, function: Any, args: list[Value], named: list[tuple[str | None, Value]]) -> Value:
         """Follow the body of a function with these arguments."""
         memory = self.memory
         everything = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
@@ -214,7 +216,7 @@ class Calls(Effects):
                 continue
             if not sites or sites & set(things(module)):
                 passed: list[Value] = [module, given, given]
-                self._run(node, function, passed[: len(function.args.args)], [])
+                self.run(node, function, passed[: len(function.args.args)], [])
 
 
 def _parameters(spec: ast.arguments) -> frozenset[str]:

@@ -54,6 +54,8 @@ _MEASURES = frozenset(
         "is_file",
     ]
 )
+_PLACES = frozenset("nonzero flatnonzero argwhere searchsorted bucketize".split())
+"""Where something stands: document boundaries are no tokens."""
 _NUMBERS = frozenset(["int", "float", "bool", "round", "str"])
 _COPIES = frozenset(["clone", "deepcopy", "numpy", "tobytes", "tolist", "copy", "getvalue", "item"])
 _APPENDS = frozenset(["append", "extend", "add", "insert", "appendleft", "put", "push", "put_nowait", "extendleft"])
@@ -73,6 +75,17 @@ _PREFIXES = (
     "xavier_uniform_",
     "trunc_normal_",
 )
+ACTIONS = (
+    LOSSES
+    | _LOADS
+    | _WRITES
+    | _INDEXED
+    | _PLACES
+    | _MEASURES
+    | frozenset("backward step zero_grad grad load_state_dict log log2 softmax log_softmax gather".split())
+    | frozenset("shape ndim at bincount register_forward_hook CDLL deepcopy exec eval".split())
+)
+"""Library calls that do more than compute."""
 
 
 class Effects(Expressions):
@@ -118,6 +131,8 @@ class Effects(Expressions):
             and LOSS not in everything
         ):
             return LN2 if _is_two(node) else self._logarithm(node, name, everything)
+        if name in _PLACES or (name == "where" and len(args) == 1):
+            return without(self.memory.held(everything), "tokens", "thing", "path", "known")
         special = getattr(self, f"_on_{name}", None)
         if special is not None:
             result: Value = special(node, base, args, given, frame)

@@ -128,6 +128,7 @@ class Expressions(Statements):
             value = self.value(item, frame)
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
                 self.memory.add(("of", site, key.value), value)
+                content |= flat(value)
             else:
                 content |= flat(value) | (self.labels(key, frame) if key is not None else NONE)
         self.memory.add(("of", site, None), content)

@@ -25,7 +25,7 @@ Cell = tuple[Any, ...]
 """`("var", scope, name)`, or `("of", site, attribute)`; the attribute None is the content of an object."""
 State = dict[Cell, Value]
 
-FUEL = 60_000
+FUEL = 150_000
 """Nodes that one analysis may visit: some tenths of a second."""
 MAX_DEPTH = 24
 """Deepest chain of calls."""
@@ -163,6 +163,13 @@ class Memory:
         for cell, value in self.state.items():
             if value:
                 self.state[cell] = mapped(value, remembered, loop)
+
+    def settled(self, before: State) -> bool:
+        """Whether nothing that was there before an iteration has changed, and no object has a new part."""
+        return all(
+            (value is (old := before.get(cell)) or value == old) if cell in before else cell[0] == "var"
+            for cell, value in self.state.items()
+        )
 
     def turn(self, loop: int, since: int) -> None:
         """Another iteration begins: pieces become earlier pieces, and what was counted up varies with the loop."""

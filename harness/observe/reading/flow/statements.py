@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.flow.labels import NONE, Labels, after_loop, chosen, thing, varies
@@ -34,6 +35,10 @@ class Statements:
     @abstractmethod
     def store(self, target: ast.expr, value: Value, frame: Frame, *, adds: bool = False) -> None:
         """Bind a value to a target."""
+
+    @abstractmethod
+    def run(self, node: ast.AST, function: Any, args: list[Value], named: list[tuple[str | None, Value]]) -> Value:
+        """Follow the body of a function with these arguments."""
 
     @abstractmethod
     def accumulate(self, node: ast.AugAssign, frame: Frame) -> None:
@@ -173,7 +178,12 @@ class Statements:
             value = memory.state.pop(("var", body.scope.id, name), None)
             if value is not None:
                 memory.put(("of", site, name), value)
-        self.store(ast.Name(node.name, ast.Store()), frozenset({thing(site)}), frame)
+        own = frozenset({thing(site)})
+        self.store(ast.Name(node.name, ast.Store()), own, frame)
+        for statement in node.body:
+            # A data class that others hold by its factory is never seen constructed: the class stands for its objects.
+            if isinstance(statement, ast.FunctionDef) and statement.name == "__post_init__":
+                self.run(node, statement, [own], [])
         return True
 
     def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
@@ -202,7 +212,8 @@ class Statements:
         memory = self.memory
         loop = Loop(number)
         frame.loops.append(loop)
-        ends = [] if endless else [dict(memory.state)]
+        before = dict(memory.state)
+        ends = [] if endless else [before]
         since = len(memory.stepped)
         for _ in range(PASSES):
             step()
@@ -215,6 +226,8 @@ class Statements:
             if not endless:
                 ends.append(dict(memory.state))
             memory.turn(number, since)
+            if memory.settled(before):
+                break
         frame.loops.pop()
         ends += loop.breaks
         if not ends:
