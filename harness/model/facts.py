@@ -7,13 +7,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.model.base import Frozen
+from harness.model.actions import Action, TechniqueFact
+from harness.model.base import Fact, Frozen
 from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
 from harness.model.order import OrderFacts
 from harness.model.readme import ReadmeFacts
 from harness.model.source import ScriptFacts
+from harness.model.statements import Statement
 from harness.model.target import DiffFacts, FolderEntry, Target
 from harness.model.tokenizer import TokenizerFacts
 
@@ -66,6 +68,12 @@ class SubmissionFacts(Frozen):
     """What scores and what learns, in which order; None where no program could be followed."""
     tokenizers: tuple[TokenizerFacts, ...] = ()
     requirements: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+    """What scripts do to the outside; those of the launched script first."""
+    techniques: tuple[TechniqueFact, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    unheld: tuple[Fact[str], ...] = ()
+    """Names of logged settings that no text of the submission holds."""
     unreadable: tuple[Unreadable, ...] = ()
     stages: tuple[Stage, ...] = ()
 

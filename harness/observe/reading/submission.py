@@ -14,13 +14,17 @@ from harness.model.metadata import MetadataFacts
 from harness.model.order import OrderFacts
 from harness.model.target import FolderEntry
 from harness.observe.intake.content import Content
+from harness.observe.reading.actions import actions_of
 from harness.observe.reading.flow.read import read_order
 from harness.observe.reading.launch import LaunchReading, read_launch
 from harness.observe.reading.logs import LogReading, compare_embedded, is_log, read_log
+from harness.observe.reading.logs.held import unheld_settings
 from harness.observe.reading.metadata import read_metadata
 from harness.observe.reading.readme import read_readme
 from harness.observe.reading.roles import Role, role_of
 from harness.observe.reading.source.script import ScriptReading, read_script
+from harness.observe.reading.statements import read_statements
+from harness.observe.reading.techniques import techniques_of
 from harness.observe.reading.text import decode
 from harness.observe.reading.tokenizer import read_tokenizer
 
@@ -28,6 +32,7 @@ T = TypeVar("T")
 
 LAUNCH = "(launch)"
 """Stands for the work on all files together where a file would be named."""
+ACTIONS, STATEMENTS, UNHELD = "(actions)", "(statements)", "(unheld settings)"
 ORDER = "(order)"
 """The same for the flow of validation tokens through the launched program."""
 MAX_LOGS = 200
@@ -95,17 +100,25 @@ def read_submission(
     logs = reader.each("logs", candidates, _log_reader(contents, _texts(scripts)))
     launch = _launch(reader, by_role, metadata, scripts, logs)
     order = reader.each("order", [ORDER], lambda _: _order(launch))
+    known = launch.facts if launch is not None else None
+    actions = reader.each("actions", [ACTIONS], lambda _: (actions_of(scripts, known), techniques_of(scripts, known)))
+    statements = reader.each("statements", [STATEMENTS], lambda _: read_statements(siblings))
+    unheld = reader.each("unheld settings", [UNHELD], lambda _: unheld_settings(logs, scripts, siblings))
     return SubmissionFacts(
         folder=folder,
         metadata=tuple(metadata),
         readmes=tuple(readmes),
         logs=tuple(logs),
         scripts=tuple(script.facts for script in scripts),
-        launch=launch.facts if launch is not None else None,
+        launch=known,
         models=launch.models if launch is not None else (),
         order=order[0] if order else None,
         tokenizers=tuple(tokenizers),
         requirements=_requirements(by_role[Role.REQUIREMENTS], contents),
+        actions=actions[0][0] if actions else (),
+        techniques=actions[0][1] if actions else (),
+        statements=statements[0] if statements else (),
+        unheld=unheld[0] if unheld else (),
         unreadable=tuple(reader.unreadable),
         stages=tuple(reader.stages),
     )
