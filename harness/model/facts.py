@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from harness.model.accounting import AccountingFacts
 from harness.model.actions import Action, TechniqueFact
 from harness.model.base import Fact, Frozen
 from harness.model.launch import LaunchFacts, ModelShape
@@ -66,6 +67,8 @@ class SubmissionFacts(Frozen):
     """Models whose state_dict is taken first (the artifact is made of them), then the largest."""
     order: OrderFacts | None = None
     """What scores and what learns, in which order; None where no program could be followed."""
+    accounting: AccountingFacts | None = None
+    """What scores divide by and what calibrates the artifact; None where there is no script that parses."""
     tokenizers: tuple[TokenizerFacts, ...] = ()
     requirements: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()

@@ -51,6 +51,15 @@ class LoggedSetting(Frozen):
     line: int
 
 
+class ByteCount(Frozen):
+    """How many bytes (and tokens) an evaluation says it counted, with the scores (bits per byte) on that line."""
+
+    bytes: int
+    tokens: int | None = None
+    scores: tuple[float, ...] = ()
+    line: int
+
+
 class RunFacts(Frozen):
     """One run: training and / or evaluation under one seed. Sizes in bytes, times in seconds, memory in MiB."""
 
@@ -94,6 +103,8 @@ class RunFacts(Frozen):
     settings: tuple[LoggedSetting, ...] = ()
     events: tuple[LogEvent, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
+    counts: tuple[ByteCount, ...] = ()
+    """What evaluations say that they counted, the last ones."""
     omitted: int = 0
     """Score lines, settings, events or curve points beyond the limits, counted but not listed."""
 

@@ -15,6 +15,7 @@ from harness.model.order import OrderFacts
 from harness.model.target import FolderEntry
 from harness.observe.intake.content import Content
 from harness.observe.reading.actions import actions_of
+from harness.observe.reading.accounting import read_accounting
 from harness.observe.reading.flow.read import read_order
 from harness.observe.reading.launch import LaunchReading, read_launch
 from harness.observe.reading.logs import LogReading, compare_embedded, is_log, read_log
@@ -104,6 +105,8 @@ def read_submission(
     actions = reader.each("actions", [ACTIONS], lambda _: (actions_of(scripts, known), techniques_of(scripts, known)))
     statements = reader.each("statements", [STATEMENTS], lambda _: read_statements(siblings))
     unheld = reader.each("unheld settings", [UNHELD], lambda _: unheld_settings(logs, scripts, siblings))
+    launched = [s for s in scripts if launch is not None and s.facts.path == launch.facts.script]
+    accounting = reader.each("accounting", [s.facts.path for s in launched], lambda _: read_accounting(launched[0]))
     return SubmissionFacts(
         folder=folder,
         metadata=tuple(metadata),
@@ -113,6 +116,7 @@ def read_submission(
         launch=known,
         models=launch.models if launch is not None else (),
         order=order[0] if order else None,
+        accounting=accounting[0] if accounting else None,
         tokenizers=tuple(tokenizers),
         requirements=_requirements(by_role[Role.REQUIREMENTS], contents),
         actions=actions[0][0] if actions else (),

@@ -7,8 +7,9 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from harness.model.base import At, snippet
-from harness.model.logs import LogEvent, RunFacts, Score
+from harness.model.logs import ByteCount, LogEvent, RunFacts, Score
 from harness.observe.reading.logs import clocks, environment, scores, sizes, steps
+from harness.observe.reading.logs.counts import MAX_COUNTS, read_count
 from harness.observe.reading.logs.events import MAX_OF_KIND, read_event
 from harness.observe.reading.logs.families import Family, Value
 from harness.observe.reading.logs.lines import Line
@@ -57,6 +58,7 @@ class RunReader:
         self._events: list[LogEvent] = []
         self._kinds: Counter[str] = Counter()
         self._cards: dict[int, Line] = {}
+        self._counts: list[ByteCount] = []
 
     @property
     def has_body(self) -> bool:
@@ -84,6 +86,8 @@ class RunReader:
         for family in FAMILIES:
             if family.hint in line.low and (read := family.read(line)) is not None:
                 self._keep(family, Found(read[0], line, family.rank, read[1]))
+        if (count := read_count(line)) is not None:
+            self._counts = [*self._counts[1 - MAX_COUNTS :], count]
         if "|" in line.text and (row := _CARD_ROW.match(line.text)):
             self._cards.setdefault(int(row[1]), line)
         if score is None and self._settings.read(line, header=not self._steps):
@@ -142,6 +146,7 @@ class RunReader:
             settings=tuple(self._settings.settings),
             events=tuple(self._events),
             curve=curve,
+            counts=tuple(self._counts),
             omitted=omitted,
             **values,
         )

@@ -1,0 +1,121 @@
+"""Calls that collect statistics for quantisation, and the data they run on."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from harness.model.accounting import Calibration
+from harness.observe.reading.accounting.program import MAX_DEPTH, Program, called, name_of
+
+MAX_CALLS = 12
+_PATTERNS = {
+    "train": re.compile(r"(?<![a-z])train[\w*-]{0,40}\.bin|fineweb_train"),
+    "validation": re.compile(r"(?<![a-z])val[\w*-]{0,40}\.bin|fineweb_val"),
+}
+_DRAWS = frozenset({"multinomial"})
+_MAX_VISITS = 4_000
+
+
+def read_calibrations(program: Program) -> tuple[Calibration, ...]:
+    """Every call of a function that sums x^T x in forward hooks, with the kind of data in its arguments."""
+    if "register_forward" not in program.source:
+        return ()
+    collectors = {f.name: f for f in program.functions() if _collects(f)}
+    if not collectors:
+        return ()
+    origins = _Origins(program)
+    found = []
+    for node in program.nodes:
+        name = called(node)
+        if name not in collectors or not isinstance(node, ast.Call):
+            continue
+        collector = collectors[name]
+        if collector.lineno <= node.lineno <= (collector.end_lineno or 0):
+            continue
+        data = origins.of([*node.args, *(k.value for k in node.keywords)], node.lineno)
+        if not data:
+            data = origins.of([collector], node.lineno)
+        found.append(Calibration(at=program.at(node), collector=program.at(collector), data=tuple(sorted(data))))
+        if len(found) >= MAX_CALLS:
+            break
+    return tuple(found)
+
+
+def _collects(function: ast.AST) -> bool:
+    hooks = gram = False
+    for node in ast.walk(function):
+        hooks = hooks or called(node) in {"register_forward_hook", "register_forward_pre_hook"}
+        gram = gram or _is_gram(node)
+    return hooks and gram
+
+
+def _is_gram(node: ast.AST) -> bool:
+    """`x.T @ x` in any of its spellings."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        return _transposed(node.left) is not None and _transposed(node.left) == _plain(node.right)
+    if isinstance(node, ast.Call) and called(node) in {"addmm_", "addmm", "mm", "matmul"} and len(node.args) >= 2:
+        left, right = node.args[-2:]
+        return _transposed(left) is not None and _transposed(left) == _plain(right)
+    if isinstance(node, ast.Call) and called(node) in {"mm", "matmul"} and isinstance(node.func, ast.Attribute):
+        return _transposed(node.func.value) is not None and _transposed(node.func.value) == _plain(node.args[0])
+    return False
+
+
+def _transposed(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Call) and called(node) in {"t", "transpose"} and isinstance(node.func, ast.Attribute):
+        return _plain(node.func.value)
+    if isinstance(node, ast.Attribute) and node.attr in {"T", "mT"}:
+        return _plain(node.value)
+    return None
+
+
+def _plain(node: ast.expr) -> str | None:
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and called(node) in {"float", "to"}:
+        node = node.func.value
+    return name_of(node)
+
+
+class _Origins:
+    """Follows names, calls and attributes of an expression to patterns of files and to random draws."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._visits = 0
+
+    def of(self, roots: list[ast.expr] | list[ast.FunctionDef | ast.AsyncFunctionDef], line: int) -> set[str]:
+        """The kinds of data that `roots`, met at `line`, are made of."""
+        self._visits = 0
+        found: set[str] = set()
+        seen: set[str] = set()
+        pending: list[tuple[ast.AST, int]] = [(root, 0) for root in roots]
+        while pending and self._visits < _MAX_VISITS:
+            root, depth = pending.pop()
+            for node in ast.walk(root):
+                self._visits += 1
+                if self._visits >= _MAX_VISITS:
+                    break
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found |= {kind for kind, pattern in _PATTERNS.items() if pattern.search(node.value[:300])}
+                if called(node) in _DRAWS:
+                    found.add("generated")
+                name = name_of(node)
+                if name is None or name in seen or depth >= MAX_DEPTH:
+                    continue
+                seen.add(name)
+                pending += self._meaning(node, name, line, depth)
+        return found
+
+    def _meaning(self, node: ast.AST, name: str, line: int, depth: int) -> list[tuple[ast.AST, int]]:
+        """What a name stands for: a definition, the value of a variable, or that of a setting."""
+        definitions = self._program.definitions.get(name)
+        if definitions and not isinstance(node, ast.Attribute):
+            made = definitions[-1]
+            if isinstance(made, ast.ClassDef):  # of a class its methods: a class of settings names every file there is
+                return [(part, depth + 1) for part in made.body if isinstance(part, ast.FunctionDef)]
+            return [(made, depth + 1)]
+        if isinstance(node, ast.Attribute):
+            values = self._program.values.get(name, [])
+            return [(values[0][1], depth + 1)] if len(values) == 1 else []
+        value = self._program.value_before(name, line)
+        return [(value, depth + 1)] if value is not None else []

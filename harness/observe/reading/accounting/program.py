@@ -1,0 +1,89 @@
+"""A program's tree as lists and tables, so that the readers need no recursion."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from harness.model.base import At, snippet
+
+MAX_NODES = 600_000
+"""Nodes of a tree that are looked at."""
+MAX_DEPTH = 5
+"""Assignments followed from a name to its value, and functions from a call to what it calls."""
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+class Program:
+    """The innermost text of a script: nodes in order, definitions by name, assignments by name."""
+
+    def __init__(self, path: str, text: str, tree: ast.Module, layer: int) -> None:
+        self.path = path
+        self.layer = layer
+        self.source = text
+        self._lines = text.split("\n")
+        self.nodes: list[ast.AST] = []
+        self.definitions: dict[str, list[Definition]] = {}
+        self.values: dict[str, list[tuple[int, ast.expr]]] = {}
+        """Name or attribute to (line, value) of every assignment to it."""
+        for node in ast.walk(tree):
+            if len(self.nodes) >= MAX_NODES:
+                break
+            self.nodes.append(node)
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                self.definitions.setdefault(node.name, []).append(node)
+            elif isinstance(node, ast.Assign):
+                for target in node.targets:
+                    self._assigned(target, node.value, node.lineno)
+            elif (isinstance(node, ast.AnnAssign) and node.value is not None) or isinstance(node, ast.NamedExpr):
+                self._assigned(node.target, node.value, node.lineno)
+
+    def _assigned(self, target: ast.expr, value: ast.expr, line: int) -> None:
+        if isinstance(target, (ast.Tuple, ast.List)):
+            pairs: Iterable[tuple[ast.expr, ast.expr]] = ((part, value) for part in target.elts)
+            if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
+                pairs = zip(target.elts, value.elts, strict=True)
+            for part, its in pairs:
+                if name := name_of(part):
+                    self.values.setdefault(name, []).append((line, its))
+        elif name := name_of(target):
+            self.values.setdefault(name, []).append((line, value))
+
+    def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+        """All function definitions, outer ones first."""
+        for group in self.definitions.values():
+            for definition in group:
+                if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    yield definition
+
+    def value_before(self, name: str, line: int) -> ast.expr | None:
+        """The last value assigned to `name` above `line`, else the first one below."""
+        found = self.values.get(name)
+        if not found:
+            return None
+        above = [value for at, value in found if at <= line]
+        return above[-1] if above else found[0][1]
+
+    def at(self, node: ast.expr | ast.stmt) -> At:
+        """The place of a node."""
+        return At(path=self.path, line=node.lineno, end_line=node.end_lineno, layer=self.layer)
+
+    def text(self, node: ast.expr | ast.stmt) -> str:
+        """The first line of a node."""
+        line = self._lines[node.lineno - 1] if 0 < node.lineno <= len(self._lines) else ""
+        if len(line) > 300:  # several statements on one line of golfed code
+            line = line.encode()[node.col_offset : node.col_offset + 240].decode(errors="replace")
+        return snippet(line.strip())
+
+
+def name_of(node: ast.AST) -> str | None:
+    """The name of a variable, or the last part of an attribute."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else None
+
+
+def called(node: ast.AST) -> str | None:
+    """The last part of what a call calls; None for anything else."""
+    return name_of(node.func) if isinstance(node, ast.Call) else None

@@ -1,0 +1,71 @@
+"""Shards read without skipping their header, and evaluations over batches drawn at random."""
+
+from __future__ import annotations
+
+import ast
+
+from harness.model.base import Fact
+from harness.observe.reading.accounting.program import Program, called, name_of
+
+MAX_FOUND = 4
+_READERS = frozenset({"fromfile", "memmap"})
+_HEADER = {256, 512, 1024}
+"""256 integers of 32 bits: in integers, in 16-bit tokens, in bytes."""
+_WORDS = frozenset({"uint16", "<u2", "u2"})
+_NO_GRADIENT = frozenset({"no_grad", "inference_mode"})
+
+
+def read_raw_shards(program: Program) -> tuple[Fact[str], ...]:
+    """Reads of whole files of 16-bit numbers, in a program that nowhere reads or skips a shard's header."""
+    found: list[Fact[str]] = []
+    for node in program.nodes:
+        if called(node) not in _READERS or not isinstance(node, ast.Call):
+            continue
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        words = [*node.args[1:], *(value for key, value in keywords.items() if key == "dtype")]
+        if "offset" in keywords or "count" in keywords or "shape" in keywords:
+            return ()
+        if any(name_of(word) in _WORDS or (isinstance(word, ast.Constant) and word.value in _WORDS) for word in words):
+            found.append(Fact(value=called(node) or "", at=program.at(node), text=program.text(node)))
+    if not found or any(map(_skips, program.nodes)):
+        return ()
+    return tuple(found[:MAX_FOUND])
+
+
+def _skips(node: ast.AST) -> bool:
+    """A slice that starts behind a header, or a read of one."""
+    if isinstance(node, ast.Slice) and node.lower is not None:
+        return not (isinstance(node.lower, ast.Constant) and node.lower.value not in _HEADER) and not isinstance(
+            node.lower, (ast.Name, ast.BinOp, ast.Subscript, ast.Attribute, ast.UnaryOp)
+        )
+    return isinstance(node, ast.Constant) and node.value in {20240520, 256 * 4}
+
+
+def read_random_batches(program: Program) -> tuple[Fact[str], ...]:
+    """Loops without gradients whose batches come from a function that draws at random, and that take up losses."""
+    if "randint" not in program.source or "item" not in program.source:
+        return ()
+    drawing = {f.name for f in program.functions() if _draws_slices(f)}
+    if not drawing:
+        return ()
+    found: list[Fact[str]] = []
+    for node in program.nodes:
+        if not isinstance(node, ast.With) or not any(called(i.context_expr) in _NO_GRADIENT for i in node.items):
+            continue
+        for loop in ast.walk(node):
+            if isinstance(loop, ast.For) and called(loop.iter) == "range":
+                calls = {called(part) for part in ast.walk(loop)}
+                if calls & drawing and "item" in calls:
+                    found.append(
+                        Fact(value=min(c for c in calls & drawing if c), at=program.at(loop), text=program.text(loop))
+                    )
+    return tuple(found[:MAX_FOUND])
+
+
+def _draws_slices(function: ast.AST) -> bool:
+    """Draws numbers at random and cuts pieces out of an array."""
+    draws = cuts = False
+    for node in ast.walk(function):
+        draws = draws or called(node) == "randint"
+        cuts = cuts or (isinstance(node, ast.Slice) and node.lower is not None and node.upper is not None)
+    return draws and cuts
