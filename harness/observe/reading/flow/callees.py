@@ -30,6 +30,23 @@ LOSSES = frozenset(
         "binary_cross_entropy",
     ]
 )
+INITIALISERS = frozenset(
+    [
+        "zero_",
+        "fill_",
+        "normal_",
+        "uniform_",
+        "trunc_normal_",
+        "orthogonal_",
+        "kaiming_uniform_",
+        "kaiming_normal_",
+        "xavier_uniform_",
+        "xavier_normal_",
+        "constant_",
+        "ones_",
+        "zeros_",
+    ]
+)
 _LOGARITHMS = frozenset(["log", "log2", "logsumexp", "log_softmax", "exp2"])
 _MAX_CALLS = 60_000
 """Most nodes that are looked at to learn what kind of functions there are."""
@@ -99,6 +116,19 @@ class Callees:
             self._plain[key] = False  # also ends recursion
             self._plain[key] = self._only_computes(function)
         return self._plain[key]
+
+    def restores(self, function: FunctionNode, depth: int = 4) -> bool:
+        """Whether a method sets parameters anew in place, itself or by methods that it calls, as resets of adapters do."""
+        for node in ast.walk(function):
+            if isinstance(node, ast.Attribute) and node.attr in INITIALISERS:
+                return True
+            if depth and isinstance(node, ast.Call):
+                inner = [
+                    callee.function for callee in self.of(node) if callee.in_module and callee.function is not None
+                ]
+                if any(self.restores(one, depth - 1) for one in inner):
+                    return True
+        return False
 
     def _only_computes(self, function: FunctionNode) -> bool:
         body = [function.body] if isinstance(function, ast.Lambda) else function.body

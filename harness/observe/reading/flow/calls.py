@@ -88,6 +88,10 @@ class Calls(Effects):
         base = receiver if isinstance(node.func, ast.Attribute) and not self._is_part(node, receiver) else NONE
         base = base | self.labels(node.func, frame)
         given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        function = callee.function
+        if function is not None and not has(memory.held(given), "tokens") and self.callees.restores(function):
+            self.forget(base)
+            return base
         self.hooked(node, memory.held(base), memory.held(given))
         both = base | given
         held = memory.held(both)
@@ -113,14 +117,15 @@ class Calls(Effects):
         module = is_module(cls)
         kind = "module" if module else "optimizer" if outer(cls, "torch.optim") else "object"
         splits = frozenset(atom for atom in memory.held(given) if atom[0] == "path")
-        site = memory.make((id(node), splits, *self.calls[-3:-1]), kind)
+        site = memory.make((id(node), splits, *self.context), kind)
         if cls.node is not None:
             memory.classes[site] = memory.make(("class", id(cls.node)), "class")
         own = frozenset({thing(site)})
-        if kind != "object":
-            memory.add(("of", site, None), without(given, "path"))
+        if cls.node is None or kind == "optimizer":
+            # A module of torch is given sizes; an optimizer, parameters.
+            memory.add(("of", site, None), NONE if module else memory.held(without(given, "path")))
             return own
-        memory.state.pop(("of", site, None), None)
+        memory.put(("of", site, None), NONE)
         for method in methods(cls, ("__init__",)):
             self.run(node, method.node, [own, *args], named)
             return own

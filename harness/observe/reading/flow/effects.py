@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.model.order import UpdateKind
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.flow.callees import LOSSES
+from harness.observe.reading.flow.callees import INITIALISERS, LOSSES
 from harness.observe.reading.flow.expressions import Expressions
 from harness.observe.reading.flow.labels import (
     DISTRIBUTION,
@@ -54,8 +54,27 @@ _MEASURES = frozenset(
         "is_file",
     ]
 )
-_PLACES = frozenset("nonzero flatnonzero argwhere searchsorted bucketize".split())
+_PLACES = frozenset(["nonzero", "flatnonzero", "argwhere", "searchsorted", "bucketize"])
 """Where something stands: document boundaries are no tokens."""
+_DRAWS = frozenset(
+    [
+        "next",
+        "get_nowait",
+        "read",
+        "readline",
+        "recv",
+        "randint",
+        "randperm",
+        "choice",
+        "sample",
+        "integers",
+        "random",
+        "shuffle",
+        "permutation",
+        "fetch",
+    ]
+)
+"""What gives something else every time."""
 _NUMBERS = frozenset(["int", "float", "bool", "round", "str"])
 _COPIES = frozenset(["clone", "deepcopy", "numpy", "tobytes", "tolist", "copy", "getvalue", "item"])
 _APPENDS = frozenset(["append", "extend", "add", "insert", "appendleft", "put", "push", "put_nowait", "extendleft"])
@@ -65,16 +84,6 @@ _INDEXED = frozenset(
 _WRITES = frozenset(
     ["save", "write", "write_bytes", "dump", "savez", "savez_compressed", "tofile", "write_text", "save_file"]
 )
-_PREFIXES = (
-    "zero_",
-    "fill_",
-    "normal_",
-    "uniform_",
-    "orthogonal_",
-    "kaiming_uniform_",
-    "xavier_uniform_",
-    "trunc_normal_",
-)
 ACTIONS = (
     LOSSES
     | _LOADS
@@ -82,8 +91,10 @@ ACTIONS = (
     | _INDEXED
     | _PLACES
     | _MEASURES
-    | frozenset("backward step zero_grad grad load_state_dict log log2 softmax log_softmax gather".split())
-    | frozenset("shape ndim at bincount register_forward_hook CDLL deepcopy exec eval".split())
+    | frozenset(
+        ["backward", "step", "zero_grad", "grad", "load_state_dict", "log", "log2", "softmax", "log_softmax", "gather"]
+    )
+    | frozenset(["shape", "ndim", "at", "bincount", "register_forward_hook", "CDLL", "deepcopy", "exec", "eval"])
 )
 """Library calls that do more than compute."""
 
@@ -147,6 +158,8 @@ class Effects(Expressions):
                 for site in things(base):
                     memory.add(("of", site, None), memory.frozen(given))
             return NONE
+        if name in _DRAWS:
+            return self.combined(everything) | self.memory.passing()
         if name in _NUMBERS:
             return without(self.combined(everything), "path")
         if name in _COPIES:
@@ -157,7 +170,7 @@ class Effects(Expressions):
             return without(memory.held(everything), "thing", "path") | {DISTRIBUTION}
         if name in {"log", "log2", "log1p", "exp", "exp2", "logaddexp"}:
             return self._logarithm(node, name, self.combined(everything))
-        if name in _PREFIXES:
+        if name in INITIALISERS:
             return base
         if name.endswith("_") and not name.endswith("__") and isinstance(node.func, ast.Attribute):
             return self._in_place(node, name, base, args, given)
@@ -184,7 +197,8 @@ class Effects(Expressions):
             return frozenset({tokens("train", loops)})
         if has(held, "tokens"):
             return without(held, "thing", "path")
-        return self.saved | without(held, "thing", "path")
+        # What stands in another file may have been changed since by anyone: a counter that all ranks share.
+        return self.saved | without(held, "thing", "path") | self.memory.passing()
 
     # Scoring
 
@@ -287,7 +301,7 @@ class Effects(Expressions):
                 memory.add(("of", site, None), content)
             return base | (content if not things(base) else NONE)
         if name == "copy_" and not has(held, "known") and not has(held, "tokens"):
-            self._forget(base)
+            self.forget(base)
             return base
         if LOSS in held:
             held = self.scored(node, held)
@@ -296,14 +310,14 @@ class Effects(Expressions):
             memory.add(("of", site, None), without(held, "thing"))
         return base if things(base) else self.combined(base | held)
 
-    def _forget(self, base: Labels) -> None:
+    def forget(self, base: Labels) -> None:
         """The state of an object is replaced by one that has learnt nothing."""
-        for site in things(base):
+        for site in self._reached(base):
             cell = ("of", site, None)
             self.memory.put(cell, without(flat(self.memory.get(cell)), "known"))
 
     def _on_load_state_dict(self, node: ast.Call, base: Labels, args: list[Value], given: Labels, _: Frame) -> Value:
-        self._forget(base)
+        self.forget(base)
         content = frozenset(a for a in self.memory.held(given) if a[0] in {"known", "tokens"})
         for site in things(base):
             self.memory.add(("of", site, None), content)
@@ -333,6 +347,17 @@ class Effects(Expressions):
             content = self.learnt_by_key(node, self.memory.held(flat(args[1])), held)
             self._into(node.args[0], flat(args[0]), content, frame)
         return NONE
+
+    def _on_all_gather_object(
+        self, node: ast.Call, base: Labels, args: list[Value], given: Labels, frame: Frame
+    ) -> Value:
+        """Collectives that fill their first argument with the others."""
+        if len(args) > 1:
+            content = self.memory.held(join(flat(arg) for arg in args[1:]))
+            self._into(node.args[0], flat(args[0]), without(content, "thing"), frame)
+        return NONE
+
+    _on_all_gather = _on_all_gather_into_tensor = _on_gather_object = _on_all_gather_object
 
     def _on_bincount(self, node: ast.Call, base: Labels, args: list[Value], given: Labels, _: Frame) -> Value:
         return self.learnt_by_key(node, self.memory.held(base | given), NONE)
@@ -380,7 +405,7 @@ class Effects(Expressions):
     # Objects of libraries
 
     def _on_optim(self, node: ast.Call, base: Labels, args: list[Value], given: Labels, _: Frame) -> Value:
-        site = self.memory.make((id(node), *self.calls[-3:-1]), "optimizer")
+        site = self.memory.make((id(node), *self.context), "optimizer")
         self.memory.put(("of", site, None), self.memory.held(given))
         return frozenset({thing(site)})
 
@@ -415,7 +440,7 @@ class Effects(Expressions):
         if not sites:
             return given
         kind = next((self.memory.kinds[site] for site in sites if site in self.memory.kinds), "object")
-        site = self.memory.make((id(node), *self.calls[-3:-1]), kind)
+        site = self.memory.make((id(node), *self.context), kind)
         self.memory.put(("of", site, None), self.memory.frozen(given))
         for cell, value in list(self.memory.state.items()):
             if cell[0] == "of" and cell[1] in sites and cell[2] is not None:

@@ -32,6 +32,8 @@ _MEASURES = frozenset(
     ["shape", "ndim", "dtype", "device", "size", "numel", "nbytes", "itemsize", "is_cuda", "requires_grad", "training"]
 )
 """Attributes that tell of a value's form, not of its content."""
+_PARTS = ("weight", "bias", "data", "grad", "module", "_orig_mod", "T", "mT", "param", "buffer")
+"""First letters of the attributes of library modules that are parameters or the module itself."""
 
 
 class Expressions(Statements):
@@ -94,6 +96,10 @@ class Expressions(Statements):
                     break
         if found:
             return found[0] if len(found) == 1 else join(flat(value) for value in found)
+        if not name.startswith(_PARTS):
+            # What a module of torch tells of itself is a size; only its parameters are parts of it.
+            modules = {site for site in things(base) if self.memory.kinds.get(site) == "module"}
+            base = frozenset(atom for atom in base if atom[0] != "thing" or atom[1] not in modules)
         return base
 
     def _subscript(self, node: ast.Subscript, frame: Frame) -> Value:
@@ -105,6 +111,8 @@ class Expressions(Statements):
         base = flat(value)
         if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
             return self.attribute(self.memory.held(base) | base, node.slice.value)
+        if _is_empty(node.slice):
+            return NONE
         index = self.labels(node.slice, frame)
         held = self.memory.held(base)
         if has(index, "tokens"):
@@ -122,7 +130,7 @@ class Expressions(Statements):
         return self.container(node, join(self.labels(item, frame) for item in node.elts))
 
     def _dict(self, node: ast.Dict, frame: Frame) -> Value:
-        site = self.memory.make((id(node), *self.calls[-2:]), "table")
+        site = self.memory.make((id(node), *self.context), "table")
         content = NONE
         for key, item in zip(node.keys, node.values, strict=True):
             value = self.value(item, frame)
@@ -136,7 +144,7 @@ class Expressions(Statements):
 
     def container(self, node: ast.AST, content: Labels, kind: str = "table") -> Labels:
         """A new object with a content."""
-        site = self.memory.make((id(node), *self.calls[-2:]), kind)
+        site = self.memory.make((id(node), *self.context), kind)
         self.memory.put(("of", site, None), content)
         return frozenset({thing(site)})
 
@@ -152,7 +160,7 @@ class Expressions(Statements):
         inner = Frame(scope, frame.node)
         for generator in node.generators:
             iterated = self.value(generator.iter, inner if loops else frame)
-            loop = self.memory.loop_id((id(generator), *self.calls[-3:]))
+            loop = self.memory.loop_id((id(generator), *self.context))
             loops.append(loop)
             held = self.memory.held(flat(iterated))
             self.store(generator.target, chosen(held, frozenset({varies(loop)})), inner)
@@ -268,7 +276,8 @@ class Expressions(Statements):
             else:
                 self.memory.add(cell, value)
             if self.memory.kinds.get(site) == "module":
-                self.memory.add(("of", site, None), flat(value))
+                held = frozenset(atom for atom in flat(value) if atom[0] in {"thing", "known"} and atom != thing(site))
+                self.memory.add(("of", site, None), held)
         if target.attr == "data" and sites:
             self.changed_in_place(target, base, flat(value))
 
@@ -312,6 +321,12 @@ class Expressions(Statements):
                 cell = ("of", site, node.target.attr)
                 memory.add(cell, result)
                 memory.stepped.append(cell)
+
+
+def _is_empty(index: ast.expr) -> bool:
+    """Whether a slice selects nothing: `[:0]`."""
+    upper = index.upper if isinstance(index, ast.Slice) else None
+    return isinstance(upper, ast.Constant) and upper.value == 0
 
 
 def _loaded(target: ast.expr) -> ast.expr:

@@ -83,6 +83,8 @@ class Memory:
         """What a site makes: `module`, `optimizer`, `class`, `object`, `tensor` or `table`."""
         self.classes: dict[int, int] = {}
         """Site of an object to the site of its class, where attributes are looked up next."""
+        self.running: list[int] = []
+        """Loops in progress, of all calls."""
         self.stepped: list[Cell] = []
         """Cells that were counted up since a loop in progress began its iteration."""
 
@@ -163,6 +165,10 @@ class Memory:
         for cell, value in self.state.items():
             if value:
                 self.state[cell] = mapped(value, remembered, loop)
+
+    def passing(self) -> Labels:
+        """A value that differs in every iteration of the loops in progress."""
+        return frozenset(varies(loop) for loop in self.running)
 
     def settled(self, before: State) -> bool:
         """Whether nothing that was there before an iteration has changed, and no object has a new part."""

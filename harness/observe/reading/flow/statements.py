@@ -14,6 +14,8 @@ from harness.observe.reading.flow.state import Cell, Frame, Loop, Memory, Scope,
 
 PASSES = 2
 """Passes over a loop body: the second meets what the first has learnt."""
+CONTEXT = 6
+"""Calls of the chain in progress that tell objects and loops apart."""
 
 
 class Statements:
@@ -27,6 +29,11 @@ class Statements:
         """The scope around each function, by its node."""
         self.calls: list[int] = []
         """Nodes of the calls in progress."""
+
+    @property
+    def context(self) -> list[int]:
+        """The last calls of the chain in progress: objects and loops of different chains are different ones."""
+        return self.calls[-CONTEXT:]
 
     @abstractmethod
     def value(self, node: ast.expr, frame: Frame) -> Value:
@@ -115,7 +122,7 @@ class Statements:
         trace = self.trace.tests.get(id(test))
         if isinstance(test, ast.Constant):
             return bool(test.value)
-        return trace.decided if trace is not None and self.trace.complete else None
+        return trace.decided if trace is not None else None
 
     def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
         for item in node.items:
@@ -188,7 +195,7 @@ class Statements:
 
     def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
         value = self.value(node.iter, frame)
-        loop = self.memory.loop_id((id(node), *self.calls[-3:]))
+        loop = self.memory.loop_id((id(node), *self.context))
 
         def step() -> None:
             self.store(node.target, items(self.memory.held(flat(value)), value, loop), frame)
@@ -201,7 +208,7 @@ class Statements:
     def _while(self, node: ast.While, frame: Frame) -> bool:
         if self.decided(node.test) is False:
             return self.block(node.orelse, frame)
-        loop = self.memory.loop_id((id(node), *self.calls[-3:]))
+        loop = self.memory.loop_id((id(node), *self.context))
         endless = self.decided(node.test) is True
         return self.repeat(loop, lambda: self.value(node.test, frame), node.body, frame, endless=endless)
 
@@ -212,6 +219,7 @@ class Statements:
         memory = self.memory
         loop = Loop(number)
         frame.loops.append(loop)
+        memory.running.append(number)
         before = dict(memory.state)
         ends = [] if endless else [before]
         since = len(memory.stepped)
@@ -229,6 +237,7 @@ class Statements:
             if memory.settled(before):
                 break
         frame.loops.pop()
+        memory.running.pop()
         ends += loop.breaks
         if not ends:
             return False
