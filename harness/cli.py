@@ -7,14 +7,15 @@ import os
 import sys
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console, RenderableType
 
 from harness.judge.judge import harness_errors
+from harness.judge.plugins import PluginError
 from harness.judge.rulebook import rules
-from harness.model.competition import load
+from harness.model.competition import DEFAULT_POLICY, load
 from harness.model.review import Review, Verdict
 from harness.observe.target import Request, TargetError, is_url
 from harness.review import review_target
@@ -67,6 +68,7 @@ AsOfOption = Annotated[
     dt.datetime | None,
     typer.Option(formats=["%Y-%m-%d"], help="Judge under the rules of this date (default: that of the commit)."),
 ]
+PolicyOption = Annotated[str, typer.Option(help="Decides the record status: readme or chronological.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="List the rules that hold, too.")]
 
 
@@ -76,11 +78,13 @@ def check(
     depth: DepthOption = Depth.STATIC,
     format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
     output: OutputOption = None,
+    as_of: AsOfOption = None,
+    policy: PolicyOption = DEFAULT_POLICY,
     verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
 ) -> None:
     """Check a submission folder before opening a pull request: about a second, no GPU."""
     del depth  # one value so far; kept because the command line is stable
-    _review(Request(folder), None, format_, output, verbose=verbose)
+    _review(Request(folder), as_of, policy, format_, output, verbose=verbose)
 
 
 @app.command()
@@ -94,12 +98,12 @@ def review(
     format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
     output: OutputOption = None,
     as_of: AsOfOption = None,
+    policy: PolicyOption = DEFAULT_POLICY,
     verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
 ) -> None:
     """Review a submission folder, or a pull request or ref of a git repository."""
     del depth
-    date = as_of.date() if as_of is not None else None
-    _review(Request(target, pr, ref, base, folder), date, format_, output, verbose=verbose)
+    _review(Request(target, pr, ref, base, folder), as_of, policy, format_, output, verbose=verbose)
 
 
 @app.command("rules")
@@ -128,6 +132,8 @@ def sweep(
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
     engine: Annotated[Engine, typer.Option(help="Where it runs.")] = Engine.LOCAL,
     base: Annotated[str | None, typer.Option(help="Branch that pull requests are compared with.")] = None,
+    as_of: AsOfOption = None,
+    policy: PolicyOption = DEFAULT_POLICY,
 ) -> None:
     """Review many pull requests; run it again to go on where it was stopped."""
     del depth, engine
@@ -139,7 +145,7 @@ def sweep(
     if is_url(repository):
         _stop("a sweep reads a local repository; clone it first with: git clone --mirror URL")
     try:
-        planned = plan_sweep(Path(repository), prs, output, default_root(), base)
+        planned = plan_sweep(Path(repository), prs, output, default_root(), base, _date(as_of), _policy(policy))
     except (PlanError, RepositoryError) as error:
         _stop(str(error))
     with show(planned, Console(stderr=True)) as report:
@@ -148,9 +154,11 @@ def sweep(
     raise typer.Exit(Exit.HARNESS if index.errors else Exit.CLEAN)
 
 
-def _review(request: Request, as_of: dt.date | None, format_: Format, output: Path | None, *, verbose: bool) -> None:
+def _review(
+    request: Request, as_of: dt.datetime | None, policy: str, format_: Format, output: Path | None, *, verbose: bool
+) -> None:
     try:
-        done = review_target(request, Store(default_root()), as_of)
+        done = review_target(request, Store(default_root()), _date(as_of), _policy(policy))
     except TargetError as error:
         _stop(str(error))
     if format_ is Format.JSON:
@@ -159,6 +167,18 @@ def _review(request: Request, as_of: dt.date | None, format_: Format, output: Pa
     else:
         _print(TerminalReport(done.review, verbose=verbose), output)
     raise typer.Exit(exit_code(done.review))
+
+
+def _date(moment: dt.datetime | None) -> dt.date | None:
+    return moment.date() if moment is not None else None
+
+
+def _policy(name: str) -> str:
+    """`name`, if there is such a policy; else the end of the program with those there are."""
+    try:
+        return load().policy(name).id
+    except KeyError as error:
+        _stop(str(error.args[0]))
 
 
 def exit_code(result: Review) -> Exit:
@@ -179,7 +199,7 @@ def _print(what: RenderableType, output: Path | None = None) -> None:
         Console(file=stream, width=120, highlight=False).print(what)
 
 
-def _stop(message: str) -> None:
+def _stop(message: str) -> NoReturn:
     """End with a message about wrong usage."""
     Console(stderr=True, highlight=False, markup=False).print(f"golf: {message}", soft_wrap=True)
     raise typer.Exit(Exit.USAGE)
@@ -189,7 +209,7 @@ def main() -> None:
     """Entry point of the `golf` command."""
     try:
         app()
-    except OSError as error:
+    except (OSError, PluginError) as error:
         Console(stderr=True, highlight=False, markup=False).print(f"golf: {error}", soft_wrap=True)
         sys.exit(Exit.HARNESS)
 

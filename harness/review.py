@@ -6,7 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 
 from harness.judge.judge import judge
-from harness.model.facts import Facts, StageStatus
+from harness.model.competition import DEFAULT_POLICY
+from harness.model.facts import Facts, Stage, StageStatus
 from harness.model.review import Review
 from harness.model.target import Intake
 from harness.observe.intake.content import Source
@@ -25,22 +26,28 @@ class Reviewed:
     cached: bool
 
 
-def review_target(request: Request, store: Store, as_of: dt.date | None = None) -> Reviewed:
+def review_target(
+    request: Request, store: Store, as_of: dt.date | None = None, policy: str = DEFAULT_POLICY
+) -> Reviewed:
     """Review what `request` names. Raises TargetError when it does not exist."""
     intake, source = open_target(request, store.root)
     with Reader() as reader:
-        return review_intake(intake, source, reader, store, as_of)
+        facts, cached = facts_of(intake, source, reader, store)
+    return Reviewed(judge(facts, as_of, policy=policy), facts, cached)
 
 
-def review_intake(
-    intake: Intake, source: Source, reader: Reader, store: Store, as_of: dt.date | None = None
-) -> Reviewed:
-    """Review an intake; facts of exactly this intake and observing code are taken from the store."""
+def facts_of(intake: Intake, source: Source, reader: Reader, store: Store) -> tuple[Facts, bool]:
+    """Facts of an intake, and whether facts of exactly this intake and observing code were in the store."""
     key = facts_key(intake)
     facts = store.get("facts", key, Facts)
-    cached = facts is not None
-    if facts is None:
-        facts = observe(intake, source, reader)
-        if all(stage.status is not StageStatus.ERROR for s in facts.submissions for stage in s.stages):
-            store.put("facts", key, facts)
-    return Reviewed(judge(facts, as_of), facts, cached)
+    if facts is not None:
+        return facts, True
+    facts = observe(intake, source, reader)
+    if not observer_failed(facts):
+        store.put("facts", key, facts)
+    return facts, False
+
+
+def observer_failed(facts: Facts) -> list[Stage]:
+    """Stages in which the harness itself failed; such facts are not kept."""
+    return [stage for s in facts.submissions for stage in s.stages if stage.status is StageStatus.ERROR]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.judge.scores import common_final
-from harness.model.competition import Competition, Tolerance, Track
+from harness.model.competition import DEFAULT_POLICY, Competition, Tolerance, Track
 from harness.model.facts import Facts, SubmissionFacts
 from harness.model.launch import Setting
 from harness.model.logs import LogFacts, RunFacts, Score
@@ -45,11 +45,17 @@ class DiffCase:
 
 @dataclass(frozen=True)
 class Case:
-    """One submission."""
+    """One submission.
+
+    `pr` is the pull request that brought it, which orders it among records of the same day; `policy` names the policy
+    that decides its record status.
+    """
 
     facts: SubmissionFacts
     competition: Competition
     as_of: dt.date
+    pr: int | None = None
+    policy: str = DEFAULT_POLICY
 
     @cached_property
     def metadata(self) -> MetadataFacts | None:

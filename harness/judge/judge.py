@@ -6,48 +6,52 @@ import datetime as dt
 
 import harness
 from harness.judge.case import Case, DiffCase, SeedRun
+from harness.judge.record import compare
 from harness.judge.rulebook import diff_rules, rules, ruleset_digest, submission_rules
 from harness.judge.verdict import combine, compliance
-from harness.model.competition import Competition, load
+from harness.model.competition import DEFAULT_POLICY, Competition, load
 from harness.model.facts import Facts, StageStatus, SubmissionFacts
 from harness.model.findings import Finding, Outcome
 from harness.model.review import (
     Claimed,
     Depth,
     HarnessInfo,
-    Record,
-    RecordStatus,
     Review,
     ReviewedRun,
     ReviewedSubmission,
 )
 
-POLICY = "readme"
 _NOT_RUN = (
     "order of scoring and learning: the program was not run (needs depth proof)",
     "normalisation of the predicted distribution: the program was not run (needs depth proof)",
     "training, packing and evaluation of the script: it was not run (needs depth run)",
-    "score accounting, order, data and statistics: no rules of these families at this depth yet",
+    "score accounting, order and data: no rules of these families at this depth yet",
 )
 
 
-def judge(facts: Facts, as_of: dt.date | None = None, competition: Competition | None = None) -> Review:
+def judge(
+    facts: Facts,
+    as_of: dt.date | None = None,
+    competition: Competition | None = None,
+    policy: str = DEFAULT_POLICY,
+) -> Review:
     """The review of `facts` under the rules as they stood on `as_of`.
 
-    `as_of` defaults to the committer date of the target, today for a folder. Pure: the same arguments give the same
-    review.
+    `as_of` defaults to the committer date of the target, today for a folder. `policy` decides the record status.
+    Pure: the same arguments give the same review. Raises KeyError for a policy that does not exist.
     """
     data = competition or load()
     date = as_of or _date_of(facts)
     hygiene = tuple(f for rule in diff_rules() for f in rule.judge(DiffCase(facts, data, date)))
-    submissions = tuple(_judge_submission(Case(s, data, date)) for s in facts.submissions)
+    decided = data.policy(policy).id
+    submissions = tuple(_judge_submission(Case(s, data, date, facts.target.pr, decided)) for s in facts.submissions)
     overall = combine([compliance(hygiene), *(s.compliance for s in submissions)])
     info = HarnessInfo(
         version=harness.__version__,
         observed_by=facts.observed_by,
         ruleset=ruleset_digest(),
         as_of=date.isoformat(),
-        policy=POLICY,
+        policy=decided,
         depth=Depth.STATIC,
     )
     return Review(
@@ -83,7 +87,7 @@ def _judge_submission(case: Case) -> ReviewedSubmission:
         author=_author(case.facts),
         claimed=Claimed.of(metadata),
         compliance=compliance(found),
-        record=_record(case),
+        record=compare(case, case.competition.policy(case.policy)).record(),
         runs=tuple(_reviewed(run) for run in case.runs),
         findings=tuple(found),
         stages=case.facts.stages,
@@ -97,11 +101,6 @@ def _author(facts: SubmissionFacts) -> str | None:
             if fact is not None:
                 return fact.value[:120]
     return None
-
-
-def _record(case: Case) -> Record:
-    """Entries of tracks without records are `non_record`; the significance test itself is another rule family."""
-    return Record(status=RecordStatus.UNVERIFIED if case.track.records else RecordStatus.NON_RECORD)
 
 
 def _reviewed(run: SeedRun) -> ReviewedRun:

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from harness.judge import case, rule, scores, verdict
-from harness.judge.families import budgets, claims, package
+import harness
+from harness.judge.families import budgets, claims, data, package, safety, statistics
+from harness.judge.plugins import Plugin, load_plugins
 from harness.judge.rule import DiffRule, Rule, SubmissionRule
 
-FAMILIES = {"PG0": package, "PG1": claims, "PG2": budgets}
+FAMILIES = {"PG0": package, "PG1": claims, "PG2": budgets, "PG6": statistics, "PG5": data, "PG7": safety}
 """Prefix of the ids to the module that holds the family."""
+
+
+_DIGESTED = (("judge", "*.py"), ("model", "*.py"), ("competition", "*.toml"))
+
+
+@cache
+def own_rules() -> tuple[type[Rule[Any]], ...]:
+    """The rules that the harness ships, ordered by id."""
+    found: list[type[Rule[Any]]] = [r for family in FAMILIES.values() for r in family.RULES]
+    return tuple(sorted(found, key=lambda r: r.id))
+
+
+@cache
+def plugins() -> tuple[Plugin, ...]:
+    """Rules of other packages. Raises PluginError when one of them cannot be used."""
+    return load_plugins(taken=[rule.id for rule in own_rules()])
 
 
 @cache
 def rules() -> tuple[type[Rule[Any]], ...]:
-    """Every rule, ordered by id."""
-    found: list[type[Rule[Any]]] = [r for family in FAMILIES.values() for r in family.RULES]
-    return tuple(sorted(found, key=lambda r: r.id))
+    """Every rule, ordered by id, those of plug-ins among them. Raises PluginError."""
+    foreign = [rule for plugin in plugins() for rule in plugin.rules]
+    return tuple(sorted([*own_rules(), *foreign], key=lambda r: r.id))
 
 
 def submission_rules() -> Iterator[SubmissionRule]:
@@ -40,10 +56,12 @@ def diff_rules() -> Iterator[DiffRule]:
 
 @cache
 def ruleset_digest() -> str:
-    """First 12 hex digits of a SHA-256 over the rules' source and the dated data."""
+    """First 12 hex digits of a SHA-256 over all judging modules, models and dated data, and over the plug-ins."""
+    root = Path(harness.__file__).parent
     digest = hashlib.sha256()
-    for module in (case, rule, scores, verdict, *FAMILIES.values()):
-        digest.update(inspect.getsource(module).encode())
-    for name in ("tracks", "rulings", "tolerances"):
-        digest.update(resources.files("harness.competition").joinpath(f"{name}.toml").read_bytes())
+    for room, pattern in _DIGESTED:
+        for path in sorted((root / room).rglob(pattern)):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    for plugin in plugins():
+        digest.update(plugin.digest().encode())
     return digest.hexdigest()[:12]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tomllib
+from enum import StrEnum
 from functools import cache
 from importlib import resources
 
@@ -51,16 +52,63 @@ class Tolerance(Frozen):
     basis: tuple[str, ...] = ()
 
 
+class AcceptedRecord(Frozen):
+    """One row of the organisers' leaderboard, with the score of each seed in bits per byte."""
+
+    score: float
+    title: str
+    prs: tuple[int, ...]
+    folder: str
+    accepted: dt.date
+    val_bpb: tuple[float, ...]
+    nats_per_bpb: float
+    """Nats per token for one bit per byte: fixed by the tokenizer and the validation text."""
+    note: str | None = None
+
+
+class SignificanceTest(StrEnum):
+    """The one-sided t-test that a policy asks for."""
+
+    ONE_SAMPLE = "one_sample"
+    """The record's mean is a fixed target, as in modded-nanogpt."""
+    WELCH = "welch"
+    """The record's seeds are a sample too; where it has fewer than two, its mean is a fixed target."""
+
+
+class Policy(Frozen):
+    """What a claim must show to count as a record: a better mean by `margin_nats`, at p below `alpha`."""
+
+    id: str
+    title: str
+    since: dt.date
+    test: SignificanceTest
+    margin_nats: float
+    alpha: float
+    basis: tuple[str, ...] = ()
+
+
+DEFAULT_POLICY = "readme"
+
+
 class Competition(Frozen):
     """All dated data."""
 
     tracks: tuple[Track, ...]
     rulings: tuple[Ruling, ...]
     tolerances: tuple[Tolerance, ...]
+    records: tuple[AcceptedRecord, ...] = ()
+    policies: tuple[Policy, ...] = ()
 
     def track(self, name: str | None) -> Track | None:
         """The track of that id, or None."""
         return next((track for track in self.tracks if track.id == name), None)
+
+    def policy(self, name: str) -> Policy:
+        """The policy of that id. Raises KeyError that names those there are."""
+        found = next((policy for policy in self.policies if policy.id == name), None)
+        if found is None:
+            raise KeyError(f"there is no policy {name}; there are {', '.join(policy.id for policy in self.policies)}")
+        return found
 
     def basis(self, *ids: str) -> tuple[Basis, ...]:
         """The rulings of those ids as the basis of a finding. Raises KeyError for an unknown id."""
@@ -72,11 +120,14 @@ class Competition(Frozen):
         return next((t for t in self.tolerances if t.id == name and t.since <= as_of), None)
 
 
+FILES = ("tracks", "rulings", "tolerances", "records", "policies")
+
+
 @cache
 def load() -> Competition:
     """The data shipped with the harness."""
     data: dict[str, object] = {}
-    for name in ("tracks", "rulings", "tolerances"):
+    for name in FILES:
         text = resources.files("harness.competition").joinpath(f"{name}.toml").read_text(encoding="utf-8")
         data |= tomllib.loads(text)
     return Competition.model_validate(data)

@@ -11,17 +11,18 @@ from concurrent.futures.process import BrokenProcessPool
 
 from harness.sweep.index import IndexRow
 from harness.sweep.job import Setup, run, start
+from harness.sweep.plan import Key
 
 ATTEMPTS = 2
 _TASKS_PER_CHILD = 250
 """Workers are renewed now and then, so that no leak of a library grows with the sweep."""
 
 
-def run_local(keys: Mapping[int, str], setup: Setup, jobs: int) -> Iterator[IndexRow]:
+def run_local(keys: Mapping[int, Key], setup: Setup, jobs: int) -> Iterator[IndexRow]:
     """Rows of all pull requests in `keys`, as they are finished. At most `2 * jobs` are in flight."""
     waiting = deque((pr, key, 1) for pr, key in keys.items())
     while waiting:
-        flying: dict[Future[IndexRow], tuple[int, str, int]] = {}
+        flying: dict[Future[IndexRow], tuple[int, Key, int]] = {}
         with _pool(setup, jobs) as pool:
             try:
                 while waiting or flying:
@@ -37,7 +38,9 @@ def run_local(keys: Mapping[int, str], setup: Setup, jobs: int) -> Iterator[Inde
                     if attempt < ATTEMPTS:
                         waiting.append((pr, key, attempt + 1))
                     else:
-                        yield IndexRow(pr=pr, key=key, error="the worker process died twice on this pull request")
+                        yield IndexRow(
+                            pr=pr, key=key.judged, error="the worker process died twice on this pull request"
+                        )
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

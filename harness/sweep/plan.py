@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -38,17 +39,27 @@ def parse_prs(text: str, available: Collection[int]) -> list[int]:
     return sorted(found)
 
 
-def job_keys(prs: Collection[int], heads: Mapping[int, str], base: str, code: str) -> dict[int, str]:
-    """A key for each pull request that changes whenever its review could.
+@dataclass(frozen=True)
+class Key:
+    """What one pull request's results hang on: `observed` determines its facts, `judged` its review."""
 
-    It covers the head, the base, the code (observing and judging), and the heads of all earlier pull requests, because
-    a folder counts as repeated when one of them holds it.
+    observed: str
+    judged: str
+
+
+def job_keys(prs: Collection[int], heads: Mapping[int, str], base: str, observing: str, judging: str) -> dict[int, Key]:
+    """Keys of each pull request, which change whenever its facts, or its review, could.
+
+    Facts hang on the head, the base, what `observing` names (repository and code), and the heads of all earlier pull
+    requests, because a folder counts as repeated when one of them holds it. A review hangs on its facts and on what
+    `judging` names (rules, date, policy).
     """
     wanted = set(prs)
-    running = hashlib.sha256(f"{base} {code}".encode())
-    keys: dict[int, str] = {}
+    running = hashlib.sha256(f"{base} {observing}".encode())
+    keys: dict[int, Key] = {}
     for number in sorted(heads):
         running.update(f"{number} {heads[number]}\n".encode())
         if number in wanted:
-            keys[number] = running.hexdigest()[:32]
+            observed = running.hexdigest()[:32]
+            keys[number] = Key(observed, hashlib.sha256(f"{observed} {judging}".encode()).hexdigest()[:32])
     return keys

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.judge.rulebook import ruleset_digest
+from harness.model.competition import DEFAULT_POLICY
 from harness.observe.digest import observer_digest
 from harness.observe.intake.repository import Repository
 from harness.sweep.index import Index, IndexRow, Journal
 from harness.sweep.job import Setup
 from harness.sweep.local import run_local
-from harness.sweep.plan import job_keys, parse_prs
+from harness.sweep.plan import Key, job_keys, parse_prs
 
 
 @dataclass(frozen=True)
@@ -21,31 +23,44 @@ class Sweep:
     """A planned sweep: keys of all pull requests, and the rows that an earlier sweep left and that still hold."""
 
     setup: Setup
-    keys: dict[int, str]
+    keys: dict[int, Key]
     done: dict[int, IndexRow]
 
     @property
-    def left(self) -> dict[int, str]:
+    def left(self) -> dict[int, Key]:
         """Keys of the pull requests that must be reviewed."""
         return {pr: key for pr, key in self.keys.items() if pr not in self.done}
 
 
-def plan_sweep(repository: Path, prs: str, output: Path, store: Path, base: str | None = None) -> Sweep:
-    """Read the refs and the journal. Raises PlanError or RepositoryError for what does not exist."""
+def plan_sweep(
+    repository: Path,
+    prs: str,
+    output: Path,
+    store: Path,
+    base: str | None = None,
+    as_of: dt.date | None = None,
+    policy: str = DEFAULT_POLICY,
+) -> Sweep:
+    """Read the refs and the journal. Raises PlanError or RepositoryError for what does not exist.
+
+    Every pull request is judged as of `as_of` (default: the date of its head) under the record policy `policy`.
+    """
     source = Repository(repository)
     heads = source.pull_requests
     numbers = parse_prs(prs, heads)
     base_sha = source.resolve(base or source.base_branch)
-    keys = job_keys(numbers, heads, base_sha, observer_digest() + ruleset_digest())
+    setup = Setup(repository.resolve(), store, output.resolve(), base, as_of, policy)
+    observing = f"{setup.repository} {observer_digest()}"
+    keys = job_keys(numbers, heads, base_sha, observing, f"{ruleset_digest()} {as_of} {policy}")
     source.close()
     output.mkdir(parents=True, exist_ok=True)
     rows = Journal(output).rows()
     done = {
         pr: rows[pr]
         for pr, key in keys.items()
-        if pr in rows and rows[pr].key == key and rows[pr].error is None and (output / f"{pr}.json").exists()
+        if pr in rows and rows[pr].key == key.judged and rows[pr].error is None and (output / f"{pr}.json").exists()
     }
-    return Sweep(Setup(repository.resolve(), store, output.resolve(), base), keys, done)
+    return Sweep(setup, keys, done)
 
 
 def run_sweep(sweep: Sweep, jobs: int, report: Callable[[IndexRow], None]) -> Index:

@@ -48,8 +48,10 @@ def with_(**files: str | bytes | None) -> dict[str, str | bytes]:
 
 
 def test_clean_twin() -> None:
-    """A complete honest submission passes every rule that applies, and no rule accuses it."""
+    """A complete honest submission passes every rule of compliance that applies (its record status is apart)."""
     for rule in rules():
+        if rule.id.startswith("PG6"):
+            continue
         for finding in findings_of(COMPLETE, rule.id):
             assert finding.outcome in {PASS, Outcome.NOT_APPLICABLE}, finding
 

@@ -34,7 +34,17 @@ def test_refusals(text: str) -> None:
 def test_keys(heads: dict[int, str], data: st.DataObject) -> None:
     """A new head changes the keys of its own and all later pull requests, and of no earlier one."""
     moved = data.draw(st.sampled_from(sorted(heads)))
-    before = job_keys(heads, heads, "base", "code")
-    after = job_keys(heads, heads | {moved: heads[moved] + "!"}, "base", "code")
-    assert {pr for pr in heads if before[pr] != after[pr]} == {pr for pr in heads if pr >= moved}
-    assert set(before.values()).isdisjoint(job_keys(heads, heads, "base", "other").values())
+    before = job_keys(heads, heads, "base", "code", "rules")
+    after = job_keys(heads, heads | {moved: heads[moved] + "!"}, "base", "code", "rules")
+    later = {pr for pr in heads if pr >= moved}
+    assert {pr for pr in heads if before[pr].observed != after[pr].observed} == later
+    assert {pr for pr in heads if before[pr].judged != after[pr].judged} == later
+
+
+def test_keys_of_facts_and_reviews() -> None:
+    """Other rules change the key of the review alone, other observing code both."""
+    (before,) = job_keys([1], {1: "a"}, "base", "code", "rules").values()
+    (ruled,) = job_keys([1], {1: "a"}, "base", "code", "other").values()
+    (coded,) = job_keys([1], {1: "a"}, "base", "other", "rules").values()
+    assert (before.observed, before.judged != ruled.judged) == (ruled.observed, True)
+    assert len({before.observed, coded.observed, before.judged, coded.judged}) == 4

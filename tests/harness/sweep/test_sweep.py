@@ -72,6 +72,24 @@ def test_second_sweep_does_nothing(many: RepositoryBuilder, tmp_path: Path) -> N
     assert (output / "40.json").exists()
 
 
+def test_another_judgement_reads_nothing(many: RepositoryBuilder, tmp_path: Path) -> None:
+    """Another date, policy or folder of reviews takes stored facts: neither git objects nor files are read again."""
+    finished(many.path, tmp_path / "a")
+    for line in many.git("cat-file", "--batch-all-objects", "--batch-check").splitlines():
+        name, kind, _ = line.split()
+        if kind != "commit":
+            (many.path / "objects" / name[:2] / name[2:]).unlink()
+    output = tmp_path / "b"
+    code, text = finished(many.path, output, "--as-of", "2026-05-02", "--policy", "chronological")
+    assert code == 0, text
+    review = json.loads((output / "7.json").read_text())
+    assert (review["harness"]["as_of"], review["harness"]["policy"]) == ("2026-05-02", "chronological")
+    rows = json.loads((output / "index.json").read_text())["rows"]
+    assert (len(rows), all(row["cached"] for row in rows)) == (32, True)
+    code, text = finished(many.path, output, "--policy", "whatever")
+    assert (code, "there are readme, chronological" in text) == (2, True)
+
+
 def test_killed_sweep_goes_on(many: RepositoryBuilder, tmp_path: Path) -> None:
     """Killed in the middle, a sweep leaves whole reviews and no process behind, and the next one does the rest."""
     output = tmp_path / "out"

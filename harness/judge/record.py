@@ -1,0 +1,95 @@
+"""Where a score stands against the records of its date: one comparison for each policy."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from statistics import fmean
+
+from harness.judge.case import Case, SeedRun
+from harness.judge.configuration import alike
+from harness.judge.statistics import Tested, lower_mean
+from harness.model.competition import AcceptedRecord, Competition, Policy
+from harness.model.review import Record, RecordStatus
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A score against the record to beat under one policy.
+
+    `margin_nats` is how much better the mean is, in nats per token of the record's tokenizer; `claimed` says that no
+    log shows the score, so that the claim stands for it.
+    """
+
+    policy: Policy
+    status: RecordStatus
+    standing: AcceptedRecord | None = None
+    runs: tuple[SeedRun, ...] = ()
+    mean: float | None = None
+    margin_nats: float | None = None
+    tested: Tested | None = None
+    claimed: bool = False
+
+    def record(self) -> Record:
+        """The comparison as a review shows it."""
+        return Record(
+            status=self.status,
+            test=self.tested.name if self.tested is not None else None,
+            margin_nats=round(self.margin_nats, 6) if self.margin_nats is not None else None,
+            p_value=self.tested.p if self.tested is not None else None,
+            beats=self.standing.title if self.standing is not None and self.status is RecordStatus.RECORD else None,
+        )
+
+
+def standing(competition: Competition, as_of: dt.date, pr: int | None, folder: str) -> AcceptedRecord | None:
+    """The record to beat on `as_of` for pull request `pr` with `folder`: the lowest score accepted until then.
+
+    Rows accepted on the very day count where they come from earlier pull requests. A submission that is a row itself
+    is judged as of the day on which it became one, whatever was committed to it later, and never against itself.
+    """
+    own = next((r for r in competition.records if pr in r.prs or r.folder == folder.rsplit("/", 1)[-1]), None)
+    day, number = as_of, pr
+    if own is not None:
+        day, number = min(as_of, own.accepted), min(own.prs, default=0)
+
+    def counts(record: AcceptedRecord) -> bool:
+        before = number is None or max(record.prs, default=0) < number
+        return record is not own and (record.accepted < day or (record.accepted == day and before))
+
+    found = filter(counts, competition.records)
+    return min(found, key=lambda record: record.score, default=None)
+
+
+def compare(case: Case, policy: Policy) -> Comparison:
+    """The submission against the record of its date."""
+    if not case.track.records:
+        return Comparison(policy, RecordStatus.NON_RECORD)
+    record = standing(case.competition, case.as_of, case.pr, case.facts.folder.path)
+    runs = alike(case)
+    scores = [run.score.val_bpb for run in runs if run.score.val_bpb is not None]
+    claim = case.metadata.val_bpb if case.metadata is not None else None
+    mean = fmean(scores) if scores else claim.value if claim is not None else None
+    if record is None or mean is None:
+        return Comparison(policy, RecordStatus.UNVERIFIED, record, runs)
+    ratio = record.nats_per_bpb
+    margin = (fmean(record.val_bpb) - mean) * ratio
+    tested = lower_mean(scores, record.val_bpb, policy.margin_nats / ratio, policy.test)
+    return Comparison(
+        policy,
+        _status(policy, margin, tested, claimed=not scores),
+        record,
+        runs,
+        mean,
+        margin,
+        tested,
+        claimed=not scores,
+    )
+
+
+def _status(policy: Policy, margin: float, tested: Tested | None, *, claimed: bool) -> RecordStatus:
+    if margin <= 0:
+        return RecordStatus.NOT_BETTER
+    if tested is not None:
+        return RecordStatus.RECORD if tested.p < policy.alpha else RecordStatus.NOT_SIGNIFICANT
+    # One run cannot pass any test, but a gain below the margin is no record however many follow.
+    return RecordStatus.NOT_SIGNIFICANT if not claimed and margin < policy.margin_nats else RecordStatus.UNVERIFIED
