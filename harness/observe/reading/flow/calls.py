@@ -14,6 +14,7 @@ from harness.observe.reading.flow.labels import LOSS, NONE, Labels, has, join, k
 from harness.observe.reading.flow.state import Frame, Scope, Value, flat, joined, merged
 from harness.observe.reading.flow.statements import bound_names
 
+_HOLDERS = frozenset({"ModuleList", "ModuleDict", "Sequential", "ParameterList", "ParameterDict"})
 MAX_ACTIVE = 2
 """How often a function may be in progress at once."""
 
@@ -120,10 +121,18 @@ class Calls(Effects):
         site = memory.make((id(node), splits, *self.context), kind)
         if cls.node is not None:
             memory.classes[site] = memory.make(("class", id(cls.node)), "class")
+        memory.methods[site] = frozenset(
+            name
+            for base in cls.mro
+            if isinstance(base, ClassValue)
+            for name, held in base.slots.items()
+            if isinstance(held, Function)
+        )
         own = frozenset({thing(site)})
         if cls.node is None or kind == "optimizer":
-            # A module of torch is given sizes; an optimizer, parameters.
-            memory.add(("of", site, None), NONE if module else memory.held(without(given, "path")))
+            # A module of torch is given sizes, unless it holds others; an optimizer is given parameters.
+            holds = not module or native.rpartition(".")[2] in _HOLDERS
+            memory.add(("of", site, None), memory.held(without(given, "path")) if holds else NONE)
             return own
         memory.put(("of", site, None), NONE)
         for method in methods(cls, ("__init__",)):

@@ -97,8 +97,12 @@ class Expressions(Statements):
         if found:
             return found[0] if len(found) == 1 else join(flat(value) for value in found)
         if not name.startswith(_PARTS):
-            # What a module of torch tells of itself is a size; only its parameters are parts of it.
-            modules = {site for site in things(base) if self.memory.kinds.get(site) == "module"}
+            # What a module of torch tells of itself is a size; only parameters and methods stand for it.
+            modules = {
+                site
+                for site in things(base)
+                if self.memory.kinds.get(site) == "module" and name not in self.memory.methods.get(site, ())
+            }
             base = frozenset(atom for atom in base if atom[0] != "thing" or atom[1] not in modules)
         return base
 

@@ -83,6 +83,8 @@ class Memory:
         """What a site makes: `module`, `optimizer`, `class`, `object`, `tensor` or `table`."""
         self.classes: dict[int, int] = {}
         """Site of an object to the site of its class, where attributes are looked up next."""
+        self.methods: dict[int, frozenset[str]] = {}
+        """Names of the methods that the objects of a site have."""
         self.running: list[int] = []
         """Loops in progress, of all calls."""
         self.stepped: list[Cell] = []
