@@ -25,6 +25,9 @@ format: $(VENV)/.dev
 schemas: $(VENV)/.light
 	$(BIN)/python -m harness.model.schema
 
+docs: $(VENV)/.light
+	$(BIN)/python -m harness.rulepages
+
 $(VENV)/.light: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .

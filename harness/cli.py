@@ -14,13 +14,13 @@ from rich.console import Console, RenderableType
 
 from harness.judge.judge import harness_errors
 from harness.judge.plugins import PluginError
-from harness.judge.rulebook import rules
 from harness.model.competition import DEFAULT_POLICY, load
 from harness.model.review import Review, Verdict
 from harness.observe.target import Request, TargetError, is_url
 from harness.review import review_target
+from harness.rulepages import rule_pages
 from harness.store.store import Store, default_root
-from reports.rulebook import RulePage, rule_list, rule_page
+from reports.rulebook import rule_list, rule_page
 from reports.terminal import TerminalReport
 
 app = typer.Typer(
@@ -109,10 +109,7 @@ def review(
 @app.command("rules")
 def rules_(rule: Annotated[str | None, typer.Argument(help="Id of one rule, such as PG201.")] = None) -> None:
     """Show the rule book, or the page of one rule."""
-    pages = [
-        RulePage(r.id, r.title(), r.severity.value, r.strength.value, r.page(), r.remedy, load().basis(*r.basis))
-        for r in rules()
-    ]
+    pages = rule_pages()
     if rule is None:
         _print(rule_list(pages))
         return
