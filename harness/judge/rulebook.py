@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.judge.families import budgets, claims, data, package, safety, statistics
+from harness.judge.families import accounting, budgets, claims, data, mixture, order, package, safety, statistics
 from harness.judge.plugins import Plugin, load_plugins
 from harness.judge.rule import DiffRule, Rule, SubmissionRule
 
-FAMILIES = {"PG0": package, "PG1": claims, "PG2": budgets, "PG6": statistics, "PG5": data, "PG7": safety}
+FAMILIES = {
+    "PG0": package,
+    "PG1": claims,
+    "PG2": budgets,
+    "PG3": accounting,
+    "PG6": statistics,
+    "PG5": data,
+    "PG32": mixture,
+    "PG4": order,
+    "PG7": safety,
+}
 """Prefix of the ids to the module that holds the family."""
 
 

@@ -15,8 +15,8 @@ from harness.model.logs import LogEvent
 _TRAINING_DATA = re.compile(r"train(?:ing)?[ _-](?:data|batch|shard|token|set|loader)|source=train", re.I)
 _OTHER_DATA = re.compile(r"autoregress|self-?gen|generat|synthetic|val(?:idation)?[ _-](?:data|token)|source=val", re.I)
 _PRECOMPUTED = re.compile(r"pre-?comput|pre-?fill", re.I)
-RESERVED = 0.25
-"""Seconds before the limit from which a stop shows a reserve; a step takes about a tenth."""
+RESERVED = 0.1
+"""Seconds before the limit from which a stop shows a reserve: without one the loop stops behind the limit."""
 LATE = 0.9
 """Training that stops after this share of the limit uses it; shorter runs are tests."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import deque
 
 from harness.model.accounting import Calibration
 from harness.observe.reading.accounting.program import MAX_DEPTH, Program, called, name_of
@@ -14,7 +15,8 @@ _PATTERNS = {
     "validation": re.compile(r"(?<![a-z])val[\w*-]{0,40}\.bin|fineweb_val"),
 }
 _DRAWS = frozenset({"multinomial"})
-_MAX_VISITS = 4_000
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef)
+_MAX_VISITS = 6_000
 
 
 def read_calibrations(program: Program) -> tuple[Calibration, ...]:
@@ -33,9 +35,10 @@ def read_calibrations(program: Program) -> tuple[Calibration, ...]:
         collector = collectors[name]
         if collector.lineno <= node.lineno <= (collector.end_lineno or 0):
             continue
-        data = origins.of([*node.args, *(k.value for k in node.keywords)], node.lineno)
-        if not data:
-            data = origins.of([collector], node.lineno)
+        # An argument that leads to one kind of data tells; settings and models lead to several, or to none.
+        told = [origins.of(a, node.lineno) for a in (*node.args, *(k.value for k in node.keywords))]
+        told += [origins.of(collector, node.lineno)] if not any(told) else []
+        data = set().union(*(kinds for kinds in told if len(kinds) == 1)) or set().union(*told)
         found.append(Calibration(at=program.at(node), collector=program.at(collector), data=tuple(sorted(data))))
         if len(found) >= MAX_CALLS:
             break
@@ -83,15 +86,15 @@ class _Origins:
         self._program = program
         self._visits = 0
 
-    def of(self, roots: list[ast.expr] | list[ast.FunctionDef | ast.AsyncFunctionDef], line: int) -> set[str]:
-        """The kinds of data that `roots`, met at `line`, are made of."""
+    def of(self, root: ast.expr | ast.stmt, line: int) -> set[str]:
+        """The kinds of data that `root`, met at `line`, is made of."""
         self._visits = 0
         found: set[str] = set()
         seen: set[str] = set()
-        pending: list[tuple[ast.AST, int]] = [(root, 0) for root in roots]
+        pending: deque[tuple[ast.AST, int]] = deque([(root, 0)])  # the nearest first
         while pending and self._visits < _MAX_VISITS:
-            root, depth = pending.pop()
-            for node in ast.walk(root):
+            tree, depth = pending.popleft()
+            for node in ast.walk(tree):
                 self._visits += 1
                 if self._visits >= _MAX_VISITS:
                     break
@@ -103,11 +106,11 @@ class _Origins:
                 if name is None or name in seen or depth >= MAX_DEPTH:
                     continue
                 seen.add(name)
-                pending += self._meaning(node, name, line, depth)
+                pending += self._meaning(node, name, line, depth, in_scope=not isinstance(tree, _SCOPES))
         return found
 
-    def _meaning(self, node: ast.AST, name: str, line: int, depth: int) -> list[tuple[ast.AST, int]]:
-        """What a name stands for: a definition, the value of a variable, or that of a setting."""
+    def _meaning(self, node: ast.AST, name: str, line: int, depth: int, *, in_scope: bool) -> list[tuple[ast.AST, int]]:
+        """What a name stands for: a definition, the value of a setting, or, in the caller's scope, of a variable."""
         definitions = self._program.definitions.get(name)
         if definitions and not isinstance(node, ast.Attribute):
             made = definitions[-1]
@@ -117,5 +120,5 @@ class _Origins:
         if isinstance(node, ast.Attribute):
             values = self._program.values.get(name, [])
             return [(values[0][1], depth + 1)] if len(values) == 1 else []
-        value = self._program.value_before(name, line)
+        value = self._program.value_before(name, line) if in_scope else None
         return [(value, depth + 1)] if value is not None else []

@@ -36,7 +36,7 @@ class Program:
             elif isinstance(node, ast.Assign):
                 for target in node.targets:
                     self._assigned(target, node.value, node.lineno)
-            elif (isinstance(node, ast.AnnAssign) and node.value is not None) or isinstance(node, ast.NamedExpr):
+            elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
                 self._assigned(node.target, node.value, node.lineno)
 
     def _assigned(self, target: ast.expr, value: ast.expr, line: int) -> None:
