@@ -25,7 +25,8 @@ METADATA = (
     '{"author": "A", "github_id": "a", "name": "N", "date": "2026-03-20", "val_bpb": 1.2052, "bytes_total": 15850000}\n'
 )
 
-SCRIPT = "import os\n\nseed = int(os.environ.get('SEED', 1337))\nprint(f'seed:{seed}')\n"
+SCRIPT = "import os\n\nseed = int(os.environ.get('SEED', 1337))\nprint(f'seed:{seed}')\n".ljust(49_999, "#") + "\n"
+"""As many bytes as the log says that the code has."""
 
 
 def folder(name: str, **changes: str | bytes | None) -> dict[str, str | bytes]:
