@@ -172,7 +172,7 @@ def test_helper_not_billed() -> None:
 def test_wrapper_that_could_be() -> None:
     """PG202: a billed size that a wrapper could reach is a question before the tolerance; one far below it accuses."""
     script = "".join(f"value_{i} = {i * i}\n" for i in range(4_000))
-    plausible = heavy(19_000, 15_975_000, **{"train_gpt.py": script})
+    plausible = heavy(21_000, 15_970_000, **{"train_gpt.py": script})
     absurd = heavy(500, 15_980_000, **{"train_gpt.py": script})
     assert one(findings_of(plausible, "PG202", as_of=dt.date(2026, 3, 25))).outcome is WARN
     assert one(findings_of(absurd, "PG202", as_of=dt.date(2026, 3, 25))).outcome is FAIL
