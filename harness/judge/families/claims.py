@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Iterable
-from typing import ClassVar
 
 from harness.judge.case import Case, SeedRun
+from harness.judge.families import architecture, provenance
 from harness.judge.rule import SubmissionRule, at, number, shown
-from harness.model.base import Fact, snippet
+from harness.model.base import snippet
 from harness.model.findings import Evidence, Finding, Severity, Strength
 from harness.model.logs import LogFacts
+from harness.model.statements import StatementKind
 
 SCORE_TOLERANCE = 5e-4
 """Bits per byte by which a claim may differ from the logs: claims are printed with three or four digits."""
@@ -20,8 +21,8 @@ STAGE_TOLERANCE = 2e-3
 SEED_SPREAD = 0.02
 """Widest spread, in bits per byte, that the seeds of one submission have."""
 BYTES_TOLERANCE = 5_000
-SMALL_DIFFERENCE = 30
-"""Lines of code up to which a difference between log and submission is usual (changed defaults, comments)."""
+MAX_SEEDS = 20
+"""Largest number of seeds that a sentence can mean."""
 
 
 class ScoreShown(SubmissionRule):
@@ -159,140 +160,6 @@ class BytesShown(SubmissionRule):
             yield self.ok(case, f"The claimed {number(claim.value)} bytes are those of the logs.", rows)
 
 
-class SourceLogged(SubmissionRule):
-    """The source printed in the log is the source submitted.
-
-    What: code embedded at the top of logs against every text of the folder's scripts, packed or unpacked.
-    Why: it is the only evidence that the log was made by this script.
-    Mend: rerun with the final script, and commit that log.
-    Blind spots: logs without embedded source (70 %); a changed default that the environment sets anyway.
-    """
-
-    id = "PG104"
-    severity = Severity.ADVICE
-    violation_class = "log_code_mismatch"
-    basis = ("evidence",)
-    remedy = "Commit the script that made the logs, or logs of the committed script."
-
-    def check(self, case: Case) -> Iterable[Finding]:
-        """One finding a differing log, or one for all that agree."""
-        compared = [(log, log.embedded) for log in case.logs if log.embedded is not None]
-        equal = [log.path for log, source in compared if source.equals is not None]
-        for log, source in compared:
-            if source.equals is not None or source.differing_lines is None or source.nearest is None:
-                continue
-            rows = [
-                Evidence(
-                    path=log.path,
-                    line=source.first_line,
-                    end_line=source.last_line,
-                    snippet=snippet(" | ".join(source.differences)),
-                    sha256=log.sha256,
-                    measured={"differing_lines": source.differing_lines, "nearest": source.nearest},
-                )
-            ]
-            message = (
-                f"{log.path} was printed by source that differs from {source.nearest} "
-                f"in {source.differing_lines} line(s)."
-            )
-            if source.differing_lines > SMALL_DIFFERENCE:
-                yield self.warn(case, message, rows, severity=Severity.DEFECT)
-            else:
-                yield self.warn(case, message, rows)
-        if equal and len(equal) == len(compared):
-            yield self.ok(case, f"{len(equal)} log(s) print exactly the submitted source.")
-
-
-class SizesDeclared(SubmissionRule):
-    """Layers, width, sequence length and parameters are those of the logged run.
-
-    What: sizes stated in submission.json and README against the settings and the parameter count that the logs print.
-    Why: a README that describes another model than the one scored misleads everyone who builds on it.
-    Mend: describe the run whose log is committed, or commit the log of the run described.
-    Blind spots: prose is only read for numbers; a sentence about an ablation looks like a claim.
-    """
-
-    id = "PG105"
-    severity = Severity.DEFECT
-    violation_class = "log_code_mismatch"
-    basis = ("evidence",)
-    remedy = "Bring description and log to the same run."
-    _spelled: ClassVar[dict[str, str]] = {"layers": "num_layers", "seq_len": "train_seq_len"}
-
-    def check(self, case: Case) -> Iterable[Finding]:
-        """Findings for declared sizes that the log contradicts."""
-        for fact in case.metadata.declared if case.metadata else ():
-            if fact.text is not None:
-                yield from self._compare(case, fact.text, fact)
-        title = [
-            m for readme in case.facts.readmes[:1] for m in readme.mentions if readme.title and m.at == readme.title.at
-        ]
-        for mention in title:
-            name = self._spelled.get(mention.kind)
-            if name is not None:
-                yield from self._compare(case, name, Fact(value=mention.value, at=mention.at, text=mention.text))
-
-    def _compare(self, case: Case, name: str, declared: Fact[float]) -> Iterable[Finding]:
-        logged = list(self._logged(case, name))
-        if not logged or any(abs(value - declared.value) <= 0.005 * abs(value) for _, value, _ in logged):
-            return
-        log, value, line = logged[0]
-        rows = [
-            at(declared.at, declared.text, **{name: declared.value}),
-            Evidence(path=log.path, line=line, sha256=log.sha256, measured={name: value}),
-        ]
-        yield self.warn(
-            case, f"{name} is {number(declared.value)} by {declared.at.path}, {number(value)} in the log.", rows
-        )
-
-    def _logged(self, case: Case, name: str) -> Iterable[tuple[LogFacts, float, int]]:
-        if name == "params":
-            for log in case.logs:
-                for run in log.runs:
-                    if run.model_params is not None:
-                        yield log, run.model_params.value, run.model_params.at.line or 0
-            return
-        for log, text, line in case.logged(name):
-            try:
-                yield log, float(text), line
-            except ValueError:
-                continue
-
-
-class ParametersDerived(SubmissionRule):
-    """The parameter count in the log follows from the submitted code.
-
-    What: parameters counted by evaluating the model's constructors under the launch settings, against model_params of
-    the log. Only an exact derivation counts.
-    Why: a different count means that another model was trained than the one submitted.
-    Mend: commit the script and the settings of the run in the log.
-    Blind spots: settings that only the author's shell knew; hence a question, not an accusation.
-    """
-
-    id = "PG106"
-    severity = Severity.DEFECT
-    strength = Strength.SUSPECTED
-    violation_class = "log_code_mismatch"
-    basis = ("evidence",)
-    remedy = "Commit the script of the logged run, and its settings in the README or a run script."
-
-    def check(self, case: Case) -> Iterable[Finding]:
-        """One finding, where both counts are there."""
-        counts = [run.model_params for log in case.logs for run in log.runs if run.model_params is not None]
-        model = next((m for m in case.facts.models if m.exact and m.total), None)
-        if model is None or model.total is None or not counts:
-            return
-        rows = [at(model.at, model.class_name, derived=model.total), *(shown(c, "model_params") for c in counts[:4])]
-        if any(count.value == model.total for count in counts):
-            yield self.ok(case, f"The code has the {number(model.total)} parameters that the log prints.", rows)
-        else:
-            message = (
-                f"The code has {number(model.total)} parameters under its launch settings, "
-                f"the log prints {number(counts[0].value)}."
-            )
-            yield self.warn(case, message, rows)
-
-
 class LogsEndWell(SubmissionRule):
     """The logs report no failure.
 
@@ -357,6 +224,50 @@ class OtherScoresShown(SubmissionRule):
             yield self.warn(case, message, [shown(claim, "val_bpb") for claim in absent[:6]])
 
 
+class SeedsCounted(SubmissionRule):
+    """A mean over several seeds has as many logs.
+
+    What: sentences of README and submission.json that call a score the mean of N seeds, against the seeds that the logs
+    show (and the scores that submission.json lists a seed).
+    Why: a mean over seeds that nobody can see is one number.
+    Mend: commit the log of every seed in the mean, or say how many the logs show.
+    Blind spots: a sentence about another submission's seeds; hence a question.
+    """
+
+    id = "PG109"
+    severity = Severity.DEFECT
+    strength = Strength.SUSPECTED
+    violation_class = "log_code_mismatch"
+    basis = ("evidence",)
+    remedy = "Commit one log a seed."
+    _other = re.compile(
+        r"PR ?#?\d|#\d{2,4}\b|baseline|SOTA|previous|prior|merged|@\w|vs\.?\b|record\b|pending|planned|TODO|TBD|\bnot\b"
+        r"|reference|running|\bwould\b|further|future|\bneeds?\b|\bwill\b|terminated|\bonly\b",
+        re.I,
+    )
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for the largest number that is said of this submission."""
+        said = [
+            one
+            for one in case.facts.statements
+            if one.kind is StatementKind.SEEDS
+            and 1 < (one.value or 0) <= MAX_SEEDS
+            and not self._other.search(one.text)
+        ]
+        if not said or not case.runs:
+            return
+        largest = max(said, key=lambda one: one.value or 0)
+        seeds = {run.seed for run in case.runs if run.seed is not None}
+        shown_runs = max(len(seeds), len(case.runs), sum(1 for log in case.logs if any(run.final for run in log.runs)))
+        claimed = int(largest.value or 0)
+        if shown_runs < claimed:
+            rows = [at(largest.at, largest.text, seeds=claimed), *map(_score_line, case.runs[:4])]
+            yield self.warn(case, f"A mean over {claimed} seeds is stated, the logs show {shown_runs} run(s).", rows)
+        else:
+            yield self.ok(case, f"The mean over {claimed} seeds has {shown_runs} logged run(s).")
+
+
 def _between_seeds(case: Case, value: float) -> bool:
     """Whether `value` may be a mean over seeds: it lies between scores of one label in different logs."""
     by_label: dict[str, list[float]] = {}
@@ -399,9 +310,9 @@ RULES = (
     ScoreShown,
     SeedsShown,
     BytesShown,
-    SourceLogged,
-    SizesDeclared,
-    ParametersDerived,
     LogsEndWell,
     OtherScoresShown,
+    SeedsCounted,
+    *architecture.RULES,
+    *provenance.RULES,
 )

@@ -23,6 +23,8 @@ MAX_OF_KIND = 12
 _PROSE = (".md", ".txt", ".json")
 _COMMANDS = (".sh", ".bash", ".md", ".py")
 
+_WORDS = ("val", "golf", "prefix", "seed")
+"""What a line must hold to be looked at."""
 _LINK = re.compile(
     r"\b(?:ln\s+-\w{1,6}|cp(?:\s+-\w{1,6})?|mv)\s+\S{0,200}val\S{0,80}\s+\S{0,200}_train_\S{0,80}", re.IGNORECASE
 )
@@ -44,6 +46,7 @@ _TRAINS = re.compile(
     r"|\bboth\b[^.]{0,60}\btrain[^.]{0,60}\bval[^.]{0,60}\bpoint(?:ed)?\s+(?:at|to)\b[^.]{0,40}\bvalidation",
     re.IGNORECASE,
 )
+_SWITCH = re.compile(r"\btrain_?(?:on|with)_?val\w{0,20}[`\"']{0,3}\s?[=:]\s?[\"'`]{0,3}(?:1|true)\b", re.IGNORECASE)
 _NAMED_VAL_ONLY = re.compile(r"^[\s#\"]*(?:\"?name\"?\s{0,4}:\s{0,4}\"|#\s)[^\n]{0,80}\bval[- ]only\b", re.IGNORECASE)
 _PREFIX = re.compile(
     r"^[\s#\"]*(?:\"name\"\s{0,4}:\s{0,4}\"|#\s)[^\n]{0,80}\bpaid[- ]prefix"
@@ -58,7 +61,7 @@ _DEFAULT = re.compile(
 )
 _REPOSITORY = re.compile(r"(?:huggingface\.co/datasets/|(?<![\w./~-]))[\w-]{2,40}/parameter-golf-[\w.-]{1,60}")
 _SEEDS = re.compile(
-    r"\b(?:mean|average|avg|std|stddev)\b[^\n]{0,60}\b(\d{1,2})[- ]seeds?\b"
+    r"\b(?:mean|average|avg|std|stddev)\b(?:[^\n.]|\.(?=\d)){0,60}\b(\d{1,2})[- ]seeds?\b"
     r"|\b(\d{1,2})[- ]seeds?\s+(?:mean|average|avg)",
     re.IGNORECASE,
 )
@@ -89,7 +92,7 @@ def _of(path: str, data: bytes) -> Iterator[Statement]:
     if suffix == ".py" and "val" not in text:
         return
     for number, line in enumerate(text.split("\n")[:MAX_LINES], 1):
-        if "val" not in line.lower() and "golf" not in line and "fineweb" not in line and "seed" not in line.lower():
+        if not any(word in line.lower() for word in _WORDS):
             continue
         for kind, value in _kinds(line[:MAX_LINE], prose=described, commands=commands, python=suffix == ".py"):
             yield Statement(kind=kind, value=value, at=At(path=path, line=number), text=snippet(line.strip()))
@@ -98,6 +101,8 @@ def _of(path: str, data: bytes) -> Iterator[Statement]:
 def _kinds(line: str, *, prose: bool, commands: bool, python: bool) -> Iterator[tuple[StatementKind, float | None]]:
     if commands and not python and _LINK.search(line):
         yield StatementKind.LINKS_VALIDATION, None
+    if commands and not python and _SWITCH.search(line) and not _DENIES.search(line):
+        yield StatementKind.TRAINS_ON_VALIDATION, None
     if python:
         if match := _DEFAULT.search(line):
             yield StatementKind.SPLIT_DEFAULT, _number(match.group(1) or match.group(2))

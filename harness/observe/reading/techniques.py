@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from harness.model.actions import Technique, TechniqueFact
 from harness.model.base import At
 from harness.model.launch import LaunchFacts
+from harness.observe.reading.actions.lines import lines_holding
 from harness.observe.reading.actions.live import is_dead
 from harness.observe.reading.source.accesses import own_expressions
 from harness.observe.reading.source.outline import SIMPLE, Surroundings, outline
@@ -29,8 +30,10 @@ _AVERAGES = re.compile(
     r"|\+ ?\(1(?:\.0)? ?- ?\w|\+ ?\w{1,40} ?\* ?\(1(?:\.0)? ?- ?\w|\*\s?\([\w.]{1,40}\s?-\s?[\w.]{1,40}\)"
 )
 _ROUNDS = re.compile(r"\b(?:round_?|rint|floor|clamp|sign|fake_quantize_per_\w{1,40})\(")
-_PACKS = re.compile(r"\b(?:compress|save|savez\w{0,12}|save_file|dump|CompressWriter)\(")
-_UNPACKS = re.compile(r"\b(?:decompress|load|load_file|loads|load_state_dict|frombuffer|stream_reader)\(")
+_SWAPS = (".data.copy_(", ".data = ", ".data=")
+"""Weights written over in place, as where a rounded copy stands in for them during a step."""
+_PACKS = (".compress(", ".save(", "savez(", "savez_compressed(", "save_file(", ".dump(", " compress(")
+_UNPACKS = ("decompress(", "load(", "load_file(", "loads(", "load_state_dict(", "frombuffer(", "stream_reader(")
 
 
 def techniques_of(scripts: Sequence[ScriptReading], launch: LaunchFacts | None) -> tuple[TechniqueFact, ...]:
@@ -71,10 +74,12 @@ def _of(tree: ast.Module, text: str) -> Iterator[tuple[Technique, int]]:
         own = lines[statement.lineno - 1 : statement.end_lineno] if type(statement) in SIMPLE else ()
         if rounds and any("detach(" in line for line in own) and _passes_through(statement):
             yield Technique.FAKE_QUANTISATION, statement.lineno
-    for technique, pattern in ((Technique.PACK, _PACKS), (Technique.UNPACK, _UNPACKS)):
-        for number, line in enumerate(lines, 1):
-            if len(line) < 2_000 and "(" in line and pattern.search(line):
-                yield technique, number
+    words = [(Technique.PACK, _PACKS), (Technique.UNPACK, _UNPACKS)]
+    if rounds:
+        words.append((Technique.FAKE_QUANTISATION, _SWAPS))
+    for technique, told in words:
+        for line in lines_holding(text, told, MAX_FACTS):
+            yield technique, line
 
 
 def _last(node: ast.expr) -> str:

@@ -211,7 +211,7 @@ def test_artifact_logged() -> None:
 
 def test_smaller_script_submitted() -> None:
     """PG201 and PG202: a log that weighs a longer script than the one submitted is tolerated when the latter fits."""
-    files = with_(train_seed42__log=log(total="16050000", model="15980000", code="Code size: 70000 bytes"))
+    files = with_(train_seed42__log=log(total="16010000", model="15940000", code="Code size: 70000 bytes"))
     finding = only(findings_of(files, "PG201"))
     assert (finding.outcome, finding.tolerated) == (WARN, "wrapped_claim")
     early = only(findings_of(files, "PG201", as_of=dt.date(2026, 3, 20)))

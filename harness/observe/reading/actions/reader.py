@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import ast
 import bisect
-import itertools
 from collections.abc import Iterator, Sequence
 
 from harness.model.actions import Action, ActionKind
 from harness.model.base import At, snippet
 from harness.observe.reading.actions.catalogue import CALLS, EXECUTORS, PROGRAMS, REPLACED, STARTERS, WORDS
+from harness.observe.reading.actions.lines import lines_holding
 from harness.observe.reading.actions.names import Names, constants
 from harness.observe.reading.source.accesses import own_expressions
 from harness.observe.reading.source.outline import SIMPLE, outline
 
 MAX_ACTIONS = 200
 """Actions kept of one script."""
-MAX_HITS = 20_000
 MAX_ALIASES = 50
 MAX_NODES = 2_000
 """Nodes of one statement that are visited."""
@@ -53,15 +52,8 @@ def read_actions(path: str, tree: ast.Module, text: str, layer: int = 0) -> tupl
 
 def _lines(text: str, names: Names) -> list[int]:
     """Numbers of the lines that hold a telling word or a short name given to a telling function."""
-    starts = list(itertools.accumulate((len(line) + 1 for line in text.split("\n")), initial=0))
     telling = [f"{alias}(" for alias, meaning in names.aliases.items() if meaning in CALLS or meaning in STARTERS]
-    hits: set[int] = set()
-    for word in (*WORDS, *telling[:MAX_ALIASES]):
-        at = text.find(word)
-        while at >= 0 and len(hits) < MAX_HITS:
-            hits.add(bisect.bisect_right(starts, at))
-            at = text.find(word, at + len(word))
-    return sorted(hits)
+    return lines_holding(text, (*WORDS, *telling[:MAX_ALIASES]))
 
 
 def _assigns(statement: ast.stmt) -> bool:
