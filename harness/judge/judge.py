@@ -6,7 +6,7 @@ import datetime as dt
 
 import harness
 from harness.judge.case import Case, DiffCase, SeedRun
-from harness.judge.record import compare
+from harness.judge.record import record_of
 from harness.judge.rulebook import diff_rules, rules, ruleset_digest, submission_rules
 from harness.judge.verdict import combine, compliance
 from harness.model.competition import DEFAULT_POLICY, Competition, load
@@ -87,7 +87,7 @@ def _judge_submission(case: Case) -> ReviewedSubmission:
         author=_author(case.facts),
         claimed=Claimed.of(metadata),
         compliance=compliance(found),
-        record=compare(case, case.competition.policy(case.policy)).record(),
+        record=record_of(case),
         runs=tuple(_reviewed(run) for run in case.runs),
         findings=tuple(found),
         stages=case.facts.stages,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -30,14 +31,15 @@ class Comparison:
     tested: Tested | None = None
     claimed: bool = False
 
-    def record(self) -> Record:
-        """The comparison as a review shows it."""
+    def record(self, others: Iterable[Comparison] = ()) -> Record:
+        """The comparison as a review shows it, with the status under other policies."""
         return Record(
             status=self.status,
             test=self.tested.name if self.tested is not None else None,
             margin_nats=round(self.margin_nats, 6) if self.margin_nats is not None else None,
             p_value=self.tested.p if self.tested is not None else None,
             beats=self.standing.title if self.standing is not None and self.status is RecordStatus.RECORD else None,
+            by_policy={comparison.policy.id: comparison.status for comparison in (self, *others)},
         )
 
 
@@ -45,19 +47,16 @@ def standing(competition: Competition, as_of: dt.date, pr: int | None, folder: s
     """The record to beat on `as_of` for pull request `pr` with `folder`: the lowest score accepted until then.
 
     Rows accepted on the very day count where they come from earlier pull requests. A submission that is a row itself
-    is judged as of the day on which it became one, whatever was committed to it later, and never against itself.
+    is compared with the table as it stood before the update that took it in, whatever was committed to it later.
     """
     own = next((r for r in competition.records if pr in r.prs or r.folder == folder.rsplit("/", 1)[-1]), None)
-    day, number = as_of, pr
-    if own is not None:
-        day, number = min(as_of, own.accepted), min(own.prs, default=0)
+    day = min(as_of, own.accepted) if own is not None else as_of
 
     def counts(record: AcceptedRecord) -> bool:
-        before = number is None or max(record.prs, default=0) < number
-        return record is not own and (record.accepted < day or (record.accepted == day and before))
+        same_day = own is None and record.accepted == day
+        return record.accepted < day or (same_day and (pr is None or max(record.prs, default=0) < pr))
 
-    found = filter(counts, competition.records)
-    return min(found, key=lambda record: record.score, default=None)
+    return min(filter(counts, competition.records), key=lambda record: record.score, default=None)
 
 
 def compare(case: Case, policy: Policy) -> Comparison:
@@ -84,6 +83,13 @@ def compare(case: Case, policy: Policy) -> Comparison:
         tested,
         claimed=not scores,
     )
+
+
+def record_of(case: Case) -> Record:
+    """The record status of a review: by the policy in force, and beside it by every other."""
+    chosen = compare(case, case.competition.policy(case.policy))
+    others = (compare(case, policy) for policy in case.competition.policies if policy.id != case.policy)
+    return chosen.record(others)
 
 
 def _status(policy: Policy, margin: float, tested: Tested | None, *, claimed: bool) -> RecordStatus:

@@ -59,6 +59,8 @@ class Record(Frozen):
     margin_nats: float | None = None
     p_value: float | None = None
     beats: str | None = None
+    by_policy: dict[str, RecordStatus] = Field(default_factory=dict)
+    """Status under every policy, that in force among them."""
 
 
 class ReviewedRun(Frozen):

@@ -100,10 +100,11 @@ def test_records_of_a_date() -> None:
 
 
 def test_own_row() -> None:
-    """An accepted submission is judged as of the day of its acceptance, against rows of earlier pull requests."""
-    assert best("2026-11-21", pr=1529).prs == (1514,)
+    """An accepted submission is compared with the table as it stood before the update that took it in."""
+    assert best("2026-11-21", pr=1529).prs == (1493,)
     assert best("2026-11-21", pr=1851) == best("2026-11-21", pr=1868)
-    assert best("2026-11-21", folder="2026-04-09_SP8192_3LayerRecur_ParResid_QK525_LegalTTT").prs == (1477,)
+    assert best("2026-11-21", folder="2026-04-09_SP8192_3LayerRecur_ParResid_QK525_LegalTTT").prs == (1019,)
+    assert best("2026-03-20", pr=180).score == 1.1748
 
 
 def test_data() -> None:
