@@ -14,6 +14,10 @@ from harness.model.statements import Statement, StatementKind
 from harness.observe.reading.text import decode
 
 MAX_FILES = 60
+MAX_BYTES = 1 << 20
+"""Longest file that is read."""
+MAX_TOTAL = 4 << 20
+"""Bytes of all files together."""
 MAX_LINES = 6_000
 MAX_LINE = 3_000
 MAX_STATEMENTS = 200
@@ -70,8 +74,12 @@ _SEEDS = re.compile(
 def read_statements(files: Mapping[str, bytes]) -> tuple[Statement, ...]:
     """Statements of all files that may hold them, those at the root first. Never raises."""
     found: list[Statement] = []
-    wanted = [path for path in files if PurePosixPath(path).suffix.lower() in {*_PROSE, *_COMMANDS}]
+    wanted = [path for path, data in files.items() if _may_state(path, len(data))]
+    total = 0
     for path in sorted(wanted, key=lambda path: (path.count("/"), path))[:MAX_FILES]:
+        total += len(files[path])
+        if total > MAX_TOTAL:
+            break
         counts: dict[StatementKind, int] = {}
         for statement in _of(path, files[path]):
             counts[statement.kind] = counts.get(statement.kind, 0) + 1
@@ -80,11 +88,17 @@ def read_statements(files: Mapping[str, bytes]) -> tuple[Statement, ...]:
     return tuple(found[:MAX_STATEMENTS])
 
 
+def _may_state(path: str, size: int) -> bool:
+    name = PurePosixPath(path).name.lower()
+    suffix = PurePosixPath(name).suffix
+    if size > MAX_BYTES or (suffix == ".txt" and not name.startswith("readme")):
+        return False
+    return suffix in {*_PROSE, *_COMMANDS}
+
+
 def _of(path: str, data: bytes) -> Iterator[Statement]:
     name = PurePosixPath(path)
     suffix = name.suffix.lower()
-    if len(data) > 1 << 20 or (suffix == ".txt" and not name.name.lower().startswith("readme")):
-        return
     text = decode(data).text
     prose = suffix in _PROSE and "/" not in path
     commands = suffix in _COMMANDS

@@ -22,6 +22,8 @@ MAX_SCRIPTS = 40
 MAX_FACTS = 40
 """Places kept of one technique in one script."""
 MAX_NODES = 2_000
+MAX_BODIES = 8 << 20
+"""Characters of function bodies that are searched in one script: functions may be nested in each other."""
 
 _STATES = re.compile(r"\.(?:state_dict|named_parameters|parameters|items|named_buffers)\(")
 _AVERAGES = re.compile(
@@ -30,8 +32,9 @@ _AVERAGES = re.compile(
     r"|\+ ?\(1(?:\.0)? ?- ?\w|\+ ?\w{1,40} ?\* ?\(1(?:\.0)? ?- ?\w|\*\s?\([\w.]{1,40}\s?-\s?[\w.]{1,40}\)"
 )
 _ROUNDS = re.compile(r"\b(?:round_?|rint|floor|clamp|sign|fake_quantize_per_\w{1,40})\(")
-_SWAPS = (".data.copy_(", ".data = ", ".data=")
-"""Weights written over in place, as where a rounded copy stands in for them during a step."""
+_CONVERTS = frozenset(
+    {"to", "type_as", "float", "half", "bfloat16", "view_as", "reshape", "view", "contiguous", "cuda", "cpu"}
+)
 _PACKS = (".compress(", ".save(", "savez(", "savez_compressed(", "save_file(", ".dump(", " compress(")
 _UNPACKS = ("decompress(", "load(", "load_file(", "loads(", "load_state_dict(", "frombuffer(", "stream_reader(")
 
@@ -59,6 +62,7 @@ def _of(tree: ast.Module, text: str) -> Iterator[tuple[Technique, int]]:
     lines = text.split("\n")
     statements = outline(tree).statements
     rounds = _ROUNDS.search(text) is not None
+    budget = MAX_BODIES
     for statement, around in statements:
         if isinstance(statement, ast.ClassDef):
             if rounds and any(_last(base) == "Function" for base in statement.bases):
@@ -66,17 +70,21 @@ def _of(tree: ast.Module, text: str) -> Iterator[tuple[Technique, int]]:
             continue
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             body = "\n".join(line[:400] for line in lines[statement.lineno - 1 : statement.end_lineno])
+            budget -= len(body)
+            if budget < 0:
+                break
             if not _in_optimizer(around) and _STATES.search(body):
                 match = _AVERAGES.search(body)
                 if match is not None:
                     yield Technique.AVERAGE, statement.lineno + body.count("\n", 0, match.start())
             continue
         own = lines[statement.lineno - 1 : statement.end_lineno] if type(statement) in SIMPLE else ()
-        if rounds and any("detach(" in line for line in own) and _passes_through(statement):
+        if not rounds:
+            continue
+        straight = any("detach(" in line for line in own) and _passes_through(statement)
+        if straight or (any(".copy_(" in line or ".data" in line for line in own) and _writes_computed(statement)):
             yield Technique.FAKE_QUANTISATION, statement.lineno
     words = [(Technique.PACK, _PACKS), (Technique.UNPACK, _UNPACKS)]
-    if rounds:
-        words.append((Technique.FAKE_QUANTISATION, _SWAPS))
     for technique, told in words:
         for line in lines_holding(text, told, MAX_FACTS):
             yield technique, line
@@ -107,3 +115,19 @@ def _passes_through(statement: ast.stmt) -> bool:
                 return True
         stack.extend(ast.iter_child_nodes(node))
     return False
+
+
+def _writes_computed(statement: ast.stmt) -> bool:
+    """Whether a computed value takes the place of weights: `p.data.copy_(round(p / s) * s)`, `p.data = quantised(p)`.
+
+    Values that are only looked up or converted (`p.data.copy_(saved[name].to(d))`) restore weights and do not count.
+    """
+    value: ast.expr | None = None
+    if isinstance(statement, ast.Assign) and any(_last(target) == "data" for target in statement.targets):
+        value = statement.value
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        call = statement.value
+        value = call.args[0] if _last(call.func) == "copy_" and call.args else None
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and _last(value.func) in _CONVERTS:
+        value = value.func.value
+    return isinstance(value, ast.BinOp) or (isinstance(value, ast.Call) and isinstance(value.func, ast.Name))

@@ -41,16 +41,19 @@ def test_momentum_is_no_average() -> None:
     [
         "def f(w, s):\n    q = (w / s).round() * s\n    return w + (q - w).detach()\n",
         "class R(torch.autograd.Function):\n    def forward(c, x):\n        return x.round()\n",
-        "def snap(p, s):\n    p.data.copy_((p / s).round() * s)\n",
+        "def snap(p, s):\n    p.data.copy_(((p / s).round() * s).to(p.dtype))\n",
+        "def r(w):\n    return w.round()\ndef snap(p):\n    p.data = r(p)\n",
     ],
 )
 def test_fake_quantisation(text: str) -> None:
-    """Straight-through rounding in three spellings."""
+    """Straight-through rounding, and weights written over by rounded ones, in several spellings."""
     assert Technique.FAKE_QUANTISATION in found("import torch\n" + text)
 
 
 def test_export_is_no_fake_quantisation() -> None:
-    """Rounding for the artifact alone is none."""
+    """Rounding for the artifact alone is none, nor is restoring saved weights."""
+    restore = "def q(t):\n    return t.round()\ndef back(p, a, k):\n    p.data.copy_(a[k].to(p.dtype))\n"
+    assert Technique.FAKE_QUANTISATION not in found(restore)
     assert Technique.FAKE_QUANTISATION not in found("def q(t, s):\n    return (t.detach().cpu() / s).round()\n")
 
 
