@@ -14,6 +14,7 @@ from harness.observe.reading.evaluate.values import (
     Function,
     Instance,
     Partial,
+    Source,
     Value,
     Wrapped,
 )
@@ -68,6 +69,8 @@ class Callee:
     """The class of a module that is called as such."""
     path: str = ""
     """Dotted name in a library."""
+    source: Source | None = None
+    """The file that a function stands in."""
 
     @property
     def in_module(self) -> bool:
@@ -183,9 +186,10 @@ def _is_plain(value: str | float) -> bool:
 
 def _callees(value: Value) -> Iterator[Callee]:
     if isinstance(value, Function):
-        yield Callee(function=value.node, owner=value.owner)
+        yield Callee(function=value.node, owner=value.owner, source=value.scope.module.source)
     elif isinstance(value, Bound):
-        yield Callee(function=value.function.node, owner=value.function.owner, bound=True)
+        inner = value.function
+        yield Callee(function=inner.node, owner=inner.owner, bound=True, source=inner.scope.module.source)
     elif isinstance(value, ClassValue):
         yield Callee(cls=value)
     elif isinstance(value, External):
@@ -199,7 +203,8 @@ def _callees(value: Value) -> Iterator[Callee]:
             yield Callee(module=value.cls, bound=True)
         else:
             for method in methods(value.cls, ("__call__",)):
-                yield Callee(function=method.node, owner=value.cls, bound=True)
+                source = method.scope.module.source
+                yield Callee(function=method.node, owner=value.cls, bound=True, source=source)
 
 
 def methods(cls: ClassValue, names: tuple[str, ...]) -> Iterator[Function]:

@@ -10,7 +10,7 @@ from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function
 from harness.observe.reading.flow.callees import Callee, Callees, is_module, methods, outer
 from harness.observe.reading.flow.effects import ACTIONS, Effects
-from harness.observe.reading.flow.labels import LOSS, NONE, Labels, has, join, known, thing, things, without
+from harness.observe.reading.flow.labels import NONE, Labels, has, join, thing, things, without
 from harness.observe.reading.flow.state import Frame, Scope, Value, flat, joined, merged
 from harness.observe.reading.flow.statements import bound_names
 
@@ -41,7 +41,7 @@ class Calls(Effects):
     def _call(
         self, node: ast.Call, receiver: Labels, args: list[Value], named: list[tuple[str | None, Value]], frame: Frame
     ) -> Value:
-        callees = self.callees.of(node) or list(self._by_name(node))
+        callees = self.callees.of(node)
         results: list[Value] = []
         for callee in callees:
             if callee.function is not None and not callee.in_module and not self._optimizes(callee, node):
@@ -66,10 +66,6 @@ class Calls(Effects):
             return paths[0].rpartition(".")[2] if not paths[0].startswith("torch.optim.") else "optim"
         return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
-    def _by_name(self, node: ast.Call) -> list[Callee]:
-        """What the text alone tells, where the evaluation did not get here."""
-        return []
-
     def _optimizes(self, callee: Callee, node: ast.Call) -> bool:
         """Whether this is a step of an optimizer that the submission defines."""
         owner = callee.owner
@@ -86,8 +82,7 @@ class Calls(Effects):
     ) -> Value:
         """A module (or a method of one) computes: everything that it holds and is given goes into the result."""
         memory = self.memory
-        base = receiver if isinstance(node.func, ast.Attribute) and not self._is_part(node, receiver) else NONE
-        base = base | self.labels(node.func, frame)
+        base = receiver | self.labels(node.func, frame)
         given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
         function = callee.function
         if function is not None and not has(memory.held(given), "tokens") and self.callees.restores(function):
@@ -102,9 +97,6 @@ class Calls(Effects):
         if self.callees.scores(callee):
             result = self.loss(node, result)
         return result
-
-    def _is_part(self, node: ast.Call, receiver: Labels) -> bool:
-        return False
 
     def _construct(
         self, node: ast.Call, cls: ClassValue, args: list[Value], named: list[tuple[str | None, Value]]
@@ -161,7 +153,11 @@ class Calls(Effects):
         given: list[Value] = [receiver, *args] if callee.bound and isinstance(node.func, ast.Attribute) else args
         if callee.bound and not isinstance(node.func, ast.Attribute):
             given = [self.memory.get(self.variable(getattr(node.func, "id", ""), self._scope_of(function))), *args]
-        return self.run(node, function, given, named)
+        before, self.records.source = self.records.source, callee.source
+        try:
+            return self.run(node, function, given, named)
+        finally:
+            self.records.source = before
 
     def _scope_of(self, function: Any) -> Scope:
         return self.scopes.get(id(function)) or self.module_scope
@@ -211,7 +207,7 @@ class Calls(Effects):
     ) -> None:
         memory = self.memory
         names = [arg.arg for arg in (*spec.posonlyargs, *spec.args)]
-        given = dict((name, value) for name, value in named if name is not None)
+        given = {name: value for name, value in named if name is not None}
         rest = join(flat(value) for name, value in named if name is None)
         for name, value in zip(names, args, strict=False):
             memory.put(("var", scope.id, name), value)
@@ -243,6 +239,3 @@ def _fields(cls: ClassValue) -> list[str]:
     if node is None:
         return []
     return [s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
-
-
-__all__ = ["LOSS", "Calls", "Function", "known"]

@@ -17,8 +17,6 @@ from harness.observe.reading.flow.labels import (
     NATIVE,
     NONE,
     Labels,
-    Loops,
-    chosen,
     counted,
     exposed,
     has,
@@ -191,7 +189,7 @@ class Effects(Expressions):
         splits = {atom[1] for atom in of_kind(held, "path")}
         loops = variables(held)
         if splits == {"val"}:
-            self.records.read = self.records.read or node
+            self.records.read = self.records.read or (node, self.records.source)
             return frozenset({tokens("val", loops)})
         if splits == {"train"}:
             return frozenset({tokens("train", loops)})
@@ -432,8 +430,12 @@ class Effects(Expressions):
         return frozenset({NATIVE})
 
     def _on_gather(self, node: ast.Call, base: Labels, args: list[Value], given: Labels, _: Frame) -> Value:
-        held = without(self.memory.held(base | given), "thing")
-        return self.loss(node, held - {DISTRIBUTION}) if DISTRIBUTION in held else held
+        held = without(self.memory.held(base), "thing")
+        index = without(self.memory.held(given), "thing")
+        if DISTRIBUTION not in held:
+            return held | index
+        index = frozenset(atom for atom in index if atom[0] != "known" or not self.is_table(atom[1]))
+        return self.loss(node, (held | index) - {DISTRIBUTION})
 
     def _on_deepcopy(self, node: ast.Call, base: Labels, args: list[Value], given: Labels, _: Frame) -> Value:
         sites = things(given)
@@ -474,6 +476,3 @@ def _is_two(node: ast.Call) -> bool:
             if isinstance(n, ast.Name) and n.id not in {"torch", "np", "math"}
         )
     )
-
-
-__all__ = ["Effects", "Loops", "chosen"]

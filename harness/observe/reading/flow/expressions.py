@@ -8,6 +8,7 @@ from abc import abstractmethod
 from typing import Any
 
 from harness.observe.reading.flow.labels import (
+    DISTRIBUTION,
     LN2,
     LOG2,
     LOSS,
@@ -17,6 +18,7 @@ from harness.observe.reading.flow.labels import (
     has,
     join,
     path,
+    placed,
     thing,
     things,
     validation_loops,
@@ -25,7 +27,7 @@ from harness.observe.reading.flow.labels import (
 )
 from harness.observe.reading.flow.records import MixRecord
 from harness.observe.reading.flow.state import Frame, Value, flat
-from harness.observe.reading.flow.statements import Statements, bound_names
+from harness.observe.reading.flow.statements import Statements
 
 _SPLIT = re.compile(r"(?<![A-Za-z])(val|valid|validation|train|training)(?![A-Za-z])", re.IGNORECASE)
 _MEASURES = frozenset(
@@ -108,10 +110,10 @@ class Expressions(Statements):
 
     def _subscript(self, node: ast.Subscript, frame: Frame) -> Value:
         value = self.value(node.value, frame)
-        if isinstance(value, tuple) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
-            if -len(value) <= node.slice.value < len(value):
-                item: Value = value[node.slice.value]
-                return item
+        place = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        if isinstance(value, tuple) and isinstance(place, int) and -len(value) <= place < len(value):
+            item: Value = value[place]
+            return item
         base = flat(value)
         if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
             return self.attribute(self.memory.held(base) | base, node.slice.value)
@@ -121,6 +123,9 @@ class Expressions(Statements):
         held = self.memory.held(base)
         if has(index, "tokens"):
             held = without(held, "thing")
+        if DISTRIBUTION in held:
+            # Which entry of a distribution is asked may depend on a table; what it says does not.
+            index = frozenset(atom for atom in index if atom[0] != "known" or not self.is_table(atom[1]))
         return chosen(held, without(index, "path"))
 
     def _slice(self, node: ast.Slice, frame: Frame) -> Value:
@@ -153,7 +158,7 @@ class Expressions(Statements):
         return frozenset({thing(site)})
 
     def _comprehension(self, node: Any, frame: Frame) -> Value:
-        loops = []
+        loops: list[int] = []
         names = frozenset(
             name.id
             for generator in node.generators
@@ -210,7 +215,12 @@ class Expressions(Statements):
         return self.records.updates[update].kind == "table"
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Value:
-        return self.combined(join(self.labels(part, frame) for part in (node.left, *node.comparators)))
+        parts = [self.memory.held(self.labels(part, frame)) for part in (node.left, *node.comparators)]
+        together = join(parts)
+        if has(together, "tokens") and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
+            # Whether a token is the one that a table proposes: a tilt of one entry, whose norm has a closed form.
+            together = frozenset(atom for atom in together if atom[0] != "known" or not self.is_table(atom[1]))
+        return self.combined(together)
 
     def _boolean(self, node: ast.BoolOp, frame: Frame) -> Value:
         return join(self.labels(part, frame) for part in node.values)
@@ -248,8 +258,8 @@ class Expressions(Statements):
                 found |= frozenset(a for a in self.labels(part.value, frame) if a[0] in {"path", "varies"})
         return found
 
-    def store(self, target: ast.expr, value: Value, frame: Frame, *, adds: bool = False) -> None:
-        """Bind a value to a target. A store under a key made of tokens is learning; into a fixed place it is content."""
+    def store(self, target: ast.expr, value: Value, frame: Frame) -> None:
+        """Bind a value to a target. Storing under a key made of tokens is learning; in a fixed place it is content."""
         memory = self.memory
         if isinstance(target, ast.Name):
             memory.put(self.variable(target.id, frame.scope), value)
@@ -268,7 +278,7 @@ class Expressions(Statements):
                     memory.add(("of", site, target.slice.value), value)
                 return
             key = self.labels(target.slice, frame)
-            content = self.learnt_by_key(target, memory.held(key), memory.held(flat(value)))
+            content = self.learnt_by_key(target, memory.held(key), placed(memory.held(flat(value)), key))
             self._into(target.value, base, content, frame)
 
     def _store_attribute(self, target: ast.Attribute, base: Labels, value: Value) -> None:
@@ -302,13 +312,13 @@ class Expressions(Statements):
         value = self.labels(node.value, frame)
         held = memory.held(value)
         if isinstance(node.op, (ast.Div, ast.Mult)) and ("ln2",) in value:
-            self.reported(node, self.labels(_loaded(node.target), frame))
+            self.reported(node, self.labels(node.target, frame))
         if LOSS in held or LOG2 in held:
             held = self.scored(node, held)
         if isinstance(node.target, ast.Subscript):
-            self.store(node.target, held, frame, adds=True)
+            self.store(node.target, held, frame)
             return
-        present = self.labels(_loaded(node.target), frame)
+        present = self.labels(node.target, frame)
         self.mixed(node, present, held)
         result = self.combined(present | without(held, "thing") if has(held, "tokens") else present | value)
         if isinstance(node.target, ast.Name):
@@ -331,11 +341,6 @@ def _is_empty(index: ast.expr) -> bool:
     """Whether a slice selects nothing: `[:0]`."""
     upper = index.upper if isinstance(index, ast.Slice) else None
     return isinstance(upper, ast.Constant) and upper.value == 0
-
-
-def _loaded(target: ast.expr) -> ast.expr:
-    """A target as an expression that reads it."""
-    return target
 
 
 def _split_of(text: str) -> Labels:
@@ -378,5 +383,3 @@ _HANDLERS: dict[type[ast.AST], Any] = {
     ast.YieldFrom: Expressions._yield,
     ast.JoinedStr: Expressions._joined,
 }
-
-__all__ = ["Expressions", "bound_names"]

@@ -21,6 +21,8 @@ NO_LOOPS: Loops = frozenset()
 
 LN2: Labels = frozenset({("ln2",)})
 """The natural logarithm of two: what turns nats into bits."""
+BY_POSITION: Loops = frozenset({0})
+"""Stands for the walk over positions when a causal result was stored under its position: it knows earlier pieces only."""
 DISTRIBUTION: Atom = ("distribution",)
 """Probabilities (or their logarithms) of a whole alphabet."""
 LOSS: Atom = ("loss",)
@@ -104,6 +106,16 @@ def chosen(labels: Labels, index: Labels) -> Labels:
     return labels | index if index else labels
 
 
+def placed(labels: Labels, index: Labels) -> Labels:
+    """What is stored under a position: what it knew of earlier positions it will know of no others."""
+    loops = variables(index)
+    if not loops or not any(atom[0] == "known" and atom[3] & loops for atom in labels):
+        return labels
+    return frozenset(
+        known(atom[1], NO_LOOPS, BY_POSITION) if atom[0] == "known" and atom[3] & loops else atom for atom in labels
+    )
+
+
 def join(values: Iterable[Labels]) -> Labels:
     """The atoms of all values."""
     result = NONE
@@ -155,6 +167,6 @@ def exposed(labels: Labels, loops: Loops) -> dict[int, bool]:
     """
     found: dict[int, bool] = {}
     for atom in labels:
-        if atom[0] == "known" and not atom[3] & loops:
+        if atom[0] == "known" and not atom[3] & (loops | BY_POSITION):
             found[atom[1]] = found.get(atom[1], False) or bool(atom[2] & loops)
     return found

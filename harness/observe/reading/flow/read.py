@@ -38,11 +38,12 @@ def read_order(trace: Trace, main: Source) -> OrderFacts:
 def _facts(flow: Calls, main: Source) -> OrderFacts:
     records = flow.records
 
-    def at(node: ast.AST | None) -> At | None:
+    def at(node: ast.AST | None, source: Source | None) -> At | None:
         line = getattr(node, "lineno", None)
         if line is None:
             return None
-        return At(path=main.path, line=line, end_line=getattr(node, "end_lineno", None), layer=main.layer)
+        place = source or main
+        return At(path=place.path, line=line, end_line=getattr(node, "end_lineno", None), layer=place.layer)
 
     here = At(path=main.path, line=1, layer=main.layer)
     scores = [score for score in records.scores if score.reported][:MAX_FACTS]
@@ -52,12 +53,12 @@ def _facts(flow: Calls, main: Source) -> OrderFacts:
         script=main.path,
         complete=flow.complete,
         notes=tuple(flow.notes),
-        validation_at=at(records.read),
+        validation_at=at(*records.read) if records.read is not None else None,
         updates=tuple(
             Update(
                 kind=update.kind,
-                at=at(update.node) or here,
-                learnt_at=at(update.learnt),
+                at=at(update.node, update.source) or here,
+                learnt_at=at(update.learnt, update.source),
                 model=update.module,
                 per_piece=update.per_piece,
             )
@@ -65,8 +66,8 @@ def _facts(flow: Calls, main: Source) -> OrderFacts:
         ),
         scores=tuple(
             Score(
-                at=at(score.node) or here,
-                loss_at=at(score.loss),
+                at=at(score.node, score.source) or here,
+                loss_at=at(score.loss, score.source),
                 exposures=tuple(
                     Exposure(update=update, same_piece=same)
                     for update, same in sorted(score.exposures.items())
@@ -76,13 +77,15 @@ def _facts(flow: Calls, main: Source) -> OrderFacts:
             for score in scores
         ),
         mixtures=tuple(
-            Mixture(at=at(mix.node) or here, target_in_key=mix.target_in_key, gated=mix.gated, native=mix.native)
+            Mixture(
+                at=at(mix.node, mix.source) or here, target_in_key=mix.target_in_key, gated=mix.gated, native=mix.native
+            )
             for mix in list(records.mixtures.values())[:MAX_FACTS]
             if mix.reported or mix.scores & reported or not mix.scores
         ),
         artifacts=tuple(
             ArtifactFact(
-                at=at(write.node) or here,
+                at=at(write.node, write.source) or here,
                 updates=tuple(update for update in sorted(write.updates) if update < MAX_FACTS),
                 tokens=write.tokens,
             )

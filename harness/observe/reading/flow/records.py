@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, field
 
 from harness.model.order import UpdateKind
+from harness.observe.reading.evaluate.values import Source
 from harness.observe.reading.flow.labels import Loops
 
 
@@ -17,6 +18,7 @@ class UpdateRecord:
     kind: UpdateKind
     node: ast.AST
     learnt: ast.AST | None
+    source: Source | None
     module: bool = False
     per_piece: bool = False
 
@@ -28,6 +30,7 @@ class ScoreRecord:
     index: int
     node: ast.AST
     loss: ast.AST | None
+    source: Source | None
     exposures: dict[int, bool] = field(default_factory=dict)
     reported: bool = False
 
@@ -37,6 +40,7 @@ class MixRecord:
     """A place that mixes the realised token's probability with a table."""
 
     node: ast.AST
+    source: Source | None
     target_in_key: bool = False
     gated: bool = False
     native: bool = False
@@ -49,6 +53,7 @@ class WriteRecord:
     """A place that writes what knows validation tokens."""
 
     node: ast.AST
+    source: Source | None
     updates: set[int] = field(default_factory=set)
     tokens: bool = False
 
@@ -61,8 +66,10 @@ class Records:
     scores: list[ScoreRecord] = field(default_factory=list)
     mixtures: dict[int, MixRecord] = field(default_factory=dict)
     writes: dict[int, WriteRecord] = field(default_factory=dict)
-    read: ast.AST | None = None
+    read: tuple[ast.AST, Source | None] | None = None
     """Where validation tokens are first read."""
+    source: Source | None = None
+    """The file of the function in progress; None for the launched file."""
     _update_at: dict[tuple[int, str], UpdateRecord] = field(default_factory=dict)
     _score_at: dict[int, ScoreRecord] = field(default_factory=dict)
 
@@ -72,7 +79,7 @@ class Records:
         """The record of a place that learns, made when it is first met."""
         record = self._update_at.get((id(node), kind))
         if record is None:
-            record = UpdateRecord(len(self.updates), kind, node, learnt)
+            record = UpdateRecord(len(self.updates), kind, node, learnt, self.source)
             self._update_at[id(node), kind] = record
             self.updates.append(record)
         record.module = record.module or module
@@ -83,14 +90,14 @@ class Records:
         """The record of a place that adds losses to a sum."""
         record = self._score_at.get(id(node))
         if record is None:
-            record = self._score_at[id(node)] = ScoreRecord(len(self.scores), node, loss)
+            record = self._score_at[id(node)] = ScoreRecord(len(self.scores), node, loss, self.source)
             self.scores.append(record)
         return record
 
     def mixture(self, node: ast.AST) -> MixRecord:
         """The record of a place that mixes."""
-        return self.mixtures.setdefault(id(node), MixRecord(node))
+        return self.mixtures.setdefault(id(node), MixRecord(node, self.source))
 
     def write(self, node: ast.AST) -> WriteRecord:
         """The record of a place that writes."""
-        return self.writes.setdefault(id(node), WriteRecord(node))
+        return self.writes.setdefault(id(node), WriteRecord(node, self.source))

@@ -1,4 +1,4 @@
-"""Statements: the course of the program, with loops followed twice so that an iteration meets what the last one left."""
+"""Statements: the course of the program. Loops are followed twice: an iteration meets what the last one has left."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Statements:
         """What an expression gives."""
 
     @abstractmethod
-    def store(self, target: ast.expr, value: Value, frame: Frame, *, adds: bool = False) -> None:
+    def store(self, target: ast.expr, value: Value, frame: Frame) -> None:
         """Bind a value to a target."""
 
     @abstractmethod

@@ -2,7 +2,8 @@
 
 `training_start`, `warmup`, `stopping_early`, `training_end`, `gptq_calibration`, `quantize`, `serialize`,
 `ttt_start`, `ttt_end`, `prequant_ttt`, `slot`, `ngram`, `eval_start`, `sliding_eval`, `clock` (a wall clock of some
-phase), `size_check`, `over_time`, `needs_fix`, `status`, `traceback`.
+phase), `size_check`, `over_time`, `needs_fix`, `status`, `traceback`, `token_gate` (counts of positions where a gate on a
+property of the realised token opened).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def _kind(kind: str, hints: str, pattern: str) -> Kind:
 
 
 KINDS = (
+    _kind("token_gate", "gate=", r"\b(?:within|word)\w{0,12}_gate=[1-9]|\bagree\w{0,12}=[1-9]"),
     _kind("over_time", "over time|over_time", r"\bover[ _]time\b"),
     _kind("needs_fix", "needs_fix|needs fix", r"\bneeds[ _]fix\b"),
     _kind("traceback", "traceback", r"^\W{0,8}Traceback \(most recent call last\)"),
