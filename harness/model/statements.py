@@ -22,6 +22,10 @@ class StatementKind(StrEnum):
     """A command or sentence that sets the number of validation documents; `value` is the number."""
     DATA_REPOSITORY = "data_repository"
     """Names a repository of prepared shards."""
+    NAMES_AVERAGE = "names_average"
+    """A heading of the README names an average of weights (EMA, SWA)."""
+    NAMES_QUANTISED_TRAINING = "names_quantised_training"
+    """A heading of the README names training under quantisation (QAT)."""
     SEEDS = "seeds"
     """Says that a score is over several seeds; `value` is their number."""
 

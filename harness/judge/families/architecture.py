@@ -14,6 +14,7 @@ from harness.model.base import Fact
 from harness.model.findings import Evidence, Finding, Severity, Strength
 from harness.model.launch import Setting
 from harness.model.logs import LogFacts
+from harness.model.statements import StatementKind
 
 
 class SizesDeclared(SubmissionRule):
@@ -142,10 +143,10 @@ class SettingsInForce(SubmissionRule):
 
 
 class TechniquesHeld(SubmissionRule):
-    """The code has the techniques that the title names.
+    """The code has the techniques that title and headings name.
 
-    What: an average of weights (EMA, SWA) or training under quantisation (QAT) in the folder's name, the README's title
-    or submission.json's name, against the structure of the program: an average over states of parameters; rounding with
+    What: an average of weights (EMA, SWA) or training under quantisation (QAT) in the README's title and headings or in
+    submission.json's name, against the structure of the program: an average over states of parameters; rounding with
     a gradient passed straight through. Names in the code do not matter.
     Why: readers build on what the title says.
     Mend: name what the scored run does.
@@ -158,9 +159,19 @@ class TechniquesHeld(SubmissionRule):
     violation_class = "log_code_mismatch"
     basis = ("evidence",)
     remedy = "Name the techniques of the scored run only."
-    _named: ClassVar[tuple[tuple[re.Pattern[str], Technique, str], ...]] = (
-        (re.compile(r"(?<![A-Za-z])(?:EMA|SWA)(?![a-z])"), Technique.AVERAGE, "an average of weights"),
-        (re.compile(r"(?<![A-Za-z])QAT(?![a-z])"), Technique.FAKE_QUANTISATION, "training under quantisation"),
+    _named: ClassVar[tuple[tuple[re.Pattern[str], StatementKind, Technique, str], ...]] = (
+        (
+            re.compile(r"(?<![A-Za-z])(?:EMA|SWA)(?![a-z])"),
+            StatementKind.NAMES_AVERAGE,
+            Technique.AVERAGE,
+            "an average of weights",
+        ),
+        (
+            re.compile(r"(?<![A-Za-z])QAT(?![a-z])"),
+            StatementKind.NAMES_QUANTISED_TRAINING,
+            Technique.FAKE_QUANTISATION,
+            "training under quantisation",
+        ),
     )
     _denied = re.compile(
         r"\b(?:no|non|without|not|vs\.?|instead|drop(?:ped)?|remov\w+|minus|-)\W{0,3}(?:EMA|SWA|QAT)", re.I
@@ -174,18 +185,17 @@ class TechniquesHeld(SubmissionRule):
             return
         if not any(framework == "torch" for script in scripts for framework in script.frameworks):
             return
-        for pattern, technique, words in self._named:
-            title = next(
-                (t for t in _titles(case) if pattern.search(t.value) and not self._denied.search(t.value)), None
-            )
-            if title is None:
+        for pattern, kind, technique, words in self._named:
+            named = [t for t in _titles(case) if pattern.search(t.value) and not self._denied.search(t.value)]
+            named += [Fact(value=one.text, at=one.at) for one in case.facts.statements if one.kind is kind]
+            if not named:
                 continue
             places = techniques(case, technique)
             if places:
                 yield self.ok(case, f"The code has {words}.", [at(place.at) for place in places[:2]])
             else:
-                message = f"The title names {words}, and no code of the program has the structure of it."
-                yield self.warn(case, message, [at(title.at, title.value)])
+                message = f"The description names {words}, and no code of the program has the structure of it."
+                yield self.warn(case, message, [at(title.at, title.value) for title in named[:4]])
 
 
 _SHAPING = frozenset({"num_layers", "train_seq_len", "model_dim", "num_heads", "num_kv_heads", "vocab_size"})

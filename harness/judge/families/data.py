@@ -40,6 +40,7 @@ class TrainingShards(SubmissionRule):
     violation_class = "val_in_training"
     basis = ("val_in_training",)
     remedy = "Train on the training shards only, and rerun."
+    _folder = re.compile(r"(?<![a-z])val[-_]?only", re.I)
     _switch = re.compile(r"train_?(?:on|with|include|and)_?val|(?:^|_)val_?only|include_?val_?in_?train", re.I)
 
     def check(self, case: Case) -> Iterable[Finding]:
@@ -54,6 +55,10 @@ class TrainingShards(SubmissionRule):
             elif setting.value is True and self._switch.search(name):
                 found = True
                 message = f"{setting.env or setting.name} is on at launch: by its name it trains on validation data."
+                yield self.warn(case, message, [_place(setting)], strength=Strength.SUSPECTED)
+            elif isinstance(setting.value, str) and "/" in setting.value and self._folder.search(setting.value):
+                found = True
+                message = f"{setting.name} names a folder of validation data only: {setting.value!r}."
                 yield self.warn(case, message, [_place(setting)], strength=Strength.SUSPECTED)
         links = _statements(case, StatementKind.LINKS_VALIDATION)
         if links:

@@ -64,6 +64,21 @@ _DEFAULT = re.compile(
     r"[\"']--(?:val|validation)[-_]docs[\"'][^\n]{0,80}\bdefault\s?=\s?(\d[\d_]{2,9})|\bnum_val_docs\s?=\s?(\d[\d_]{2,9})"
 )
 _REPOSITORY = re.compile(r"(?:huggingface\.co/datasets/|(?<![\w./~-]))[\w-]{2,40}/parameter-golf-[\w.-]{1,60}")
+_TECHNIQUES = (
+    (StatementKind.NAMES_AVERAGE, re.compile(r"(?<![A-Za-z])(?:EMA|SWA)(?![a-z])|[Ww]eight [Aa]veraging")),
+    (
+        StatementKind.NAMES_QUANTISED_TRAINING,
+        re.compile(r"(?<![A-Za-z])QAT(?![a-z])|[Qq]uantization-[Aa]ware [Tt]raining"),
+    ),
+)
+_TRIED = re.compile(
+    r"\b(?:no|not|non|without|didn'?t|doesn'?t|don'?t|fail\w*|negative|ablation\w*|tried|attempt\w*|dropp?\w*|remov\w*|future|next"
+    r"|lessons?|history|previous|prior|related|baseline|background|idea\w*|experiment\w*|compar\w*|vs|versus|why|explor\w*"
+    r"|instead|disabled?|optional|dead|hurt\w*|findings?|analysis|studied|study|future|todo|plan\w*|considered|abandon\w*"
+    r"|changelog|log|notes?|journey|timeline|results?|credits?|lineage|references?|acknowledg\w*|off)\b"
+    r"|n't\b|PR ?#?\d|[?❌✗→]",
+    re.IGNORECASE,
+)
 _SEEDS = re.compile(
     r"\b(?:mean|average|avg|std|stddev)\b(?:[^\n.]|\.(?=\d)){0,60}\b(\d{1,2})[- ]seeds?\b"
     r"|\b(\d{1,2})[- ]seeds?\s+(?:mean|average|avg)",
@@ -105,7 +120,15 @@ def _of(path: str, data: bytes) -> Iterator[Statement]:
     described = prose and (name.name.lower().startswith(("readme", "submission")))
     if suffix == ".py" and "val" not in text:
         return
+    readme = described and suffix == ".md"
+    muted = 0
     for number, line in enumerate(text.split("\n")[:MAX_LINES], 1):
+        if readme and line.startswith("#"):
+            level = len(line) - len(line.lstrip("#"))
+            muted = muted if 0 < muted < level else level if _TRIED.search(line[:MAX_LINE]) else 0
+            for kind, pattern in _TECHNIQUES if not muted else ():
+                if pattern.search(line[:MAX_LINE]):
+                    yield Statement(kind=kind, at=At(path=path, line=number), text=snippet(line.strip()))
         if not any(word in line.lower() for word in _WORDS):
             continue
         for kind, value in _kinds(line[:MAX_LINE], prose=described, commands=commands, python=suffix == ".py"):

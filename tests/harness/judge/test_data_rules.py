@@ -49,6 +49,14 @@ def test_switch() -> None:
     assert (finding.outcome, finding.strength) == (WARN, Strength.SUSPECTED)
 
 
+def test_folder_of_validation_data() -> None:
+    """PG501 asks about a data folder whose name says that it holds validation data only; eval_only is none."""
+    script = "import os\nd = os.environ.get('DATA_PATH', './data/sp1024_valonly')\nprint(d)\n"
+    (finding,) = [f for f in found("PG501", train_gpt__py=script) if f.outcome is not PASS]
+    assert (finding.outcome, finding.strength) == (WARN, Strength.SUSPECTED)
+    assert not [f for f in found("PG501", train_gpt__py=script.replace("valonly", "eval_only")) if f.outcome is WARN]
+
+
 @pytest.mark.parametrize(
     ("rule", "line", "twin"),
     [

@@ -86,3 +86,11 @@ def test_hostile() -> None:
     """Long lines and many lines end soon."""
     text = "val " * 200_000 + "\n" + "Trained on the validation set.\n" * 50_000
     assert len(read_statements({"README.md": text.encode()})) < 100
+
+
+def test_headings_name_techniques() -> None:
+    """Headings name techniques; those under a heading of failures, and sentences, do not."""
+    text = (
+        "# M\n## Techniques\n### 5. SWA\n### Warmdown-QAT\nEMA in a sentence\n## What did not work\n### EMA\n## Setup\n"
+    )
+    assert kinds("README.md", text) == [StatementKind.NAMES_AVERAGE, StatementKind.NAMES_QUANTISED_TRAINING]
