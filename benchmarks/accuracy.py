@@ -213,7 +213,7 @@ def document(sweep: Path, labels: Path) -> str:
     left = misses.count(UNEXPLAINED) + false.count(UNEXPLAINED)
     counts = (
         f"{len(found):,} judgements of {len({x.pr for x in found}):,} pull requests; {len(absent)} labelled pull "
-        f"requests are not in the sweep. Of {len(missed) + len(alarms)} misses and false alarms {left} are not explained."
+        f"requests are not in the sweep. Of {len(missed) + len(alarms)} misses and false alarms {left} lack a reason."
     )
     parts = [
         HEAD,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
 from harness.judge.case import Case, SeedRun
+from harness.model.launch import Setting
 
 _MEASURED = ("bytes_code", "model_params", "world_size", "train_shards", "val_tokens")
 """Facts of a run that its seed does not move."""
@@ -28,17 +29,16 @@ def differences(case: Case) -> list[Difference]:
     Only numbers and switches that every run prints are compared. Names of runs, paths, and the seed under whatever
     name it goes are no configuration.
     """
-    printed = [_configuration(case, run) for run in case.runs]
-    if len(printed) < 2:
+    if len(case.runs) < 2:
         return []
+    names = {name.lower() for s in _settings(case) for name in (s.name, s.env) if name is not None}
+    printed = [_printed(names, run) for run in case.runs]
     found = []
     for name in printed[0]:
-        if not all(name in settings for settings in printed):
-            continue
-        values = [settings[name] for settings in printed]
-        if len({value for value, _, _ in values}) > 1 and not _is_seed(case.runs, values):
-            rows = tuple((run, text, line) for run, (_, text, line) in zip(case.runs, values, strict=True))
-            found.append(Difference(name, name == "bytes_code", rows))
+        rows = [settings.get(name) for settings in printed]
+        values = [(run, *row) for run, row in zip(case.runs, rows, strict=True) if row is not None]
+        if len(values) == len(rows) and len({text for _, text, _ in values}) > 1 and _differ(values):
+            found.append(Difference(name, name == "bytes_code", tuple(values)))
     return found
 
 
@@ -55,27 +55,30 @@ def alike(case: Case) -> tuple[SeedRun, ...]:
     return tuple(best)
 
 
-def _configuration(case: Case, run: SeedRun) -> Mapping[str, tuple[object, str, int | None]]:
-    """Lower-case name to (comparable value, text, line); the first print of a name counts."""
-    known = set(_names(case))
-    found: dict[str, tuple[object, str, int | None]] = {}
+def _settings(case: Case) -> tuple[Setting, ...]:
+    """Settings of the launched script."""
+    return case.facts.launch.settings if case.facts.launch is not None else ()
+
+
+def _printed(names: Collection[str], run: SeedRun) -> dict[str, tuple[str, int | None]]:
+    """Lower-case name to (text, line) of what a run prints under one of `names`; the first print counts."""
+    found: dict[str, tuple[str, int | None]] = {}
     for name in _MEASURED:
         fact = getattr(run.run, name)
         if fact is not None:
-            found[name] = (_comparable(str(fact.value)), str(fact.value), fact.at.line)
+            found[name] = (str(fact.value), fact.at.line)
     for setting in run.run.settings:
-        name, value = setting.name.lower(), _comparable(setting.value)
-        if name in known and value is not None:
-            found.setdefault(name, (value, setting.value, setting.line))
+        name = setting.name.lower()
+        if name in names:
+            found.setdefault(name, (setting.value, setting.line))
     return found
 
 
-def _names(case: Case) -> Iterable[str]:
-    """Names of the launched script's settings, in code and environment."""
-    for setting in case.facts.launch.settings if case.facts.launch is not None else ():
-        yield setting.name.lower()
-        if setting.env is not None:
-            yield setting.env.lower()
+def _differ(values: Iterable[tuple[SeedRun, str, int | None]]) -> bool:
+    """Whether texts stand for different numbers or switches, other than the seed of each run."""
+    rows = [(run, _comparable(text)) for run, text, _ in values]
+    distinct = {value for _, value in rows}
+    return None not in distinct and len(distinct) > 1 and any(value != run.seed for run, value in rows)
 
 
 def _comparable(text: str) -> float | bool | None:
@@ -87,8 +90,3 @@ def _comparable(text: str) -> float | bool | None:
         return float(word.replace("_", ""))
     except ValueError:
         return None
-
-
-def _is_seed(runs: Sequence[SeedRun], values: Sequence[tuple[object, str, int | None]]) -> bool:
-    """Whether the setting is the seed of every run."""
-    return all(value == run.seed for run, (value, _, _) in zip(runs, values, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -31,17 +30,6 @@ class Comparison:
     tested: Tested | None = None
     claimed: bool = False
 
-    def record(self, others: Iterable[Comparison] = ()) -> Record:
-        """The comparison as a review shows it, with the status under other policies."""
-        return Record(
-            status=self.status,
-            test=self.tested.name if self.tested is not None else None,
-            margin_nats=round(self.margin_nats, 6) if self.margin_nats is not None else None,
-            p_value=self.tested.p if self.tested is not None else None,
-            beats=self.standing.title if self.standing is not None and self.status is RecordStatus.RECORD else None,
-            by_policy={comparison.policy.id: comparison.status for comparison in (self, *others)},
-        )
-
 
 def standing(competition: Competition, as_of: dt.date, pr: int | None, folder: str) -> AcceptedRecord | None:
     """The record to beat on `as_of` for pull request `pr` with `folder`: the lowest score accepted until then.
@@ -59,12 +47,30 @@ def standing(competition: Competition, as_of: dt.date, pr: int | None, folder: s
     return min(filter(counts, competition.records), key=lambda record: record.score, default=None)
 
 
-def compare(case: Case, policy: Policy) -> Comparison:
-    """The submission against the record of its date."""
+def compare(case: Case) -> tuple[Comparison, ...]:
+    """The submission against the record of its date: under the policy in force, then under every other."""
+    policies = sorted(case.competition.policies, key=lambda policy: policy.id != case.policy)
     if not case.track.records:
-        return Comparison(policy, RecordStatus.NON_RECORD)
+        return tuple(Comparison(policy, RecordStatus.NON_RECORD) for policy in policies)
     record = standing(case.competition, case.as_of, case.pr, case.facts.folder.path)
     runs = alike(case)
+    return tuple(_against(case, policy, record, runs) for policy in policies)
+
+
+def record_of(case: Case) -> Record:
+    """The record status of a review: by the policy in force, and beside it by every other."""
+    chosen, *others = compare(case)
+    return Record(
+        status=chosen.status,
+        test=chosen.tested.name if chosen.tested is not None else None,
+        margin_nats=round(chosen.margin_nats, 6) if chosen.margin_nats is not None else None,
+        p_value=chosen.tested.p if chosen.tested is not None else None,
+        beats=chosen.standing.title if chosen.standing and chosen.status is RecordStatus.RECORD else None,
+        by_policy={comparison.policy.id: comparison.status for comparison in (chosen, *others)},
+    )
+
+
+def _against(case: Case, policy: Policy, record: AcceptedRecord | None, runs: tuple[SeedRun, ...]) -> Comparison:
     scores = [run.score.val_bpb for run in runs if run.score.val_bpb is not None]
     claim = case.metadata.val_bpb if case.metadata is not None else None
     mean = fmean(scores) if scores else claim.value if claim is not None else None
@@ -73,23 +79,8 @@ def compare(case: Case, policy: Policy) -> Comparison:
     ratio = record.nats_per_bpb
     margin = (fmean(record.val_bpb) - mean) * ratio
     tested = lower_mean(scores, record.val_bpb, policy.margin_nats / ratio, policy.test)
-    return Comparison(
-        policy,
-        _status(policy, margin, tested, claimed=not scores),
-        record,
-        runs,
-        mean,
-        margin,
-        tested,
-        claimed=not scores,
-    )
-
-
-def record_of(case: Case) -> Record:
-    """The record status of a review: by the policy in force, and beside it by every other."""
-    chosen = compare(case, case.competition.policy(case.policy))
-    others = (compare(case, policy) for policy in case.competition.policies if policy.id != case.policy)
-    return chosen.record(others)
+    status = _status(policy, margin, tested, claimed=not scores)
+    return Comparison(policy, status, record, runs, mean, margin, tested, claimed=not scores)
 
 
 def _status(policy: Policy, margin: float, tested: Tested | None, *, claimed: bool) -> RecordStatus:

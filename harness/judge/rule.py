@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from harness.judge.case import Case, DiffCase
@@ -34,6 +35,7 @@ class Rule(ABC, Generic[C]):
         return cls.page().split("\n", 1)[0].rstrip(".")
 
     @classmethod
+    @cache
     def page(cls) -> str:
         """The rule's page in the rule book."""
         return inspect.cleandoc(cls.__doc__ or "")

@@ -65,6 +65,25 @@ def test_json(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "r").read_text())["compliance"] == document["compliance"]
 
 
+def test_policy(tmp_path: Path) -> None:
+    """`--policy` and `--as-of` decide the record status; a policy that does not exist is refused with those there are."""
+    path = str(submission(tmp_path))
+
+    def record(*options: str) -> dict[str, object]:
+        result = RUNNER.invoke(app, ["check", path, "--format", "json", *options])
+        found: dict[str, object] = json.loads(result.stdout)["submissions"][0]["record"]
+        return found
+
+    assert record("--as-of", "2026-03-18")["status"] == "unverified"
+    later = record("--as-of", "2026-04-20", "--policy", "chronological")
+    assert (later["status"], later["by_policy"]) == (
+        "not_better",
+        {"readme": "not_better", "chronological": "not_better"},
+    )
+    refused = RUNNER.invoke(app, ["check", path, "--policy", "mine"])
+    assert (refused.exit_code, "readme, chronological" in refused.output) == (2, True)
+
+
 def test_pull_request(builder: RepositoryBuilder) -> None:
     """A pull request of a local repository is reviewed as of its own date."""
     builder.pull_request(5, folder("records/track_10min_16mb/2026-03-20_Mine"))

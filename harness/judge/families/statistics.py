@@ -71,10 +71,9 @@ class Significance(SubmissionRule):
 
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding where there is a score and a record."""
-        chosen = compare(case, case.competition.policy(case.policy))
+        chosen, *others = compare(case)
         if chosen.standing is None or chosen.mean is None:
             return
-        others = [compare(case, policy) for policy in case.competition.policies if policy.id != case.policy]
         record, better = chosen.standing, chosen.margin_nats or 0.0
         word = "better" if better > 0 else "worse"
         message = (

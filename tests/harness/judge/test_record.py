@@ -40,7 +40,7 @@ def case(*scores: float, as_of: dt.date = DAY, **changes: object) -> Case:
 
 def status(of: Case, policy: str = "readme") -> RecordStatus:
     """Record status under a policy."""
-    return compare(of, load().policy(policy)).status
+    return compare(replace(of, policy=policy))[0].status
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_same_configuration() -> None:
     odd = files(log(1.07, lr=0.1), log(1.0701, lr=0.1), log(1.05, lr=0.2))
     finding = only(findings_of(odd, "PG603"))
     assert (finding.outcome, "lr 0.1 / 0.2" in finding.message) == (Outcome.WARN, True)
-    compared = compare(case_of(odd, as_of=DAY), load().policy("readme"))
+    compared = compare(case_of(odd, as_of=DAY))[0]
     assert [run.seed for run in compared.runs] == [1, 2]
 
 
@@ -170,7 +170,7 @@ def test_code_size() -> None:
     odd = files(log(1.07), log(1.0701).replace("Code size: 50000", "Code size: 50001"))
     finding = only(findings_of(odd, "PG603"))
     assert (finding.outcome, finding.severity) == (Outcome.WARN, Severity.ADVICE)
-    assert len(compare(case_of(odd, as_of=DAY), load().policy("readme")).runs) == 2
+    assert len(compare(case_of(odd, as_of=DAY))[0].runs) == 2
 
 
 @pytest.mark.parametrize(
