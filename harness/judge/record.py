@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.judge.case import Case, SeedRun
@@ -11,6 +12,9 @@ from harness.judge.configuration import alike
 from harness.judge.statistics import Tested, lower_mean
 from harness.model.competition import AcceptedRecord, Competition, Policy
 from harness.model.review import Record, RecordStatus
+
+CLAIM_TOLERANCE = 5e-4
+"""Bits per byte by which a claim may differ from the lines that it is the mean of."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ def compare(case: Case) -> tuple[Comparison, ...]:
     if not case.track.records:
         return tuple(Comparison(policy, RecordStatus.NON_RECORD) for policy in policies)
     record = standing(case.competition, case.as_of, case.pr, case.facts.folder.path)
-    runs = alike(case)
+    chosen = {(run.log.path, run.run.first_line) for run in alike(case)}
+    runs = tuple(run for run in _claimed_lines(case) if (run.log.path, run.run.first_line) in chosen)
     return tuple(_against(case, policy, record, runs) for policy in policies)
 
 
@@ -68,6 +73,30 @@ def record_of(case: Case) -> Record:
         beats=chosen.standing.title if chosen.standing and chosen.status is RecordStatus.RECORD else None,
         by_policy={comparison.policy.id: comparison.status for comparison in (chosen, *others)},
     )
+
+
+def _claimed_lines(case: Case) -> tuple[SeedRun, ...]:
+    """The runs with the score lines that the claim is the mean of, where it is not the mean of the final ones.
+
+    Logs may end with another evaluation than the one that is submitted. Diagnostic lines are never a result.
+    """
+    claim = case.metadata.val_bpb if case.metadata is not None else None
+    if claim is None or not case.runs or _is_mean(case.runs, claim.value):
+        return case.runs
+    lines = [
+        {score.label: score for score in run.run.scores if score.val_bpb is not None and not score.diagnostic}
+        for run in case.runs
+    ]
+    for label in reversed(lines[0]):
+        if all(label in shown for shown in lines):
+            runs = tuple(replace(run, score=shown[label]) for run, shown in zip(case.runs, lines, strict=True))
+            if _is_mean(runs, claim.value):
+                return runs
+    return case.runs
+
+
+def _is_mean(runs: Sequence[SeedRun], claim: float) -> bool:
+    return abs(fmean(run.score.val_bpb or 0.0 for run in runs) - claim) <= CLAIM_TOLERANCE
 
 
 def _against(case: Case, policy: Policy, record: AcceptedRecord | None, runs: tuple[SeedRun, ...]) -> Comparison:

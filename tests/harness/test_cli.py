@@ -66,7 +66,7 @@ def test_json(tmp_path: Path) -> None:
 
 
 def test_policy(tmp_path: Path) -> None:
-    """`--policy` and `--as-of` decide the record status; a policy that does not exist is refused with those there are."""
+    """`--policy` and `--as-of` decide the record status; one that does not exist is refused."""
     path = str(submission(tmp_path))
 
     def record(*options: str) -> dict[str, object]:

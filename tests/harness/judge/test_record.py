@@ -70,6 +70,16 @@ def test_claim_without_logs() -> None:
     assert status(case_of(files(metadata="{}"), as_of=DAY)) is RecordStatus.UNVERIFIED
 
 
+def test_claim_of_another_line() -> None:
+    """A log may end with another evaluation than the claimed one: the lines that show the claim are compared."""
+    claimed = "ttt_lora val_loss:2.0000 val_bpb:{:.4f}\n"
+    logs = [claimed.format(bpb) + log(1.2) for bpb in (1.0700, 1.0702)]
+    found = compare(case_of(files(*logs, metadata=METADATA.replace("1.2052", "1.0701")), as_of=DAY))[0]
+    assert (found.status, found.mean) == (RecordStatus.RECORD, pytest.approx(1.0701))
+    unclaimed = compare(case_of(files(*logs, metadata=METADATA.replace("1.2052", "1.05")), as_of=DAY))[0]
+    assert unclaimed.mean == pytest.approx(1.2)
+
+
 def test_tracks_without_records() -> None:
     """A non-record submission has no record status to lose, and no rule of the family speaks."""
     path = "records/track_non_record_16mb/2026-03-20_Mine"
