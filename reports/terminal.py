@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.model.findings import Evidence, Finding, Outcome, Severity
-from harness.model.review import Review, ReviewedSubmission, Verdict
+from harness.model.review import Record, Review, ReviewedSubmission, Verdict
 from harness.model.target import TargetKind
 from reports.words import STRENGTHS, VERDICTS, clean, needs_someone, where
 
@@ -128,7 +128,16 @@ def _facts(submission: ReviewedSubmission) -> Iterator[Text]:
     yield Text.assemble(("Claimed  ", "dim"), ", ".join(said) or "nothing")
     verdict = submission.compliance.verdict
     yield Text.assemble(("Verdict  ", "dim"), (verdict.value.replace("_", " "), "bold"))
-    yield Text.assemble(("Record   ", "dim"), submission.record.status.value.replace("_", " "))
+    yield Text.assemble(("Record   ", "dim"), _record(submission.record))
+
+
+def _record(record: Record) -> str:
+    """Record status with the numbers that decided it."""
+    words = record.status.value.replace("_", " ")
+    if record.margin_nats is None:
+        return words
+    said = f"{abs(record.margin_nats):.4f} nats {'better' if record.margin_nats > 0 else 'worse'} than the record"
+    return f"{words}: {said}" + (f", p = {record.p_value:.2g}" if record.p_value is not None else "")
 
 
 def _runs(submission: ReviewedSubmission) -> Table:
