@@ -41,3 +41,5 @@ class AccountingFacts(Frozen):
     """Reads of whole files of 16-bit numbers, where nothing in the program skips a shard's header of 256 integers."""
     random_batches: tuple[Fact[str], ...] = ()
     """Loops without gradients that draw their batches at random and sum losses."""
+    overlaps: tuple[Fact[str], ...] = ()
+    """Loops that cut overlapping pieces, in functions that count every piece by its whole length; the step as value."""

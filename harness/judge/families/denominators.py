@@ -1,4 +1,4 @@
-"""PG304 to PG308: what the submitted code divides by, which tokens it takes for text, and what it scores."""
+"""PG304 to PG309: what the submitted code divides by, which tokens it takes for text, and what it scores."""
 
 from __future__ import annotations
 
@@ -179,6 +179,31 @@ class BatchesInOrder(SubmissionRule):
         yield self.warn(case, "The score sums the losses of batches drawn at random.", rows)
 
 
+class TokensCountedOnce(SubmissionRule):
+    """Every token is counted once.
+
+    What: loops that cut pieces of a length at steps of a fraction of it, where losses are weighted by the whole length
+    of each piece.
+    Why: tokens in the overlap enter the sum twice, the second time with more context or after adaptation to them.
+    Mend: of overlapping windows count only the tokens that no earlier window has counted.
+    Blind spots: overlaps whose step is not written as a fraction of the length; loops that a score does not use.
+    """
+
+    id = "PG309"
+    severity = Severity.VIOLATION
+    strength = Strength.SUSPECTED
+    basis = ("whole_set", "validation_set")
+    remedy = "Of each window count only the tokens that no earlier one has counted."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for all such loops."""
+        facts = case.facts.accounting
+        if facts is not None and facts.overlaps:
+            rows = [shown(fact, "step") for fact in facts.overlaps]
+            message = f"Windows overlap (step {facts.overlaps[0].value}) and each is counted by its whole length."
+            yield self.warn(case, message, rows)
+
+
 class ClaimOfOneCount(SubmissionRule):
     """Loss and score of submission.json are of one known count.
 
@@ -212,4 +237,4 @@ class ClaimOfOneCount(SubmissionRule):
         yield self.warn(case, message, rows)
 
 
-RULES = (BytesMeasured, SpaceCountedOnce, HeaderSkipped, BatchesInOrder, ClaimOfOneCount)
+RULES = (BytesMeasured, SpaceCountedOnce, HeaderSkipped, BatchesInOrder, ClaimOfOneCount, TokensCountedOnce)

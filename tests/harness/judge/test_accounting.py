@@ -193,6 +193,16 @@ def test_random_batches() -> None:
     assert findings_of({**log(62_021_632, 2.4359), "train_gpt.py": RANDOM}, "PG307") == []
 
 
+def test_counted_once() -> None:
+    """PG309 asks about overlapping pieces that are counted whole."""
+    script = (
+        "def score(model, tokens, size):\n    total = 0\n    for i in range(0, len(tokens), size // 2):\n"
+        "        piece = tokens[i : i + size]\n        total += model(piece).item() * len(piece)\n    return total\n"
+    )
+    assert one(findings_of({**COMPLETE, "train_gpt.py": script}, "PG309")).outcome is WARN
+    assert findings_of({**COMPLETE, "train_gpt.py": script.replace("size // 2", "size")}, "PG309") == []
+
+
 def test_claim_of_one_count() -> None:
     """PG308 asks about a claimed pair of no known ratio where no log shows one."""
     quiet = LOG.replace("val_loss", "loss_of_val")

@@ -23,7 +23,7 @@ def read_calibrations(program: Program) -> tuple[Calibration, ...]:
     """Every call of a function that sums x^T x in forward hooks, with the kind of data in its arguments."""
     if "register_forward" not in program.source:
         return ()
-    collectors = {f.name: f for f in program.functions() if _collects(f)}
+    collectors = {f.name: f for f in program.functions_around("register_forward") if _collects(f)}
     if not collectors:
         return ()
     origins = _Origins(program)

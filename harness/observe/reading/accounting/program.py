@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from harness.model.base import At, snippet
@@ -56,6 +57,14 @@ class Program:
             for definition in group:
                 if isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     yield definition
+
+    def functions_around(self, word: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+        """Functions whose lines hold `word`: the only ones worth walking for it."""
+        held = [number for number, line in enumerate(self._lines, 1) if word in line]
+        for function in self.functions():
+            at = bisect_left(held, function.lineno)
+            if at < len(held) and held[at] <= (function.end_lineno or function.lineno):
+                yield function
 
     def value_before(self, name: str, line: int) -> ast.expr | None:
         """The last value assigned to `name` above `line`, else the first one below."""

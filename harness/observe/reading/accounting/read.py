@@ -6,7 +6,7 @@ from harness.model.accounting import AccountingFacts
 from harness.observe.reading.accounting.calibration import read_calibrations
 from harness.observe.reading.accounting.constants import read_constants
 from harness.observe.reading.accounting.program import Program
-from harness.observe.reading.accounting.shards import read_random_batches, read_raw_shards
+from harness.observe.reading.accounting.shards import read_overlaps, read_random_batches, read_raw_shards
 from harness.observe.reading.accounting.tables import read_tables
 from harness.observe.reading.source.script import ScriptReading
 
@@ -23,4 +23,5 @@ def read_accounting(script: ScriptReading) -> AccountingFacts | None:
         calibrations=read_calibrations(program),
         raw_shards=read_raw_shards(program),
         random_batches=read_random_batches(program),
+        overlaps=read_overlaps(program),
     )

@@ -45,7 +45,7 @@ def read_random_batches(program: Program) -> tuple[Fact[str], ...]:
     """Loops without gradients whose batches come from a function that draws at random, and that take up losses."""
     if "randint" not in program.source or "item" not in program.source:
         return ()
-    drawing = {f.name for f in program.functions() if _draws_slices(f)}
+    drawing = {f.name for f in program.functions_around("randint") if _draws_slices(f)}
     if not drawing:
         return ()
     found: list[Fact[str]] = []
@@ -60,6 +60,47 @@ def read_random_batches(program: Program) -> tuple[Fact[str], ...]:
                         Fact(value=min(c for c in calls & drawing if c), at=program.at(loop), text=program.text(loop))
                     )
     return tuple(found[:MAX_FOUND])
+
+
+def read_overlaps(program: Program) -> tuple[Fact[str], ...]:
+    """Loops that cut pieces of X elements at steps of X // k, where every piece counts by its whole length."""
+    if "//" not in program.source or "range" not in program.source:
+        return ()
+    found: list[Fact[str]] = []
+    for function in program.functions_around("//"):
+        nodes = list(ast.walk(function))
+        if not any(isinstance(node, ast.AugAssign) and _by_length(node.value) for node in nodes):
+            continue
+        for loop in nodes:
+            if isinstance(loop, ast.For) and (size := _overlapping(loop)) is not None:
+                fact: Fact[str] = Fact(value=size, at=program.at(loop), text=program.text(loop))
+                found += [fact] if fact not in found else []
+    return tuple(found[:MAX_FOUND])
+
+
+def _by_length(value: ast.expr) -> bool:
+    """A loss times the length of its piece."""
+    if not (isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mult)):
+        return False
+    return any(called(node) == "item" for node in ast.walk(value)) and any(
+        called(node) == "len" for node in ast.walk(value)
+    )
+
+
+def _overlapping(loop: ast.For) -> str | None:
+    """`X // k` where the loop steps by it and cuts `[i : i + X]`."""
+    steps = loop.iter.args if isinstance(loop.iter, ast.Call) and called(loop.iter) == "range" else []
+    if len(steps) != 3 or not (isinstance(steps[2], ast.BinOp) and isinstance(steps[2].op, ast.FloorDiv)):
+        return None
+    size, index = name_of(steps[2].left), name_of(loop.target)
+    if size is None or index is None:
+        return None
+    for node in ast.walk(loop):
+        if isinstance(node, ast.Slice) and node.lower is not None and node.upper is not None:
+            names = {name_of(part) for part in ast.walk(node.upper)}
+            if name_of(node.lower) == index and {size, index} <= names:
+                return ast.unparse(steps[2])[:60]
+    return None
 
 
 def _draws_slices(function: ast.AST) -> bool:

@@ -20,7 +20,7 @@ def read_tables(program: Program) -> tuple[ByteTable, ...]:
     mask: At | None = None
     looked = False
     found: list[ByteTable] = []
-    for function in program.functions():
+    for function in program.functions_around("encode("):
         nodes = list(ast.walk(function))
         if not any(map(_asks_for_mark, nodes)) or not any(map(_is_length, nodes)):
             continue

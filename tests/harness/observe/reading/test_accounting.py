@@ -171,6 +171,26 @@ def test_random_batches() -> None:
     assert read(RANDOM.format(context="enable_grad")).random_batches == ()
 
 
+OVERLAP = """\
+def score(model, tokens, size):
+    total = count = 0
+    for i in range(0, len(tokens) - size, {step}):
+        piece = tokens[i : i + size + 1]
+        loss = model(piece)
+        total += loss.item() * {weight}
+    return total
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "weight", "found"),
+    [("size // 2", "(len(piece) - 1)", 1), ("size", "(len(piece) - 1)", 0), ("size // 2", "(size // 2)", 0)],
+)
+def test_overlaps(step: str, weight: str, found: int) -> None:
+    """Pieces that overlap and count by their whole length are found; disjoint ones, and the new half only, are not."""
+    assert len(read(OVERLAP.format(step=step, weight=weight)).overlaps) == found
+
+
 @pytest.mark.parametrize(
     "text", ["x = " + "(" * 60 + "a" + ")" * 60, "a = b\nb = a\nc = q(a, b)\n", "x = a" + " / a" * 900]
 )
