@@ -118,9 +118,9 @@ def _passes_through(statement: ast.stmt) -> bool:
 
 
 def _writes_computed(statement: ast.stmt) -> bool:
-    """Whether a computed value takes the place of weights: `p.data.copy_(round(p / s) * s)`, `p.data = quantised(p)`.
+    """Whether a value that may be computed takes the place of weights: `p.data.copy_(round(p / s) * s)`.
 
-    Values that are only looked up or converted (`p.data.copy_(saved[name].to(d))`) restore weights and do not count.
+    Values that are looked up (`p.data.copy_(saved[name].to(d))`) restore weights and do not count.
     """
     value: ast.expr | None = None
     if isinstance(statement, ast.Assign) and any(_last(target) == "data" for target in statement.targets):
@@ -130,4 +130,6 @@ def _writes_computed(statement: ast.stmt) -> bool:
         value = call.args[0] if _last(call.func) == "copy_" and call.args else None
     while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and _last(value.func) in _CONVERTS:
         value = value.func.value
-    return isinstance(value, ast.BinOp) or (isinstance(value, ast.Call) and isinstance(value.func, ast.Name))
+    return isinstance(value, (ast.BinOp, ast.Name)) or (
+        isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
+    )
