@@ -17,38 +17,18 @@ from harness.observe.reading.evaluate.values import (
     Source,
     Value,
     Wrapped,
+    words,
 )
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-LOSSES = frozenset(
-    [
-        "cross_entropy",
-        "nll_loss",
-        "CrossEntropyLoss",
-        "NLLLoss",
-        "linear_cross_entropy",
-        "fused_cross_entropy",
-        "binary_cross_entropy",
-    ]
+LOSSES = words(
+    "cross_entropy nll_loss CrossEntropyLoss NLLLoss linear_cross_entropy fused_cross_entropy binary_cross_entropy"
 )
-INITIALISERS = frozenset(
-    [
-        "zero_",
-        "fill_",
-        "normal_",
-        "uniform_",
-        "trunc_normal_",
-        "orthogonal_",
-        "kaiming_uniform_",
-        "kaiming_normal_",
-        "xavier_uniform_",
-        "xavier_normal_",
-        "constant_",
-        "ones_",
-        "zeros_",
-    ]
+INITIALISERS = words(
+    "zero_ fill_ normal_ uniform_ trunc_normal_ orthogonal_ kaiming_uniform_ kaiming_normal_ xavier_uniform_ "
+    "xavier_normal_ constant_ ones_ zeros_"
 )
-_LOGARITHMS = frozenset(["log", "log2", "logsumexp", "log_softmax", "exp2"])
+_LOGARITHMS = words("log log2 logsumexp log_softmax exp2")
 _MAX_CALLS = 60_000
 """Most nodes that are looked at to learn what kind of functions there are."""
 _ACTS = (ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -113,7 +93,7 @@ class Callees:
         return any(self._computes_loss(node, fused=fused) for node in nodes)
 
     def plain(self, function: FunctionNode) -> bool:
-        """Whether a function only computes: its result is made of its arguments, and it changes and reads nothing else."""
+        """Whether a function only computes: its result is made of its arguments, and it changes nothing."""
         key = id(function)
         if key not in self._plain:
             self._plain[key] = False  # also ends recursion
@@ -121,7 +101,7 @@ class Callees:
         return self._plain[key]
 
     def restores(self, function: FunctionNode, depth: int = 4) -> bool:
-        """Whether a method sets parameters anew in place, itself or by methods that it calls, as resets of adapters do."""
+        """Whether a method sets parameters anew in place, itself or by what it calls, as resets of adapters do."""
         for node in ast.walk(function):
             if isinstance(node, ast.Attribute) and node.attr in INITIALISERS:
                 return True

@@ -9,8 +9,8 @@ from typing import Any
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function
 from harness.observe.reading.flow.callees import Callee, Callees, is_module, methods, outer
-from harness.observe.reading.flow.effects import ACTIONS, Effects
 from harness.observe.reading.flow.labels import NONE, Labels, has, join, thing, things, without
+from harness.observe.reading.flow.library import ACTIONS, Library, LibraryCall
 from harness.observe.reading.flow.state import Frame, Scope, Value, flat, joined, merged
 from harness.observe.reading.flow.statements import bound_names
 
@@ -19,13 +19,14 @@ MAX_ACTIVE = 2
 """How often a function may be in progress at once."""
 
 
-class Calls(Effects):
+class Calls(Library):
     """Calls of anything."""
 
     def __init__(self, trace: Trace) -> None:
         super().__init__(trace)
         self.callees = Callees(trace, ACTIONS)
         self.active: list[int] = []
+        self._names: dict[int, frozenset[str]] = {}
 
     def call(self, node: ast.Call, frame: Frame) -> Value:
         """What a call gives, and what it changes."""
@@ -57,7 +58,8 @@ class Calls(Effects):
             return result
         name = self.library_name(node, callees)
         base = receiver if isinstance(node.func, ast.Attribute) else self.labels(node.func, frame)
-        return self.library(node, name, base, args, named, frame)
+        given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        return self.library(LibraryCall(node, name, base, args, given, frame))
 
     def library_name(self, node: ast.Call, callees: Sequence[Callee]) -> str:
         """The last word of what is called in a library."""
@@ -172,9 +174,7 @@ class Calls(Effects):
             if not allowed:
                 self.incomplete("calls nest too deeply")
                 return self.combined(everything)
-            body = [ast.Expr(function.body)] if isinstance(function, ast.Lambda) else function.body
-            names = _parameters(function.args) | (bound_names(body) if not isinstance(function, ast.Lambda) else set())
-            scope = memory.scope(self._scope_of(function), names)
+            scope = memory.scope(self._scope_of(function), self._locals_of(function))
             inner = Frame(scope, function)
             self._bind(function.args, args, named, scope)
             self.active.append(id(function))
@@ -198,6 +198,13 @@ class Calls(Effects):
         for value in inner.returned[1:]:
             result = merged(result, value)
         return result
+
+    def _locals_of(self, function: Any) -> frozenset[str]:
+        """Names that a function binds."""
+        if id(function) not in self._names:
+            own = frozenset() if isinstance(function, ast.Lambda) else bound_names(function.body)
+            self._names[id(function)] = _parameters(function.args) | own
+        return self._names[id(function)]
 
     def _captured(self, scope: Scope) -> bool:
         return any(kept is scope for kept in self.scopes.values())

@@ -167,6 +167,7 @@ class Expressions(Statements):
         )
         scope = self.memory.scope(frame.scope, names)
         inner = Frame(scope, frame.node)
+        before = dict(self.memory.state)
         for generator in node.generators:
             iterated = self.value(generator.iter, inner if loops else frame)
             loop = self.memory.loop_id((id(generator), *self.context))
@@ -179,7 +180,7 @@ class Expressions(Statements):
         content = join(self.labels(part, inner) for part in parts)
         result = self.container(node, content)
         for loop in reversed(loops):
-            self.memory.leave(loop)
+            self.memory.leave(loop, before)
         return result
 
     def _binary(self, node: ast.BinOp, frame: Frame) -> Value:
@@ -279,7 +280,7 @@ class Expressions(Statements):
                 return
             key = self.labels(target.slice, frame)
             content = self.learnt_by_key(target, memory.held(key), placed(memory.held(flat(value)), key))
-            self._into(target.value, base, content, frame)
+            self.into(target.value, base, content, frame)
 
     def _store_attribute(self, target: ast.Attribute, base: Labels, value: Value) -> None:
         sites = things(base)
@@ -295,7 +296,7 @@ class Expressions(Statements):
         if target.attr == "data" and sites:
             self.changed_in_place(target, base, flat(value))
 
-    def _into(self, holder: ast.expr, base: Labels, content: Labels, frame: Frame) -> None:
+    def into(self, holder: ast.expr, base: Labels, content: Labels, frame: Frame) -> None:
         """Add to the content of a container; one without identity is the variable that holds it."""
         sites = things(base)
         for site in sites:

@@ -1,7 +1,7 @@
 """Labels: what a value is made of, as far as the order of scoring and learning is concerned.
 
-A value carries a set of atoms. Tokens remember the loops that choose them: `val[i * n : (i + 1) * n]` inside loop L over
-i is `tokens(L)`, the piece of this iteration. What has learnt from tokens carries `known`: of the piece of this
+A value carries a set of atoms. Tokens remember the loops that choose them: `val[i * n : (i + 1) * n]` inside loop L
+over i is `tokens(L)`, the piece of this iteration. What has learnt from tokens carries `known`: of the piece of this
 iteration while the iteration lasts, of an *earlier* piece from the next iteration on, and of everything that the loop
 covered once it has ended. So whether a score knew its own tokens is a question about atoms, not about names.
 """
@@ -22,7 +22,7 @@ NO_LOOPS: Loops = frozenset()
 LN2: Labels = frozenset({("ln2",)})
 """The natural logarithm of two: what turns nats into bits."""
 BY_POSITION: Loops = frozenset({0})
-"""Stands for the walk over positions when a causal result was stored under its position: it knows earlier pieces only."""
+"""Stands for the walk over positions of a causal result that is kept by position: it knows earlier pieces only."""
 DISTRIBUTION: Atom = ("distribution",)
 """Probabilities (or their logarithms) of a whole alphabet."""
 LOSS: Atom = ("loss",)

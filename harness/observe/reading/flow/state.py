@@ -49,9 +49,10 @@ class Scope:
 
 @dataclass(eq=False)
 class Loop:
-    """A loop in progress: the states in which its body was left early."""
+    """A loop in progress: the state before it, and those in which its body was left early."""
 
     id: int
+    before: State
     breaks: list[State] = field(default_factory=list)
     continues: list[State] = field(default_factory=list)
 
@@ -87,6 +88,8 @@ class Memory:
         """Names of the methods that the objects of a site have."""
         self.running: list[int] = []
         """Loops in progress, of all calls."""
+        self.learnt = False
+        """Whether anything has learnt from validation tokens yet."""
         self.stepped: list[Cell] = []
         """Cells that were counted up since a loop in progress began its iteration."""
 
@@ -155,8 +158,8 @@ class Memory:
         self.state = joined(ends) if ends else before
         return bool(ends)
 
-    def convert(self, change: Callable[[Labels, int], Labels], loop: int) -> None:
-        """Apply a change of meaning to every value."""
+    def _convert(self, change: Callable[[Labels, int], Labels], loop: int, before: State) -> None:
+        """Apply a change of meaning to what the loop has touched: nothing else can speak of it."""
         known: dict[Labels, Labels] = {}
 
         def remembered(labels: Labels, loop: int) -> Labels:
@@ -164,9 +167,21 @@ class Memory:
                 known[labels] = change(labels, loop)
             return known[labels]
 
-        for cell, value in self.state.items():
+        untouched = before.get
+        for cell, value in [(c, v) for c, v in self.state.items() if untouched(c) is not v]:
             if value:
                 self.state[cell] = mapped(value, remembered, loop)
+
+    def turn(self, loop: int, since: int, before: State) -> None:
+        """Another iteration begins: pieces become earlier pieces, and what was counted up varies with the loop."""
+        if self.learnt:
+            self._convert(next_iteration, loop, before)
+        for cell in self.stepped[since:]:
+            self.add(cell, frozenset({varies(loop)}))
+
+    def leave(self, loop: int, before: State) -> None:
+        """The loop has ended; `before` is the state in which it began."""
+        self._convert(after_loop, loop, before)
 
     def passing(self) -> Labels:
         """A value that differs in every iteration of the loops in progress."""
@@ -174,20 +189,9 @@ class Memory:
 
     def settled(self, before: State) -> bool:
         """Whether nothing that was there before an iteration has changed, and no object has a new part."""
-        return all(
-            (value is (old := before.get(cell)) or value == old) if cell in before else cell[0] == "var"
-            for cell, value in self.state.items()
-        )
-
-    def turn(self, loop: int, since: int) -> None:
-        """Another iteration begins: pieces become earlier pieces, and what was counted up varies with the loop."""
-        self.convert(next_iteration, loop)
-        for cell in self.stepped[since:]:
-            self.add(cell, frozenset({varies(loop)}))
-
-    def leave(self, loop: int) -> None:
-        """The loop has ended."""
-        self.convert(after_loop, loop)
+        old = before.get
+        touched = [(cell, value) for cell, value in self.state.items() if old(cell) is not value]
+        return all(value == before[cell] if cell in before else cell[0] == "var" for cell, value in touched)
 
     @contextmanager
     def deeper(self) -> Iterator[bool]:
@@ -224,11 +228,9 @@ def joined(states: Iterable[State]) -> State:
     """The join of states."""
     iterator = iter(states)
     result = dict(next(iterator))
+    present = result.get
     for state in iterator:
-        for cell, value in state.items():
-            present = result.get(cell)
-            if present is None:
-                result[cell] = value
-            elif present is not value:
-                result[cell] = merged(present, value)
+        for cell, value in [(c, v) for c, v in state.items() if present(c) is not v]:
+            old = present(cell)
+            result[cell] = value if old is None else merged(old, value)
     return result

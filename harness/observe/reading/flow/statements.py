@@ -89,7 +89,7 @@ class Statements:
     def _return(self, node: ast.Return, frame: Frame) -> bool:
         value = self.value(node.value, frame) if node.value is not None else NONE
         for loop in reversed(frame.loops):
-            self.memory.leave(loop.id)
+            self.memory.leave(loop.id, loop.before)
             value = mapped(value, after_loop, loop.id)
         frame.returned.append(value)
         frame.exits.append(self.memory.state)
@@ -217,10 +217,10 @@ class Statements:
     ) -> bool:
         """Follow a loop: not at all, once, and once more with what the first iteration left; whether it can end."""
         memory = self.memory
-        loop = Loop(number)
+        before = dict(memory.state)
+        loop = Loop(number, before)
         frame.loops.append(loop)
         memory.running.append(number)
-        before = dict(memory.state)
         ends = [] if endless else [before]
         since = len(memory.stepped)
         for _ in range(PASSES):
@@ -233,7 +233,7 @@ class Statements:
             memory.state = joined(states)
             if not endless:
                 ends.append(dict(memory.state))
-            memory.turn(number, since)
+            memory.turn(number, since, before)
             if memory.settled(before):
                 break
         frame.loops.pop()
@@ -242,7 +242,7 @@ class Statements:
         if not ends:
             return False
         memory.state = joined(ends)
-        memory.leave(number)
+        memory.leave(number, before)
         return True
 
     def _break(self, _: ast.Break, frame: Frame) -> bool:
