@@ -14,7 +14,7 @@ from harness.sweep.job import Setup, run, start
 from harness.sweep.plan import Key
 
 ATTEMPTS = 2
-_TASKS_PER_CHILD = 250
+_TASKS_PER_CHILD = 1_500
 """Workers are renewed now and then, so that no leak of a library grows with the sweep."""
 
 
