@@ -303,6 +303,8 @@ class PhasesBilled(SubmissionRule):
             Evidence(path=run.log.path, line=event.line, snippet=event.text, measured={"seconds": phase}),
             shown(evaluation, "eval_seconds"),
         ]
+        if event.kind == "ngram" and evaluation.value > eval_limit:
+            return  # too long without them
         if event.kind == "ngram":
             tolerance = case.tolerance("precomputed_hints")
             message = (

@@ -46,8 +46,11 @@ def read_calibrations(program: Program) -> tuple[Calibration, ...]:
 
 
 def _collects(function: ast.AST) -> bool:
+    """Hooks and products, in a function that does not train as well: of a whole program the data could not be told."""
     hooks = gram = False
     for node in ast.walk(function):
+        if called(node) == "backward":
+            return False
         hooks = hooks or called(node) in {"register_forward_hook", "register_forward_pre_hook"}
         gram = gram or _is_gram(node)
     return hooks and gram

@@ -134,10 +134,11 @@ def test_calibration(source: str, data: tuple[str, ...]) -> None:
 
 
 def test_hooks_alone() -> None:
-    """Hooks that sum no products, and products without hooks, collect nothing."""
+    """Hooks that sum no products, products without hooks, and a program that also trains there, collect nothing."""
     text = COLLECTOR.format(source="Loader(s.one)")
     assert read(text.replace("x.T @ x", "x")).calibrations == ()
     assert read(text.replace("register_forward_hook", "add")).calibrations == ()
+    assert read(text.replace("    return sums", "    loss.backward()\n    return sums")).calibrations == ()
 
 
 def test_headers() -> None:
