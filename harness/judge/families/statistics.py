@@ -17,7 +17,7 @@ from harness.model.review import RecordStatus
 ENOUGH = 2
 """Fewest runs that carry a spread; the organisers usually ask for three."""
 DIGITS = 5e-5
-"""Bits per byte within which two means are the same: claims are printed with four digits."""
+"""Bits per byte within which two deviations are the same."""
 MOST_RUNS = 8
 """Runs up to which every selection of them is tried against the claim."""
 
@@ -149,11 +149,11 @@ class SeedsChosen(SubmissionRule):
         scores = [run.score.val_bpb or 0.0 for run in case.runs]
         if not case.track.records or claim is None or not ENOUGH <= len(scores) <= MOST_RUNS:
             return
-        mean = fmean(scores)
-        if claim.value >= mean - DIGITS:
+        mean, digits = fmean(scores), _digits(claim.value)
+        if claim.value >= mean - digits:
             yield self.ok(case, f"The claim is not better than the mean of all {len(scores)} runs ({mean:.6f}).")
             return
-        part = _selection(scores, claim.value)
+        part = _selection(scores, claim.value, digits)
         if part is not None:
             runs = [case.runs[i] for i in part]
             names = ", ".join(str(run.seed if run.seed is not None else run.log.path) for run in runs)
@@ -253,11 +253,16 @@ def _setting_lines(difference: Difference) -> list[Evidence]:
     ]
 
 
-def _selection(scores: Sequence[float], claim: float) -> tuple[int, ...] | None:
-    """Indices of the largest part of `scores`, but not all, whose mean is `claim` to the printed digits."""
+def _digits(claim: float) -> float:
+    """One unit of the last printed digit of a claim, which may be rounded or cut; at least of the fourth digit."""
+    return float(min(1e-4, max(1e-6, 10.0 ** -len(repr(claim).partition(".")[2]))))
+
+
+def _selection(scores: Sequence[float], claim: float, digits: float) -> tuple[int, ...] | None:
+    """Indices of the largest part of `scores`, but not all, whose mean is `claim` within `digits`."""
     for size in range(len(scores) - 1, 0, -1):
         for part in combinations(range(len(scores)), size):
-            if abs(fmean(scores[i] for i in part) - claim) <= DIGITS:
+            if abs(fmean(scores[i] for i in part) - claim) <= digits:
                 return part
     return None
 

@@ -185,12 +185,25 @@ def test_code_size() -> None:
 
 @pytest.mark.parametrize(
     ("claim", "outcome"),
-    [("1.0710", Outcome.PASS), ("1.0720", Outcome.PASS), ("1.0700", Outcome.WARN), ("1.0600", None)],
+    [
+        ("1.0710", Outcome.PASS),
+        ("1.0720", Outcome.PASS),
+        ("1.0700", Outcome.WARN),
+        ("1.07000001", Outcome.WARN),
+        ("1.070015", None),
+        ("1.0600", None),
+    ],
 )
 def test_seeds_chosen(claim: str, outcome: Outcome | None) -> None:
     """PG604 asks about a claim that is the best seed; the mean of all, or a worse claim, passes."""
     found = findings_of(files(log(1.07), log(1.072), metadata=METADATA.replace("1.2052", claim)), "PG604")
     assert [finding.outcome for finding in found] == ([] if outcome is None else [outcome])
+
+
+def test_cut_claim() -> None:
+    """A mean that is cut to four digits rather than rounded is no choice of seeds."""
+    found = findings_of(files(log(1.07), log(1.07218), metadata=METADATA.replace("1.2052", "1.0710")), "PG604")
+    assert only(found).outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize(
