@@ -14,8 +14,8 @@ from harness.model.metadata import MetadataFacts
 from harness.model.order import OrderFacts
 from harness.model.target import FolderEntry
 from harness.observe.intake.content import Content
-from harness.observe.reading.actions import actions_of
 from harness.observe.reading.accounting import read_accounting
+from harness.observe.reading.actions import actions_of
 from harness.observe.reading.flow.read import read_order
 from harness.observe.reading.launch import LaunchReading, read_launch
 from harness.observe.reading.logs import LogReading, compare_embedded, is_log, read_log
