@@ -125,7 +125,8 @@ class WholeSetScored(SubmissionRule):
     of documents that the run says it scored against 50,000.
     Why: a part of the set has another score than the whole, and choosing the part chooses the score.
     Mend: score every token of all 50,000 documents, the last incomplete window included.
-    Blind spots: a run that loads all tokens and scores fewer without saying so.
+    Blind spots: a run that loads all tokens and scores fewer without saying so. Runs that do not show the claimed score
+    may be trials, and are only asked about.
     """
 
     id = "PG302"
@@ -139,6 +140,7 @@ class WholeSetScored(SubmissionRule):
         whole = fingerprints.load().validation
         # A run on a part of the set breaks no rule where nothing competes: there it is the author's to mend.
         weight: dict[str, object] = {} if case.track.records else {"severity": Severity.DEFECT, "violation_class": None}
+        made = _shows_claim(case)
         rows = counts(case)
         shares = [(count, share) for count in rows if (share := _share(count)) is not None]
         few = [(count, share) for count, share in shares if share < WHOLE]
@@ -149,8 +151,11 @@ class WholeSetScored(SubmissionRule):
                 f"{number(count.tokens or 0)} tokens ({size}) are {100 * share:.1f} % of the validation set of "
                 f"{number(whole.bytes)} bytes."
             )
-            if share < PART:
+            if share < PART and (made or not case.track.records):
                 yield self.fail(case, message, count.evidence(), **weight)
+            elif share < PART:
+                message += " No run shows the claimed score: the runs may be trials."
+                yield self.warn(case, message, count.evidence(), strength=Strength.SUSPECTED, **weight)
             elif count.known is None:
                 yield self.warn(case, message, count.evidence(), strength=Strength.SUSPECTED, **weight)
             return
@@ -159,10 +164,20 @@ class WholeSetScored(SubmissionRule):
         if fact is not None:
             message = f"The run says that it scores {number(fact.value)} of {number(whole.documents)} documents."
             row = Evidence(path=fact.at.path, line=fact.at.line, snippet=fact.text, measured={"documents": fact.value})
-            yield self.fail(case, message, [row], **weight)
+            if made or not case.track.records:
+                yield self.fail(case, message, [row], **weight)
+            else:
+                yield self.warn(case, message, [row], strength=Strength.SUSPECTED, **weight)
         elif shares:
             tokens = min(count.tokens or 0 for count, _ in shares)
             yield self.ok(case, f"All {number(tokens)} tokens of the validation set are loaded for scoring.")
+
+
+def _shows_claim(case: Case) -> bool:
+    """Whether a score line of a standing run is the claimed score (a mean over seeds differs a little)."""
+    claim = case.metadata.val_bpb if case.metadata is not None else None
+    scores = [score.val_bpb for run in case.runs for score in run.run.scores if score.val_bpb is not None]
+    return claim is not None and any(abs(score - claim.value) <= SAME_SCORE for score in scores)
 
 
 def _share(count: Count) -> float | None:

@@ -29,7 +29,8 @@ def log(tokens: int | None, ratio: float, extra: str = "", final: float | None =
         extra,
         f"final_int8_zlib_roundtrip_exact {pair(2.03, final or ratio)}",
     ]
-    return {**COMPLETE, "train_seed42.log": "\n".join(lines) + "\n"}
+    claim = METADATA.replace("1.2052", f"{2.03 / math.log(2) / (final or ratio):.4f}")
+    return {**COMPLETE, "train_seed42.log": "\n".join(lines) + "\n", "submission.json": claim}
 
 
 def one(found: list[Finding]) -> Finding:
@@ -90,6 +91,12 @@ def test_part_where_nothing_competes() -> None:
     """PG302: on a track without records a part of the set is the author's to mend, and no violation."""
     finding = one(findings_of(log(262_144, 2.4362), "PG302", NON_RECORD))
     assert (finding.outcome, finding.severity, finding.violation_class) == (FAIL, Severity.DEFECT, None)
+
+
+def test_trial() -> None:
+    """PG302 asks where no run shows the claimed score: a dry run beside a pending claim is no score."""
+    finding = one(findings_of({**log(262_144, 2.4362), "submission.json": METADATA.replace("1.2052", "1.1")}, "PG302"))
+    assert (finding.outcome, finding.strength) == (WARN, Strength.SUSPECTED)
 
 
 def test_documents() -> None:
