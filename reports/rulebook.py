@@ -75,6 +75,11 @@ def rule_book(pages: Sequence[RulePage], families: Mapping[str, str]) -> str:
     return "\n".join(parts)
 
 
+def _family(rule: str, families: Iterable[str]) -> str:
+    """The longest prefix of a rule's id, or nothing."""
+    return max((prefix for prefix in families if rule.startswith(prefix)), key=len, default="")
+
+
 def _markdown(page: RulePage) -> str:
     """One rule: its page with a paragraph for each part, its remedy and what it rests on."""
     lines = [f"### {page.id}", "", f"**{page.title}.** {page.severity}, {page.strength}."]

@@ -17,7 +17,7 @@ from harness.model.review import RecordStatus
 ENOUGH = 2
 """Fewest runs that carry a spread; the organisers usually ask for three."""
 DIGITS = 5e-5
-"""Bits per byte within which two deviations are the same."""
+"""Bits per byte within which means and deviations count as the same."""
 MOST_RUNS = 8
 """Runs up to which every selection of them is tried against the claim."""
 
@@ -150,7 +150,7 @@ class SeedsChosen(SubmissionRule):
         if not case.track.records or claim is None or not ENOUGH <= len(scores) <= MOST_RUNS:
             return
         mean, digits = fmean(scores), _digits(claim.value)
-        if claim.value >= mean - digits:
+        if claim.value >= mean - max(digits, DIGITS):
             yield self.ok(case, f"The claim is not better than the mean of all {len(scores)} runs ({mean:.6f}).")
             return
         part = _selection(scores, claim.value, digits)
