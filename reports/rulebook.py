@@ -65,11 +65,8 @@ def rule_book(pages: Sequence[RulePage], families: Mapping[str, str]) -> str:
     """The whole rule book as Markdown; `families` maps the prefix of the ids to a heading."""
     parts = [_HEAD]
     for prefix, heading in sorted(families.items()):
-        members = [page for page in pages if page.id.startswith(prefix)]
-        parts += [
-            f"## {prefix}xx {heading}\n",
-            "| rule | severity | strength | what it says |\n| --- | --- | --- | --- |",
-        ]
+        members = [page for page in pages if _family(page.id, families) == prefix]
+        parts += [f"## {prefix.ljust(5, 'x')}: {heading}", "", *_COLUMNS]
         parts += [f"| [{p.id}](#{p.id.lower()}) | {p.severity} | {p.strength} | {p.title} |" for p in members]
         parts += ["", *(_markdown(page) for page in members)]
     return "\n".join(parts)
