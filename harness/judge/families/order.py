@@ -13,6 +13,9 @@ from harness.model.findings import Evidence, Finding, Outcome, Severity, Strengt
 from harness.model.order import Exposure, OrderFacts, Score, Update, UpdateKind
 
 _PASSES = re.compile(r"pass[ _]?2|two[-_ ]?pass|rescor", re.IGNORECASE)
+_TWICE = re.compile(
+    r"two[-_ ]?pass(?![a-z]).{0,40}(?:n-?gram|cache|order|tables|scor|eval)|full[-_ ]?rescor", re.IGNORECASE
+)
 _SLOT = re.compile(r"(?<![a-z])slot(?![a-z])", re.IGNORECASE)
 
 
@@ -162,7 +165,7 @@ class ScoredOnce(_Order):
     """Each token is scored once, before it is learned from, also over epochs.
 
     What: a loop that both scores a piece of the validation tokens and learns from it, and comes back to the same piece;
-    a table filled over the whole stretch and then asked in a second pass; a log that names a second pass.
+    a table filled over the whole stretch and then asked in a second pass; a log that names a second pass, or a title that does.
     Why: the score of a later epoch or pass knows its own tokens. Keeping the last or the lowest does too.
     Mend: add the score of the first visit to the sum, and nothing else.
     Blind spots: as PG401; a loop that skips scored pieces by a condition of its own may be named wrongly.
@@ -191,6 +194,7 @@ class ScoredOnce(_Order):
             if _PASSES.search(score.label) is not None
         ]
         found += [Evidence(path=path, line=score.line, snippet=score.label) for path, score in labels[:2]]
+        named = _described(case)
         if pairs:
             message = (
                 f"Validation tokens are scored (line {lines(found, 'adds up the score')}) after something has learned "
@@ -199,6 +203,23 @@ class ScoredOnce(_Order):
             yield self.warn(case, message, found)
         elif labels:
             yield self.warn(case, f"The log names a second pass over the same tokens ({labels[0][1].label!r}).", found)
+        elif named is not None:
+            message = (
+                f"The submission calls itself a second pass ({named.snippet!r}), which neither code nor logs show."
+            )
+            yield self.warn(case, message, [named])
+
+
+def _described(case: Case) -> Evidence | None:
+    """Where the submission's own title speaks of scoring twice."""
+    titles = [(readme.path, readme.title) for readme in case.facts.readmes]
+    if case.metadata is not None:
+        titles.append((case.metadata.path, case.metadata.name))
+    for path, title in titles:
+        if title is not None and _TWICE.search(title.value):
+            return Evidence(path=path, line=title.at.line, snippet=title.value[:160])
+    folder = case.facts.folder.path
+    return Evidence(path=".", snippet=folder.rpartition("/")[2]) if _TWICE.search(folder) else None
 
 
 class OptimisedOnScored(_Order):

@@ -46,6 +46,7 @@ class Loops(Machine):
         """`for`: item by item where the items are known and few, else any number of times."""
         iterable = self.evaluate(node.iter, frame)
         items = self.iterate(iterable, frame)
+        self.trace.iterated(node, None if items is None else len(items))
         if items is not None and (
             len(items) <= FEW or (len(items) <= UNROLL_ITEMS and len(items) * self._size(node) <= self._allowance())
         ):

@@ -75,6 +75,8 @@ class Trace:
     """Identities of statements that were evaluated."""
     callees: dict[int, list[Value]] = field(default_factory=dict)
     """What each call expression called, by the identity of its node: the first few different values."""
+    lengths: dict[int, int | None] = field(default_factory=dict)
+    """Most items that each `for` went over, by the identity of its node; None where that is not known."""
     reads: dict[tuple[str, int, int], EnvTrace] = field(default_factory=dict)
     models: list[ModelTrace] = field(default_factory=list)
     complete: bool = True
@@ -102,6 +104,11 @@ class Trace:
             self.callees[id(node)] = [function]
         elif function is not known[-1] and len(known) < MAX_CALLEES:
             known.append(function)
+
+    def iterated(self, node: ast.AST, items: int | None) -> None:
+        """Note over how many items a loop goes."""
+        known = self.lengths.get(id(node), 0)
+        self.lengths[id(node)] = None if items is None or known is None else max(known, items)
 
     def incomplete(self, note: str) -> None:
         """Note that the evaluation could not follow everything."""

@@ -22,7 +22,6 @@ from harness.observe.reading.flow.labels import (
     thing,
     things,
     validation_loops,
-    varies,
     without,
 )
 from harness.observe.reading.flow.records import MixRecord
@@ -139,7 +138,7 @@ class Expressions(Statements):
         return self.container(node, join(self.labels(item, frame) for item in node.elts))
 
     def _dict(self, node: ast.Dict, frame: Frame) -> Value:
-        site = self.memory.make((id(node), *self.context), "table")
+        site = self.memory.make((id(node), *self.context), "dict")
         content = NONE
         for key, item in zip(node.keys, node.values, strict=True):
             value = self.value(item, frame)
@@ -172,13 +171,12 @@ class Expressions(Statements):
             iterated = self.value(generator.iter, inner if loops else frame)
             loop = self.memory.loop_id((id(generator), *self.context))
             loops.append(loop)
-            held = self.memory.held(flat(iterated))
-            self.store(generator.target, chosen(held, frozenset({varies(loop)})), inner)
+            self.store(generator.target, self.item_of(flat(iterated), loop), inner)
             for test in generator.ifs:
                 self.value(test, inner)
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         content = join(self.labels(part, inner) for part in parts)
-        result = self.container(node, content)
+        result = self.container(node, content, "dict" if isinstance(node, ast.DictComp) else "table")
         for loop in reversed(loops):
             self.memory.leave(loop, before)
         return result

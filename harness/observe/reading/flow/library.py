@@ -222,6 +222,14 @@ class Library(Learning):
     def _hold(self, call: LibraryCall) -> Value:
         return self.container(call.node, self.memory.held(call.given))
 
+    def _mapping(self, call: LibraryCall) -> Value:
+        return self.container(call.node, self.memory.held(call.given), "dict")
+
+    def _contents(self, call: LibraryCall) -> Value:
+        held = self.memory.held(call.base)
+        dicts = {site for site in things(held) if self.memory.kinds.get(site) == "dict"}
+        return frozenset(atom for atom in held if atom[0] != "thing" or atom[1] not in dicts)
+
     def _items(self, call: LibraryCall) -> Value:
         return self.memory.held(call.given)
 
@@ -265,6 +273,11 @@ class Library(Learning):
         for arg in call.node.args[:1]:
             for function in self._functions(arg):
                 self.hooks.setdefault(function, set()).update(things(call.base))
+        return NONE
+
+    def _unhook(self, call: LibraryCall) -> Value:
+        if not call.args:
+            self.hooks.clear()
         return NONE
 
     def _functions(self, node: ast.expr) -> list[Any]:
@@ -325,14 +338,19 @@ _HANDLERS = _table(
     ("load_state_dict", Library._load_state),
     ("optim", Library._optimizer),
     (words("zeros ones empty full zeros_like ones_like empty_like randn rand"), Library._new),
-    (words("defaultdict Counter deque OrderedDict BytesIO SimpleNamespace"), Library._new),
-    (words("dict list set"), Library._hold),
+    (words("deque BytesIO SimpleNamespace"), Library._new),
+    (words("defaultdict Counter OrderedDict dict"), Library._mapping),
+    (words("items values keys"), Library._contents),
+    (words("list set"), Library._hold),
     ("zip", Library._items),
     ("requires_grad_", Library._require_gradient),
     ("gather", Library._gather),
     ("deepcopy", Library._deep_copy),
     (words("where maximum minimum lerp logaddexp"), Library._choose),
     ("register_forward_hook", Library._hook),
+    ("remove", Library._unhook),
 )
-ACTIONS = frozenset(_HANDLERS) - NUMBERS - COPIES - {"zip", "maximum", "minimum"} | words("shape ndim exec eval")
+ACTIONS = (frozenset(_HANDLERS) - NUMBERS - COPIES - words("zip maximum minimum items values keys")) | words(
+    "shape ndim exec eval"
+)
 """Library calls that do more than to combine what they are given."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.flow.labels import NONE, Labels, after_loop, chosen, thing, varies
+from harness.observe.reading.flow.labels import NONE, Labels, after_loop, chosen, thing, things, varies
 from harness.observe.reading.flow.records import Records
 from harness.observe.reading.flow.state import Cell, Frame, Loop, Memory, Scope, Value, flat, joined, mapped
 
@@ -194,13 +194,14 @@ class Statements:
         return True
 
     def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> bool:
-        value = self.value(node.iter, frame)
+        value = flat(self.value(node.iter, frame))
         loop = self.memory.loop_id((id(node), *self.context))
 
         def step() -> None:
-            self.store(node.target, items(self.memory.held(flat(value)), value, loop), frame)
+            self.store(node.target, self.item_of(value, loop), frame)
 
-        falls = self.repeat(loop, step, node.body, frame)
+        once = self.trace.lengths.get(id(node), None) == 1
+        falls = self.repeat(loop, step, node.body, frame, passes=1 if once else PASSES)
         return self.block(node.orelse, frame) if falls and node.orelse else falls
 
     _asyncfor = _for
@@ -213,7 +214,14 @@ class Statements:
         return self.repeat(loop, lambda: self.value(node.test, frame), node.body, frame, endless=endless)
 
     def repeat(
-        self, number: int, step: Callable[[], object], body: list[ast.stmt], frame: Frame, *, endless: bool = False
+        self,
+        number: int,
+        step: Callable[[], object],
+        body: list[ast.stmt],
+        frame: Frame,
+        *,
+        endless: bool = False,
+        passes: int = PASSES,
     ) -> bool:
         """Follow a loop: not at all, once, and once more with what the first iteration left; whether it can end."""
         memory = self.memory
@@ -223,7 +231,7 @@ class Statements:
         memory.running.append(number)
         ends = [] if endless else [before]
         since = len(memory.stepped)
-        for _ in range(PASSES):
+        for _ in range(passes):
             step()
             falls = self.block(body, frame)
             states = loop.continues + ([memory.state] if falls else [])
@@ -255,6 +263,13 @@ class Statements:
             frame.loops[-1].continues.append(self.memory.state)
         return False
 
+    def item_of(self, iterated: Labels, loop: int) -> Labels:
+        """What a loop's target is bound to: an item of what is iterated, which varies with the loop."""
+        memory = self.memory
+        sites = things(iterated)
+        keys = bool(sites) and all(memory.kinds.get(site) == "dict" for site in sites)
+        return chosen(NONE if keys else memory.held(iterated), frozenset({varies(loop)}))
+
     def variable(self, name: str, scope: Scope) -> Cell:
         """The cell of a name as seen from a scope."""
         current: Scope | None = scope
@@ -263,14 +278,6 @@ class Statements:
                 return ("var", current.id, name)
             current = current.parent
         return ("var", 0, name)
-
-
-def items(held: Labels, value: Value, loop: int) -> Value:
-    """What a loop's target is bound to: items of what is iterated, which vary with the loop."""
-    index: Labels = frozenset({varies(loop)})
-    if isinstance(value, tuple) and value and all(isinstance(item, tuple) for item in value):
-        value = held  # a tuple of tuples: any of them
-    return chosen(held, index)
 
 
 def bound_names(body: list[ast.stmt]) -> frozenset[str]:

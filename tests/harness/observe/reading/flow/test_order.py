@@ -1,0 +1,417 @@
+"""The flow of validation tokens: what had learnt from the tokens that a score scores. Legal twins stand beside cheats."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from harness.model.order import OrderFacts, UpdateKind
+from harness.observe.reading.flow.read import read_order
+from harness.observe.reading.launch import read_launch
+from harness.observe.reading.source.script import read_script
+from tests_support.rename import rename_identifiers
+
+HEAD = """
+import copy, glob, io, math, os
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+class Hyperparameters:
+    data_path = os.environ.get("DATA_PATH", "./data")
+    train_files = os.path.join(data_path, "fineweb_train_*.bin")
+    val_files = os.path.join(data_path, "fineweb_val_*.bin")
+    epochs = int(os.environ.get("TTT_EPOCHS", 3))
+    seq = 1024
+
+class GPT(nn.Module):
+    def __init__(self, vocab, dim):
+        super().__init__()
+        self.emb = nn.Embedding(vocab, dim)
+        self.head = nn.Linear(dim, vocab)
+
+    def logits(self, x):
+        return self.head(self.emb(x))
+
+    def forward(self, x, y):
+        return F.cross_entropy(self.logits(x).flatten(0, 1), y.flatten(), reduction="none")
+
+class Adapter(nn.Module):
+    def __init__(self, model, rank):
+        super().__init__()
+        self.width = model.head.in_features
+        self.down = nn.Parameter(torch.zeros(rank, self.width))
+
+    def reset(self):
+        self.down.zero_()
+
+def load(file):
+    return torch.from_numpy(np.fromfile(file, dtype=np.uint16).astype(np.int64))
+
+def load_split(pattern):
+    return torch.cat([load(file) for file in sorted(glob.glob(pattern))])
+
+class Stream:
+    def __init__(self, pattern):
+        self.tokens = load_split(pattern)
+        self.at = 0
+
+    def next(self, n):
+        piece = self.tokens[self.at : self.at + n]
+        self.at += n
+        return piece
+
+def train(args, model):
+    stream = Stream(args.train_files)
+    opt = torch.optim.AdamW(model.parameters(), lr=0.01)
+    for step in range(100):
+        piece = stream.next(args.seq + 1)
+        opt.zero_grad()
+        model(piece[:-1], piece[1:]).mean().backward()
+        opt.step()
+
+def score(args, model, tokens):
+    total = torch.zeros(())
+    count = 0
+    with torch.no_grad():
+        for at in range(0, tokens.numel() - 1, args.seq):
+            x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
+            total += model(x, y).sum()
+            count += y.numel()
+    return total.item() / count / math.log(2.0)
+"""
+
+MAIN = """
+def main():
+    args = Hyperparameters()
+    model = GPT(1024, 64)
+    train(args, model)
+    tokens = load_split(args.val_files)
+    print("val_bpb", evaluate(args, model, tokens))
+
+main()
+"""
+
+
+def order(evaluate: str, main: str = MAIN, *, renamed: bool = False, **environment: str) -> OrderFacts:
+    """Facts of order of the base script with this evaluation."""
+    source = HEAD + textwrap.dedent(evaluate) + main
+    for name, value in environment.items():
+        source = source.replace(f'"{name}", 3', f'"{name}", {value}')
+    if renamed:
+        source = rename_identifiers(source, seed=5)
+    reading = read_launch([read_script("train_gpt.py", source.encode(), {})], {})
+    assert reading.trace is not None
+    assert reading.main is not None
+    facts = read_order(reading.trace, reading.main)
+    assert facts.complete, facts.notes
+    assert facts.validation_at is not None
+    return facts
+
+
+def knowing(facts: OrderFacts, kind: UpdateKind = UpdateKind.STEP) -> set[bool]:
+    """Whether updates knew just the piece (True) or the whole stretch (False) that a reported score scores."""
+    return {e.same_piece for s in facts.scores for e in s.exposures if facts.updates[e.update].kind is kind}
+
+
+PLAIN = """
+def evaluate(args, model, tokens):
+    return score(args, model, tokens)
+"""
+
+ADAPT_FIRST = """
+def adapt(args, model, tokens):
+    opt = torch.optim.SGD([{"params": [p for p in model.parameters()], "lr": 0.1}])
+    for epoch in range(args.epochs):
+        for at in range(0, tokens.numel() - 1, args.seq):
+            opt.zero_grad()
+            model(tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]).mean().backward()
+            opt.step()
+
+def evaluate(args, model, tokens):
+    adapt(args, model, tokens)
+    return score(args, model, tokens)
+"""
+
+SCORE_FIRST = """
+def evaluate(args, model, tokens):
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
+    total, count = 0.0, 0
+    for chunk in range(0, tokens.numel() - 1, args.seq * 16):
+        piece = tokens[chunk : chunk + args.seq * 16 + 1]
+        with torch.no_grad():
+            for at in range(0, piece.numel() - 1, args.seq):
+                nll = model(piece[at : at + args.seq], piece[at + 1 : at + args.seq + 1])
+                total += nll.sum().item()
+                count += nll.numel()
+        for epoch in range(args.epochs):
+            for at in range(0, piece.numel() - 1, args.seq):
+                opt.zero_grad()
+                model(piece[at : at + args.seq], piece[at + 1 : at + args.seq + 1]).mean().backward()
+                opt.step()
+    return total / count / math.log(2)
+"""
+
+TRAIN_FIRST_IN_CHUNK = """
+def evaluate(args, model, tokens):
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
+    total, count = 0.0, 0
+    for chunk in range(0, tokens.numel() - 1, args.seq):
+        x, y = tokens[chunk : chunk + args.seq], tokens[chunk + 1 : chunk + args.seq + 1]
+        opt.zero_grad()
+        model(x, y).mean().backward()
+        opt.step()
+        with torch.no_grad():
+            nll = model(x, y)
+        total += nll.sum().item()
+        count += nll.numel()
+    return total / count / math.log(2)
+"""
+
+LAST_EPOCH = """
+def evaluate(args, model, tokens):
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
+    for epoch in range(args.epochs):
+        total, count = torch.zeros(()), 0
+        for chunk in range(0, tokens.numel() - 1, args.seq):
+            x, y = tokens[chunk : chunk + args.seq], tokens[chunk + 1 : chunk + args.seq + 1]
+            nll = model(x, y)
+            total += nll.sum().detach()
+            count += nll.numel()
+            opt.zero_grad()
+            nll.mean().backward()
+            opt.step()
+    return total.item() / count / math.log(2)
+"""
+
+DOCUMENT_EPOCHS = """
+def evaluate(args, model, tokens):
+    total, count = torch.zeros(()), 0
+    adapter = Adapter(model, 4)
+    opt = torch.optim.Adam(adapter.parameters(), lr=0.1)
+    for document in range(0, tokens.numel() - 1, 4096):
+        adapter.reset()
+        for epoch in range(args.epochs):
+            for at in range(document, document + 4096, args.seq):
+                x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
+                nll = F.cross_entropy(model.logits(x) + adapter(x), y, reduction="none")
+                if epoch == args.epochs - 1:
+                    total += nll.sum().detach()
+                    count += nll.numel()
+                opt.zero_grad()
+                nll.mean().backward()
+                opt.step()
+    return total.item() / count / math.log(2)
+"""
+
+DOCUMENT_ADAPTER = DOCUMENT_EPOCHS.replace("for epoch in range(args.epochs):", "for epoch in range(1):").replace(
+    "if epoch == args.epochs - 1:", "if True:"
+)
+
+RESTORED = """
+def evaluate(args, model, tokens):
+    kept = {k: v.clone() for k, v in model.state_dict().items()}
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
+    for warm in range(2):
+        model(tokens[: args.seq], tokens[1 : args.seq + 1]).mean().backward()
+        opt.step()
+        opt.zero_grad()
+    model.load_state_dict(kept)
+    return score(args, model, tokens)
+"""
+
+RESTORED_TO_THE_BEST = RESTORED.replace(
+    "    model.load_state_dict(kept)", "    kept = copy.deepcopy(model.state_dict())\n    model.load_state_dict(kept)"
+)
+
+DELTA = """
+def evaluate(args, model, tokens):
+    total, count = 0.0, 0
+    for at in range(0, tokens.numel() - 1, args.seq):
+        x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
+        hidden = model.logits(x).detach()
+        delta = torch.zeros(1, 1, 1024, requires_grad=True)
+        opt = torch.optim.AdamW([delta], lr=0.1)
+        for step in range(8):
+            opt.zero_grad()
+            F.cross_entropy(hidden + delta, y).backward()
+            opt.step()
+        nll = F.cross_entropy(hidden + delta.detach(), y, reduction="none")
+        total += nll.sum().item()
+        count += nll.numel()
+    return total / count / math.log(2)
+"""
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize(
+    ("evaluate", "known"),
+    [
+        (PLAIN, set()),
+        (ADAPT_FIRST, {False}),
+        (SCORE_FIRST, set()),
+        (TRAIN_FIRST_IN_CHUNK, {True}),
+        (LAST_EPOCH, {False}),
+        (DOCUMENT_EPOCHS, {True}),
+        (DOCUMENT_ADAPTER, set()),
+        (RESTORED, set()),
+        (RESTORED_TO_THE_BEST, {False}),
+        (DELTA, {True}),
+    ],
+    ids="plain adapt_first score_first train_first last_epoch epochs adapter restored best delta".split(),
+)
+def test_what_the_score_knew(evaluate: str, known: set[bool], *, renamed: bool) -> None:
+    """Learning before the score of the same tokens is seen, whatever the names; score-first, resets and snapshots pass."""
+    assert knowing(order(evaluate, renamed=renamed)) == known
+
+
+def test_who_learns() -> None:
+    """A module that learns is told from loose tensors, and the backward pass is named."""
+    adapt, delta = order(ADAPT_FIRST), order(DELTA)
+    assert [update.model for update in adapt.updates] == [True]
+    assert [update.model for update in delta.updates] == [False]
+    assert all(update.learnt_at is not None and update.learnt_at.line <= update.at.line for update in adapt.updates)
+
+
+def test_artifact() -> None:
+    """Weights that learnt from validation tokens before they are written are seen in the write, and through the file."""
+    main = """
+def main():
+    args = Hyperparameters()
+    model = GPT(1024, 64)
+    train(args, model)
+    tokens = load_split(args.val_files)
+    adapt(args, model, tokens)
+    torch.save(model.state_dict(), "final_model.pt")
+    fresh = GPT(1024, 64)
+    fresh.load_state_dict(torch.load("final_model.pt"))
+    print("val_bpb", score(args, fresh, tokens))
+
+main()
+"""
+    facts = order(ADAPT_FIRST, main)
+    assert [write.updates for write in facts.artifacts] == [(0,)]
+    assert knowing(facts) == {False}
+    clean = order(ADAPT_FIRST, main.replace("    adapt(args, model, tokens)\n", ""))
+    assert clean.artifacts == ()
+    assert knowing(clean) == set()
+
+
+def test_dead_code_says_nothing() -> None:
+    """Adaptation that the launch switches off is not met."""
+    guarded = ADAPT_FIRST.replace(
+        "    adapt(args, model, tokens)\n    return",
+        '    if int(os.environ.get("TTT", "0")):\n        adapt(args, model, tokens)\n    return',
+    )
+    assert knowing(order(guarded)) == set()
+    assert knowing(order(guarded.replace('"TTT", "0"', '"TTT", "1"'))) == {False}
+
+
+TABLE = """
+def evaluate(args, model, tokens):
+    full, context = np.zeros(1 << 20), np.zeros(1 << 20)
+    stream = tokens.numpy()
+    total, count = 0.0, 0
+    for at in range(0, tokens.numel() - 1, args.seq):
+        x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
+        with torch.no_grad():
+            p = torch.exp(-model(x, y)).numpy()
+        before = stream[at : at + args.seq] * 31 % (1 << 20)
+        after = (before ^ stream[at + 1 : at + args.seq + 1] * 17) % (1 << 20)
+        seen = full[after] / np.maximum(context[before], 1)
+        p = 0.6 * p + 0.4 * seen
+        total += -np.log(p).sum()
+        count += len(p)
+        np.add.at(full, after, 1)
+        np.add.at(context, before, 1)
+    return total / count / math.log(2)
+"""
+
+
+def test_table() -> None:
+    """A cache of earlier pieces is causal, but mixing it with the realised token's probability alone is noted."""
+    facts = order(TABLE)
+    assert knowing(facts, UpdateKind.TABLE) == set()
+    assert facts.mixtures
+    assert order(SCORE_FIRST).mixtures == ()
+
+
+def test_table_in_the_logits() -> None:
+    """A table that shifts the logits is normalised by the loss: no mixture."""
+    inside = """
+def evaluate(args, model, tokens):
+    bias = torch.zeros(1024, 1024)
+    total, count = 0.0, 0
+    for at in range(0, tokens.numel() - 1, args.seq):
+        x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
+        with torch.no_grad():
+            nll = F.cross_entropy(model.logits(x) + bias[x], y, reduction="none")
+        total += nll.sum().item()
+        count += nll.numel()
+        bias.index_add_(0, x, F.one_hot(y, 1024).float())
+    return total / count / math.log(2)
+"""
+    facts = order(inside)
+    assert any(update.kind is UpdateKind.TABLE for update in facts.updates)
+    assert facts.mixtures == ()
+    assert knowing(facts, UpdateKind.TABLE) == set()
+
+
+def test_second_pass() -> None:
+    """A table filled over the whole stretch and then asked knows what it is asked about."""
+    two = TABLE.replace("        np.add.at(full, after, 1)\n        np.add.at(context, before, 1)\n", "").replace(
+        "    total, count = 0.0, 0\n",
+        "    total, count = 0.0, 0\n    for at in range(0, len(stream) - 1):\n"
+        "        full[(stream[at] * 31 ^ stream[at + 1] * 17) % (1 << 20)] += 1\n",
+    )
+    assert False in knowing(order(two), UpdateKind.TABLE)
+
+
+def test_hints_by_position() -> None:
+    """What a causal walk keeps by position knows earlier tokens only; agreeing with a hint is no mixture."""
+    hints = """
+def walk(tokens):
+    table, hints = {}, np.zeros(len(tokens))
+    for at in range(1, len(tokens)):
+        hints[at] = table.get(tokens[at - 1], 0)
+        table[tokens[at - 1]] = tokens[at]
+    return hints
+
+def evaluate(args, model, tokens):
+    hints = walk(tokens.numpy())
+    total, count = 0.0, 0
+    for at in range(0, tokens.numel() - 1, args.seq):
+        x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
+        with torch.no_grad():
+            nll = model(x, y)
+        nll = nll - 0.5 * (torch.from_numpy(hints[at + 1 : at + args.seq + 1]) == y)
+        total += nll.sum().item()
+        count += nll.numel()
+    return total / count / math.log(2)
+"""
+    facts = order(hints)
+    assert knowing(facts, UpdateKind.TABLE) == set()
+    assert facts.mixtures == ()
+
+
+def test_endless_code() -> None:
+    """The analysis of code that multiplies without end stops at its limit and says so."""
+    deep = "\n".join(
+        f"def f{i}(a):\n    for x in a:\n        g = [0]\n        g[0] = x\n        f{i + 1}(a)\n        f{i + 1}(g)"
+        for i in range(24)
+    )
+    source = (
+        HEAD
+        + deep
+        + "\ndef f24(a):\n    return a\n"
+        + textwrap.dedent(PLAIN)
+        + MAIN.replace("train(args, model)", "f0([1, 2])")
+    )
+    reading = read_launch([read_script("train_gpt.py", source.encode(), {})], {})
+    assert reading.trace is not None
+    assert reading.main is not None
+    facts = read_order(reading.trace, reading.main)
+    assert not facts.complete
+    assert facts.notes
