@@ -28,6 +28,8 @@ class Track(Frozen):
     world_size: int | None = None
     gpu: str | None = None
     metadata: bool = True
+    fixed_validation: bool = True
+    """Whether the score is over the competition's own validation set."""
     basis: tuple[str, ...] = ()
 
 

@@ -58,8 +58,8 @@ class TargetOnlyMixture(SubmissionRule):
             )
         else:
             message = (
-                f"The log reports a score of a mixture ({named[0][1].label!r}). Please show that it is one distribution "
-                "over the whole alphabet."
+                f"The log reports a score of a mixture ({named[0][1].label!r}). Please show that it is one "
+                "distribution over the whole alphabet."
             )
         yield self.warn(case, message, found, violation_class=kind)
 

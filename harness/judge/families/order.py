@@ -165,7 +165,7 @@ class ScoredOnce(_Order):
     """Each token is scored once, before it is learned from, also over epochs.
 
     What: a loop that both scores a piece of the validation tokens and learns from it, and comes back to the same piece;
-    a table filled over the whole stretch and then asked in a second pass; a log that names a second pass, or a title that does.
+    a table filled over the whole stretch and then asked in a second pass; a log or a title that names a second pass.
     Why: the score of a later epoch or pass knows its own tokens. Keeping the last or the lowest does too.
     Mend: add the score of the first visit to the sum, and nothing else.
     Blind spots: as PG401; a loop that skips scored pieces by a condition of its own may be named wrongly.
@@ -198,7 +198,8 @@ class ScoredOnce(_Order):
         if pairs:
             message = (
                 f"Validation tokens are scored (line {lines(found, 'adds up the score')}) after something has learned "
-                f"from them (line {lines(found, 'learns')}) in an earlier epoch or pass. Please show which visit counts."
+                f"from them (line {lines(found, 'learns')}) in an earlier epoch or pass. Please show which visit "
+                "counts."
             )
             yield self.warn(case, message, found)
         elif labels:

@@ -2,8 +2,8 @@
 
 `training_start`, `warmup`, `stopping_early`, `training_end`, `gptq_calibration`, `quantize`, `serialize`,
 `ttt_start`, `ttt_end`, `prequant_ttt`, `slot`, `ngram`, `eval_start`, `sliding_eval`, `clock` (a wall clock of some
-phase), `size_check`, `over_time`, `needs_fix`, `status`, `traceback`, `token_gate` (counts of positions where a gate on a
-property of the realised token opened).
+phase), `size_check`, `over_time`, `needs_fix`, `status`, `traceback`, `token_gate` (counts of positions where a gate on
+a property of the realised token opened).
 """
 
 from __future__ import annotations

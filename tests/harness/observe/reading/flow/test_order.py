@@ -1,98 +1,31 @@
-"""The flow of validation tokens: what had learnt from the tokens that a score scores. Legal twins stand beside cheats."""
+"""The flow of validation tokens: what had learnt from the tokens that a score scores. Each cheat has a legal twin."""
 
 from __future__ import annotations
 
 import textwrap
 
 import pytest
+from tests_support.programs import (
+    ADAPT_FIRST,
+    DELTA,
+    DOCUMENT_ADAPTER,
+    DOCUMENT_EPOCHS,
+    HEAD,
+    LAST_EPOCH,
+    MAIN,
+    PLAIN,
+    RESTORED,
+    RESTORED_TO_THE_BEST,
+    SCORE_FIRST,
+    TABLE,
+    TRAIN_FIRST_IN_CHUNK,
+)
+from tests_support.rename import rename_identifiers
 
 from harness.model.order import OrderFacts, UpdateKind
 from harness.observe.reading.flow.read import read_order
 from harness.observe.reading.launch import read_launch
 from harness.observe.reading.source.script import read_script
-from tests_support.rename import rename_identifiers
-
-HEAD = """
-import copy, glob, io, math, os
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-class Hyperparameters:
-    data_path = os.environ.get("DATA_PATH", "./data")
-    train_files = os.path.join(data_path, "fineweb_train_*.bin")
-    val_files = os.path.join(data_path, "fineweb_val_*.bin")
-    epochs = int(os.environ.get("TTT_EPOCHS", 3))
-    seq = 1024
-
-class GPT(nn.Module):
-    def __init__(self, vocab, dim):
-        super().__init__()
-        self.emb = nn.Embedding(vocab, dim)
-        self.head = nn.Linear(dim, vocab)
-
-    def logits(self, x):
-        return self.head(self.emb(x))
-
-    def forward(self, x, y):
-        return F.cross_entropy(self.logits(x).flatten(0, 1), y.flatten(), reduction="none")
-
-class Adapter(nn.Module):
-    def __init__(self, model, rank):
-        super().__init__()
-        self.width = model.head.in_features
-        self.down = nn.Parameter(torch.zeros(rank, self.width))
-
-    def reset(self):
-        self.down.zero_()
-
-def load(file):
-    return torch.from_numpy(np.fromfile(file, dtype=np.uint16).astype(np.int64))
-
-def load_split(pattern):
-    return torch.cat([load(file) for file in sorted(glob.glob(pattern))])
-
-class Stream:
-    def __init__(self, pattern):
-        self.tokens = load_split(pattern)
-        self.at = 0
-
-    def next(self, n):
-        piece = self.tokens[self.at : self.at + n]
-        self.at += n
-        return piece
-
-def train(args, model):
-    stream = Stream(args.train_files)
-    opt = torch.optim.AdamW(model.parameters(), lr=0.01)
-    for step in range(100):
-        piece = stream.next(args.seq + 1)
-        opt.zero_grad()
-        model(piece[:-1], piece[1:]).mean().backward()
-        opt.step()
-
-def score(args, model, tokens):
-    total = torch.zeros(())
-    count = 0
-    with torch.no_grad():
-        for at in range(0, tokens.numel() - 1, args.seq):
-            x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
-            total += model(x, y).sum()
-            count += y.numel()
-    return total.item() / count / math.log(2.0)
-"""
-
-MAIN = """
-def main():
-    args = Hyperparameters()
-    model = GPT(1024, 64)
-    train(args, model)
-    tokens = load_split(args.val_files)
-    print("val_bpb", evaluate(args, model, tokens))
-
-main()
-"""
 
 
 def order(evaluate: str, main: str = MAIN, *, renamed: bool = False, **environment: str) -> OrderFacts:
@@ -116,135 +49,6 @@ def knowing(facts: OrderFacts, kind: UpdateKind = UpdateKind.STEP) -> set[bool]:
     return {e.same_piece for s in facts.scores for e in s.exposures if facts.updates[e.update].kind is kind}
 
 
-PLAIN = """
-def evaluate(args, model, tokens):
-    return score(args, model, tokens)
-"""
-
-ADAPT_FIRST = """
-def adapt(args, model, tokens):
-    opt = torch.optim.SGD([{"params": [p for p in model.parameters()], "lr": 0.1}])
-    for epoch in range(args.epochs):
-        for at in range(0, tokens.numel() - 1, args.seq):
-            opt.zero_grad()
-            model(tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]).mean().backward()
-            opt.step()
-
-def evaluate(args, model, tokens):
-    adapt(args, model, tokens)
-    return score(args, model, tokens)
-"""
-
-SCORE_FIRST = """
-def evaluate(args, model, tokens):
-    opt = torch.optim.SGD(model.parameters(), lr=0.1)
-    total, count = 0.0, 0
-    for chunk in range(0, tokens.numel() - 1, args.seq * 16):
-        piece = tokens[chunk : chunk + args.seq * 16 + 1]
-        with torch.no_grad():
-            for at in range(0, piece.numel() - 1, args.seq):
-                nll = model(piece[at : at + args.seq], piece[at + 1 : at + args.seq + 1])
-                total += nll.sum().item()
-                count += nll.numel()
-        for epoch in range(args.epochs):
-            for at in range(0, piece.numel() - 1, args.seq):
-                opt.zero_grad()
-                model(piece[at : at + args.seq], piece[at + 1 : at + args.seq + 1]).mean().backward()
-                opt.step()
-    return total / count / math.log(2)
-"""
-
-TRAIN_FIRST_IN_CHUNK = """
-def evaluate(args, model, tokens):
-    opt = torch.optim.SGD(model.parameters(), lr=0.1)
-    total, count = 0.0, 0
-    for chunk in range(0, tokens.numel() - 1, args.seq):
-        x, y = tokens[chunk : chunk + args.seq], tokens[chunk + 1 : chunk + args.seq + 1]
-        opt.zero_grad()
-        model(x, y).mean().backward()
-        opt.step()
-        with torch.no_grad():
-            nll = model(x, y)
-        total += nll.sum().item()
-        count += nll.numel()
-    return total / count / math.log(2)
-"""
-
-LAST_EPOCH = """
-def evaluate(args, model, tokens):
-    opt = torch.optim.SGD(model.parameters(), lr=0.1)
-    for epoch in range(args.epochs):
-        total, count = torch.zeros(()), 0
-        for chunk in range(0, tokens.numel() - 1, args.seq):
-            x, y = tokens[chunk : chunk + args.seq], tokens[chunk + 1 : chunk + args.seq + 1]
-            nll = model(x, y)
-            total += nll.sum().detach()
-            count += nll.numel()
-            opt.zero_grad()
-            nll.mean().backward()
-            opt.step()
-    return total.item() / count / math.log(2)
-"""
-
-DOCUMENT_EPOCHS = """
-def evaluate(args, model, tokens):
-    total, count = torch.zeros(()), 0
-    adapter = Adapter(model, 4)
-    opt = torch.optim.Adam(adapter.parameters(), lr=0.1)
-    for document in range(0, tokens.numel() - 1, 4096):
-        adapter.reset()
-        for epoch in range(args.epochs):
-            for at in range(document, document + 4096, args.seq):
-                x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
-                nll = F.cross_entropy(model.logits(x) + adapter(x), y, reduction="none")
-                if epoch == args.epochs - 1:
-                    total += nll.sum().detach()
-                    count += nll.numel()
-                opt.zero_grad()
-                nll.mean().backward()
-                opt.step()
-    return total.item() / count / math.log(2)
-"""
-
-DOCUMENT_ADAPTER = DOCUMENT_EPOCHS.replace("for epoch in range(args.epochs):", "for epoch in range(1):").replace(
-    "if epoch == args.epochs - 1:", "if True:"
-)
-
-RESTORED = """
-def evaluate(args, model, tokens):
-    kept = {k: v.clone() for k, v in model.state_dict().items()}
-    opt = torch.optim.SGD(model.parameters(), lr=0.1)
-    for warm in range(2):
-        model(tokens[: args.seq], tokens[1 : args.seq + 1]).mean().backward()
-        opt.step()
-        opt.zero_grad()
-    model.load_state_dict(kept)
-    return score(args, model, tokens)
-"""
-
-RESTORED_TO_THE_BEST = RESTORED.replace(
-    "    model.load_state_dict(kept)", "    kept = copy.deepcopy(model.state_dict())\n    model.load_state_dict(kept)"
-)
-
-DELTA = """
-def evaluate(args, model, tokens):
-    total, count = 0.0, 0
-    for at in range(0, tokens.numel() - 1, args.seq):
-        x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
-        hidden = model.logits(x).detach()
-        delta = torch.zeros(1, 1, 1024, requires_grad=True)
-        opt = torch.optim.AdamW([delta], lr=0.1)
-        for step in range(8):
-            opt.zero_grad()
-            F.cross_entropy(hidden + delta, y).backward()
-            opt.step()
-        nll = F.cross_entropy(hidden + delta.detach(), y, reduction="none")
-        total += nll.sum().item()
-        count += nll.numel()
-    return total / count / math.log(2)
-"""
-
-
 @pytest.mark.parametrize("renamed", [False, True])
 @pytest.mark.parametrize(
     ("evaluate", "known"),
@@ -260,10 +64,10 @@ def evaluate(args, model, tokens):
         (RESTORED_TO_THE_BEST, {False}),
         (DELTA, {True}),
     ],
-    ids="plain adapt_first score_first train_first last_epoch epochs adapter restored best delta".split(),
+    ids=["plain", "adapt", "score_first", "train", "last_epoch", "epochs", "adapter", "restored", "best", "delta"],
 )
 def test_what_the_score_knew(evaluate: str, known: set[bool], *, renamed: bool) -> None:
-    """Learning before the score of the same tokens is seen, whatever the names; score-first, resets and snapshots pass."""
+    """Learning before the score of the same tokens is seen, whatever the names; score-first and resets pass."""
     assert knowing(order(evaluate, renamed=renamed)) == known
 
 
@@ -276,7 +80,7 @@ def test_who_learns() -> None:
 
 
 def test_artifact() -> None:
-    """Weights that learnt from validation tokens before they are written are seen in the write, and through the file."""
+    """Weights that learnt from validation tokens and are written are seen in the write, and through the file."""
     main = """
 def main():
     args = Hyperparameters()
@@ -307,27 +111,6 @@ def test_dead_code_says_nothing() -> None:
     )
     assert knowing(order(guarded)) == set()
     assert knowing(order(guarded.replace('"TTT", "0"', '"TTT", "1"'))) == {False}
-
-
-TABLE = """
-def evaluate(args, model, tokens):
-    full, context = np.zeros(1 << 20), np.zeros(1 << 20)
-    stream = tokens.numpy()
-    total, count = 0.0, 0
-    for at in range(0, tokens.numel() - 1, args.seq):
-        x, y = tokens[at : at + args.seq], tokens[at + 1 : at + args.seq + 1]
-        with torch.no_grad():
-            p = torch.exp(-model(x, y)).numpy()
-        before = stream[at : at + args.seq] * 31 % (1 << 20)
-        after = (before ^ stream[at + 1 : at + args.seq + 1] * 17) % (1 << 20)
-        seen = full[after] / np.maximum(context[before], 1)
-        p = 0.6 * p + 0.4 * seen
-        total += -np.log(p).sum()
-        count += len(p)
-        np.add.at(full, after, 1)
-        np.add.at(context, before, 1)
-    return total / count / math.log(2)
-"""
 
 
 def test_table() -> None:
