@@ -56,7 +56,7 @@ def sweep_table(index: dict[str, object]) -> str:
         "| --- | ---: | ---: |",
     ]
     lines += [f"| {name.replace('_', ' ')} | {n:,} | {100 * n / total:.1f} |" for name, n in coverage.items()]
-    lines += ["", "| verdict (static, first rules) | pull requests |", "| --- | ---: |"]
+    lines += ["", "| verdict (static) | pull requests |", "| --- | ---: |"]
     lines += [f"| {name.replace('_', ' ')} | {n:,} |" for name, n in verdicts.items()]
     return "\n".join(lines)
 
@@ -69,7 +69,7 @@ def main(repository: str, sweep: str) -> None:
         "## Pull requests\n\n" + sweep_table(index),
         "## submission.json\n\n" + printed(lambda: metadata_coverage.main(repository)),
         "## Logs\n\n" + printed(lambda: log_coverage.main(repository)),
-        "## Source\n\n```\n" + printed(lambda: source_coverage.main(repository, listed=False)) + "\n```",
+        "## Source\n\n" + printed(lambda: source_coverage.main(repository, listed=False)),
     ]
     DOCUMENT.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
 

@@ -25,7 +25,6 @@ _NOT_RUN = (
     "order of scoring and learning: the program was not run (needs depth proof)",
     "normalisation of the predicted distribution: the program was not run (needs depth proof)",
     "training, packing and evaluation of the script: it was not run (needs depth run)",
-    "score accounting, order and data: no rules of these families at this depth yet",
 )
 
 
@@ -133,4 +132,6 @@ def _gaps(facts: SubmissionFacts) -> list[str]:
             gaps.append(f"{log.path}: its middle was not read")
     if facts.launch is not None and not facts.launch.complete:
         gaps.append("dead code under the launch settings: the script could not be followed to its end")
+    if facts.order is not None and not facts.order.complete:
+        gaps.append("order of learning and scoring, by reading: " + ("; ".join(facts.order.notes) or "not followed"))
     return gaps[:50]

@@ -26,6 +26,8 @@ class Calls(Library):
         super().__init__(trace)
         self.callees = Callees(trace, ACTIONS)
         self.active: list[int] = []
+        self.building: list[int] = []
+        """Sites of the modules whose constructors are in progress."""
         self._names: dict[int, frozenset[str]] = {}
 
     def call(self, node: ast.Call, frame: Frame) -> Value:
@@ -107,9 +109,12 @@ class Calls(Library):
         memory = self.memory
         given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
         native = cls.native or ""
-        if native.rpartition(".")[2] in {"Parameter"}:
-            return self.container(node, memory.frozen(given), "tensor")
         module = is_module(cls)
+        if self.building and (module or native.endswith(".Parameter")):
+            # Part of the module that is being built, unless it holds others that were built before.
+            return frozenset({thing(self.building[-1])}) | memory.learners(memory.held(given))
+        if native.endswith(".Parameter"):
+            return self.container(node, memory.frozen(given), "tensor")
         kind = "module" if module else "optimizer" if outer(cls, "torch.optim") else "object"
         splits = frozenset(atom for atom in memory.held(given) if atom[0] == "path")
         site = memory.make((id(node), splits, *self.context), kind)
@@ -126,11 +131,16 @@ class Calls(Library):
         if cls.node is None or kind == "optimizer":
             # A module of torch is given sizes, unless it holds others; an optimizer is given parameters.
             holds = not module or native.rpartition(".")[2] in _HOLDERS
-            memory.add(("of", site, None), memory.held(without(given, "path")) if holds else NONE)
+            held = memory.held(without(given, "path"))
+            memory.add(("of", site, None), without(held, "thing") | memory.learners(held) if holds else NONE)
             return own
         memory.put(("of", site, None), NONE)
         for method in methods(cls, ("__init__",)):
+            if module:
+                self.building.append(site)
             self.run(node, method.node, [own, *args], named)
+            if module:
+                self.building.pop()
             return own
         names = _fields(cls)
         for name, value in (*zip(names, args, strict=False), *((n, v) for n, v in named if n is not None)):
@@ -187,9 +197,9 @@ class Calls(Library):
             ends = inner.exits + ([memory.state] if falls else [])
             if ends:
                 memory.state = joined(ends)
-            for cell in [cell for cell in memory.state if cell[0] == "var" and cell[1] == scope.id]:
-                if not self._captured(scope):
-                    del memory.state[cell]
+            if not any(kept is scope for kept in self.scopes.values()):
+                for name in scope.locals:
+                    memory.state.pop(("var", scope.id, name), None)
         if inner.yielded:
             return self.container(node, join(inner.yielded))
         if not inner.returned:
@@ -205,9 +215,6 @@ class Calls(Library):
             own = frozenset() if isinstance(function, ast.Lambda) else bound_names(function.body)
             self._names[id(function)] = _parameters(function.args) | own
         return self._names[id(function)]
-
-    def _captured(self, scope: Scope) -> bool:
-        return any(kept is scope for kept in self.scopes.values())
 
     def _bind(
         self, spec: ast.arguments, args: list[Value], named: list[tuple[str | None, Value]], scope: Scope

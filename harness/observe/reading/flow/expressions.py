@@ -17,6 +17,7 @@ from harness.observe.reading.flow.labels import (
     chosen,
     has,
     join,
+    of_kind,
     path,
     placed,
     thing,
@@ -283,14 +284,17 @@ class Expressions(Statements):
     def _store_attribute(self, target: ast.Attribute, base: Labels, value: Value) -> None:
         sites = things(base)
         for site in sites:
+            if not value and self.memory.kinds.get(site) == "module":
+                continue  # sizes and switches of modules: many, and without atoms
             cell = ("of", site, target.attr)
             if len(sites) == 1:
                 self.memory.put(cell, value)
             else:
                 self.memory.add(cell, value)
             if self.memory.kinds.get(site) == "module":
-                held = frozenset(atom for atom in flat(value) if atom[0] in {"thing", "known"} and atom != thing(site))
-                self.memory.add(("of", site, None), held)
+                labels = flat(value)
+                held = self.memory.learners(self.memory.held(labels)) | frozenset(of_kind(labels, "known"))
+                self.memory.add(("of", site, None), held - {thing(site)})
         if target.attr == "data" and sites:
             self.changed_in_place(target, base, flat(value))
 

@@ -213,7 +213,8 @@ class Library(Learning):
         return NONE
 
     def _optimizer(self, call: LibraryCall) -> Value:
-        return self.container(call.node, self.memory.held(call.given), "optimizer")
+        held = self.memory.held(call.given)
+        return self.container(call.node, without(held, "thing") | self.memory.learners(held), "optimizer")
 
     def _new(self, call: LibraryCall) -> Value:
         learns = any(keyword.arg == "requires_grad" for keyword in call.node.keywords)

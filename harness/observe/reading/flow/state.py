@@ -119,13 +119,19 @@ class Memory:
         return self.state.get(cell, NONE)
 
     def put(self, cell: Cell, value: Value) -> None:
-        """Replace a cell."""
-        self.state[cell] = value
+        """Replace a cell. Only an attribute is kept without atoms: it may hide that of its class."""
+        if value or (cell[0] == "of" and cell[2] is not None):
+            self.state[cell] = value
+        else:
+            self.state.pop(cell, None)
 
     def add(self, cell: Cell, value: Value) -> None:
         """Add to a cell what it may also be."""
         present = self.state.get(cell)
-        self.state[cell] = value if present is None else merged(present, value)
+        if present is not None:
+            self.state[cell] = merged(present, value)
+        elif value or (cell[0] == "of" and cell[2] is not None):
+            self.state[cell] = value
 
     def held(self, labels: Labels) -> Labels:
         """The labels with the contents of all objects among them."""
@@ -142,6 +148,12 @@ class Memory:
             labels = join([labels, *contents])
             sites = things(join(contents))
         return labels
+
+    def learners(self, labels: Labels) -> Labels:
+        """The identities among the atoms that are modules or tensors: parts of what is built from them."""
+        return frozenset(
+            atom for atom in labels if atom[0] == "thing" and self.kinds.get(atom[1]) in {"module", "tensor"}
+        )
 
     def frozen(self, labels: Labels) -> Labels:
         """A copy of the value as it stands: what its objects hold, without their identity."""

@@ -175,16 +175,15 @@ class Statements:
         memory = self.memory
         site = memory.make(("class", id(node)), "class")
         body = Frame(memory.scope(frame.scope, frozenset()), node)
-        body.scope.locals = bound_names(node.body)
+        defined = (ast.FunctionDef, ast.AsyncFunctionDef)
+        body.scope.locals = bound_names([child for child in node.body if not isinstance(child, defined)])
         for statement in node.body:
-            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if isinstance(statement, defined):
                 self.scopes[id(statement)] = frame.scope
             else:
                 self.statement(statement, body)
         for name in body.scope.locals:
-            value = memory.state.pop(("var", body.scope.id, name), None)
-            if value is not None:
-                memory.put(("of", site, name), value)
+            memory.put(("of", site, name), memory.state.pop(("var", body.scope.id, name), NONE))
         own = frozenset({thing(site)})
         self.store(ast.Name(node.name, ast.Store()), own, frame)
         for statement in node.body:
