@@ -177,7 +177,7 @@ def _launch(
 def _order(launch: LaunchReading | None) -> OrderFacts | None:
     if launch is None or launch.trace is None or launch.main is None:
         return None
-    return read_order(launch.trace, launch.main)
+    return read_order(launch.trace, launch.main, launch.roots)
 
 
 def _requirements(paths: list[str], contents: Mapping[str, Content]) -> tuple[str, ...]:

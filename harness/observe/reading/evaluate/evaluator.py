@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,10 +10,12 @@ from contextlib import contextmanager
 from harness.observe.reading.evaluate.machine import FUEL, Exhausted, Frame, Raised
 from harness.observe.reading.evaluate.statements import Statements
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.evaluate.values import ModuleValue, Scope, Source
+from harness.observe.reading.evaluate.values import UNKNOWN, Function, FunctionNode, ModuleValue, Scope, Source
 
 _FRAMES = 6_000
 """Python frames that the evaluator may nest: it recurses with the tree and with the calls of the script."""
+MAX_ROOTS = 8
+"""Most functions that are evaluated of a script that calls none."""
 
 
 class Evaluator(Statements):
@@ -53,6 +56,28 @@ class Evaluator(Statements):
                     self.call_back(value, frame)
         finally:
             self.heap.end()
+
+    def enter_uncalled(self) -> list[FunctionNode]:
+        """Evaluate the functions of a script that calls none of its own, with unknown arguments; returns their nodes.
+
+        Such a script does nothing when it is launched; what its functions would do can still be read. Functions that
+        others name are met through those.
+        """
+        module = self.modules.get("__main__")
+        if module is None:
+            return []
+        functions = [value for value in module.slots.values() if isinstance(value, Function)]
+        named = {
+            node.id
+            for function in functions
+            for node in ast.walk(function.node)
+            if isinstance(node, ast.Name) and node.id != function.name
+        }
+        roots = [function for function in functions if function.name not in named][:MAX_ROOTS]
+        frame = self.module_frame(module)
+        for root in roots:
+            self.attempt(lambda root=root: self.call_function(root, [], {"**": UNKNOWN}, frame))  # type: ignore[misc]  # bound now
+        return [root.node for root in roots]
 
     def module_frame(self, module: ModuleValue) -> Frame:
         """A frame in which code can be evaluated as if at the end of the module."""

@@ -26,6 +26,8 @@ class Calls(Library):
         super().__init__(trace)
         self.callees = Callees(trace, ACTIONS)
         self.active: list[int] = []
+        self.followed: set[int] = set()
+        """Nodes of the functions that were followed."""
         self.building: list[int] = []
         """Sites of the modules whose constructors are in progress."""
         self._names: dict[int, frozenset[str]] = {}
@@ -177,6 +179,7 @@ class Calls(Library):
     def run(self, node: ast.AST, function: Any, args: list[Value], named: list[tuple[str | None, Value]]) -> Value:
         """Follow the body of a function with these arguments."""
         memory = self.memory
+        self.followed.add(id(function))
         everything = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
         if self.active.count(id(function)) >= MAX_ACTIVE:
             return self.combined(everything)
@@ -232,6 +235,13 @@ class Calls(Library):
         if spec.kwarg is not None:
             extra = join(flat(value) for name, value in given.items() if name not in names)
             memory.put(("var", scope.id, spec.kwarg.arg), extra | rest)
+
+    def follow_uncalled(self, roots: Sequence[Any]) -> None:
+        """Follow functions of the module that nothing in it calls: `roots`, and those that a library may call."""
+        entered = [node for node in self.nodes if isinstance(node, ast.FunctionDef) and id(node) in self.trace.entered]
+        for function in (*roots, *entered):
+            if id(function) not in self.followed and self.scopes.get(id(function)) is self.module_scope:
+                self.run(function, function, [], [])
 
     def hooked(self, node: ast.AST, module: Labels, given: Labels) -> None:
         """Run the forward hooks that a module may have with what is given to it."""

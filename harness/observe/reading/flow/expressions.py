@@ -159,6 +159,7 @@ class Expressions(Statements):
 
     def _comprehension(self, node: Any, frame: Frame) -> Value:
         loops: list[int] = []
+        chosen_by = NONE
         names = frozenset(
             name.id
             for generator in node.generators
@@ -174,9 +175,10 @@ class Expressions(Statements):
             loops.append(loop)
             self.store(generator.target, self.item_of(flat(iterated), loop), inner)
             for test in generator.ifs:
-                self.value(test, inner)
+                # `[name for name in names if "val" in name]`: what is chosen by a split is of that split.
+                chosen_by |= frozenset(of_kind(self.labels(test, inner), "path"))
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        content = join(self.labels(part, inner) for part in parts)
+        content = join(self.labels(part, inner) for part in parts) | chosen_by
         result = self.container(node, content, "dict" if isinstance(node, ast.DictComp) else "table")
         for loop in reversed(loops):
             self.memory.leave(loop, before)

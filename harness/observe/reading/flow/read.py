@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 from harness.model.base import At
 from harness.model.order import ArtifactFact, Exposure, Mixture, OrderFacts, Score, Update
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.evaluate.values import Source
+from harness.observe.reading.evaluate.values import FunctionNode, Source
 from harness.observe.reading.flow.calls import Calls
 from harness.observe.reading.flow.state import Exhausted, Frame
 from harness.observe.reading.flow.statements import bound_names
@@ -16,14 +17,19 @@ MAX_FACTS = 60
 """Most updates, scores, mixtures and writes that are listed."""
 
 
-def read_order(trace: Trace, main: Source) -> OrderFacts:
-    """Facts of order of the launched file. Never raises; what could not be followed makes them incomplete."""
+def read_order(trace: Trace, main: Source, roots: Sequence[FunctionNode] = ()) -> OrderFacts:
+    """Facts of order of the launched file. Never raises; what could not be followed makes them incomplete.
+
+    `roots` are functions to follow although nothing calls them.
+    """
     flow = Calls(trace)
     flow.nodes = tuple(ast.walk(main.tree))
     try:
         flow.module_scope.locals = bound_names(main.tree.body)
         frame = Frame(flow.module_scope, main.tree)
         flow.block(main.tree.body, frame)
+        if not flow.records.scores:
+            flow.follow_uncalled(roots)
     except Exhausted:
         flow.incomplete("the flow of tokens took more steps than allowed")
     except RecursionError:

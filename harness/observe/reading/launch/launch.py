@@ -12,7 +12,7 @@ from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
 from harness.observe.reading.evaluate.evaluator import evaluate
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.evaluate.values import Source
+from harness.observe.reading.evaluate.values import FunctionNode, Source
 from harness.observe.reading.launch.branches import branch_facts, unreached
 from harness.observe.reading.launch.commands import Command, find_commands
 from harness.observe.reading.launch.pick import pick_script, ranked, resolve
@@ -38,6 +38,8 @@ class LaunchReading:
     models: tuple[ModelShape, ...] = ()
     main: Source | None = None
     trace: Trace | None = None
+    roots: tuple[FunctionNode, ...] = ()
+    """Functions that were evaluated although nothing calls them, because the script calls none of its own."""
 
 
 def read_launch(
@@ -80,7 +82,8 @@ def _evaluated(
     for world_size, chosen in _attempts(readme, command, logs):
         discovery = Discovery(main, modules, world_size)
         settings, environment = fold_settings(discovery, text, _with_listed(chosen, commands), run_script, logs)
-        trace = evaluate(main, modules, environment).trace
+        evaluated = evaluate(main, modules, environment)
+        trace = evaluated.trace
         if trace.ended is None:
             command = chosen or command
             break
@@ -100,7 +103,10 @@ def _evaluated(
         complete=trace.complete,
         notes=tuple(snippet(note) for note in notes),
     )
-    return LaunchReading(launch, model_shapes(trace), main, trace)
+    models = model_shapes(trace)
+    # The facts above are of the launch; what a script without an entry would do is read for those who ask for order.
+    roots = [] if trace.entered else evaluated.enter_uncalled()
+    return LaunchReading(launch, models, main, trace, tuple(roots))
 
 
 def _meant(path: str, sources: Mapping[str, Source], commands: Sequence[Command]) -> list[Command]:

@@ -179,6 +179,29 @@ def evaluate(args, model, tokens):
     assert facts.mixtures == ()
 
 
+@pytest.mark.parametrize("decorator", ["", "@app.function(gpu='H100:8')\n"])
+def test_functions_that_nothing_calls(decorator: str) -> None:
+    """What a script without an entry, or one that a library calls into, would do is followed all the same."""
+    worker = (
+        ADAPT_FIRST
+        + f"""
+import remote
+app = remote.App("x")
+
+{decorator}def worker(rank):
+    args = Hyperparameters()
+    model = GPT(1024, 64)
+    names = sorted([name for name in os.listdir("/data") if "val" in name])
+    tokens = torch.cat([load(os.path.join("/data", name)) for name in names])
+    print("val_bpb", evaluate(args, model, tokens))
+"""
+    )
+    reading = read_launch([read_script("train_gpt.py", (HEAD + worker).encode(), {})], {})
+    assert reading.trace is not None
+    assert reading.main is not None
+    assert knowing(read_order(reading.trace, reading.main, reading.roots)) == {False}
+
+
 def test_endless_code() -> None:
     """The analysis of code that multiplies without end stops at its limit and says so."""
     deep = "\n".join(
