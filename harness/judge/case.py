@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.judge.scores import common_final
+from harness.model.base import snippet
 from harness.model.competition import DEFAULT_POLICY, Competition, Tolerance, Track
 from harness.model.facts import Facts, SubmissionFacts
+from harness.model.findings import Evidence
 from harness.model.launch import Setting
 from harness.model.logs import LogFacts, RunFacts, Score
 from harness.model.metadata import MetadataFacts
@@ -124,6 +126,15 @@ class Case:
                 for setting in run.settings:
                     if setting.name.lower() == name.lower():
                         yield log, setting.value, setting.line
+
+    @cached_property
+    def titles(self) -> tuple[Evidence, ...]:
+        """What the submission calls itself: titles of its READMEs, its name, the name of its folder."""
+        named = [(readme.path, readme.title) for readme in self.facts.readmes]
+        if self.metadata is not None:
+            named.append((self.metadata.path, self.metadata.name))
+        rows = [Evidence(path=p, line=t.at.line, snippet=snippet(t.value)) for p, t in named if t is not None]
+        return (*rows, Evidence(path=".", snippet=snippet(self.facts.folder.path.rpartition("/")[2])))
 
     def file(self, path: str) -> FileEntry | None:
         """The entry of one file."""

@@ -11,6 +11,12 @@ from harness.model.findings import Evidence, Finding, Severity, Strength
 from harness.model.order import UpdateKind
 
 _MIXTURE = re.compile(r"(?<![a-z])(?:ppm|n-?gram|knn|dirichlet)\w{0,20}|\bmix(?:er|ture|_bpb)?\b", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?<![a-z])ppm(?![a-z])|n-?gram[-_ ]{0,3}(?:cache|back-?off|mix|rescor|oracle|hedge)"
+    r"|frozen[-_ ]?oracle|cache[-_ ]?mix",
+    re.IGNORECASE,
+)
+"""Titles of submissions whose score is of such a mixture."""
 _BYTES = re.compile(r"(?<![a-z])ppm|mix", re.IGNORECASE)
 
 
@@ -18,7 +24,7 @@ class TargetOnlyMixture(SubmissionRule):
     """A mixture is normalised over the whole alphabet before the token is looked at.
 
     What: places where the model's probability of the realised token alone (after the gather or the cross entropy) is
-    blended with what a table of counts says; scores that a log names after such a mixture.
+    blended with what a table of counts says; logs and titles that name such a mixture.
     Why: a table that is asked only for the realised token gives no distribution: asked for every token, the
     probabilities sum to far more than one. Reweighting the whole distribution is legal.
     Mend: mix full distributions and normalise, or tilt one entry with its norm in closed form, and show the sum.
@@ -47,14 +53,22 @@ class TargetOnlyMixture(SubmissionRule):
             if not score.diagnostic and _MIXTURE.search(score.label) is not None
         ]
         found += [Evidence(path=path, line=score.line, snippet=score.label) for path, score in named[:2]]
+        titles = [title for title in case.titles if _NAMED.search(title.snippet or "")]
+        found += titles[:1]
         if not found:
             return
-        kind = "ngram_unnormalized" if any(_BYTES.search(score.label) for _, score in named) else self.violation_class
+        words = [score.label for _, score in named] + [title.snippet or "" for title in titles]
+        kind = "ngram_unnormalized" if any(_BYTES.search(word) for word in words) else self.violation_class
         if mixtures:
             where = ", ".join(str(mix.at.line) for mix in mixtures[:4])
             message = (
                 f"The probability of the realised token alone is mixed with a table of counts (line {where}). Please "
                 "show that the mixture is one distribution over the whole alphabet."
+            )
+        elif not named:
+            message = (
+                f"The submission calls itself a mixture ({titles[0].snippet!r}). Please show that it is one "
+                "distribution over the whole alphabet."
             )
         else:
             message = (

@@ -16,6 +16,7 @@ _PASSES = re.compile(r"pass[ _]?2|two[-_ ]?pass|rescor", re.IGNORECASE)
 _TWICE = re.compile(
     r"two[-_ ]?pass(?![a-z]).{0,40}(?:n-?gram|cache|order|tables|scor|eval)|full[-_ ]?rescor", re.IGNORECASE
 )
+_SLOT_NAMED = re.compile(r"(?<!no )(?<!without )(?<!w/o )(?<![A-Za-z])SLOT(?![A-Za-z]|-free)")
 _SLOT = re.compile(r"(?<![a-z])slot(?![a-z])", re.IGNORECASE)
 
 
@@ -194,7 +195,7 @@ class ScoredOnce(_Order):
             if _PASSES.search(score.label) is not None
         ]
         found += [Evidence(path=path, line=score.line, snippet=score.label) for path, score in labels[:2]]
-        named = _described(case)
+        named = _called(case, _TWICE)
         if pairs:
             message = (
                 f"Validation tokens are scored (line {lines(found, 'adds up the score')}) after something has learned "
@@ -211,23 +212,16 @@ class ScoredOnce(_Order):
             yield self.warn(case, message, [named])
 
 
-def _described(case: Case) -> Evidence | None:
-    """Where the submission's own title speaks of scoring twice."""
-    titles = [(readme.path, readme.title) for readme in case.facts.readmes]
-    if case.metadata is not None:
-        titles.append((case.metadata.path, case.metadata.name))
-    for path, title in titles:
-        if title is not None and _TWICE.search(title.value):
-            return Evidence(path=path, line=title.at.line, snippet=title.value[:160])
-    folder = case.facts.folder.path
-    return Evidence(path=".", snippet=folder.rpartition("/")[2]) if _TWICE.search(folder) else None
+def _called(case: Case, pattern: re.Pattern[str]) -> Evidence | None:
+    """Where the submission's own title or name says so."""
+    return next((title for title in case.titles if pattern.search(title.snippet or "")), None)
 
 
 class OptimisedOnScored(_Order):
     """What is optimised in evaluation is not optimised on the tokens that it scores.
 
     What: loose tensors (a delta on hidden states, a bias on logits) that steps move on a loss of a window's tokens,
-    before the score of the same window is added up; a log whose score is named so.
+    before the score of the same window is added up; a log whose score, or a title, names it.
     Why: known as SLOT. The organisers have never ruled on it as a class; on scored positions it is learning before
     scoring.
     Mend: optimise on the context only, with targets that were all scored before.
@@ -260,6 +254,8 @@ class OptimisedOnScored(_Order):
             yield self.warn(case, message, found)
         elif named:
             yield self.warn(case, f"The log reports a score named {named[0][1].label!r}.", found)
+        elif (title := _called(case, _SLOT_NAMED)) is not None:
+            yield self.warn(case, f"The submission calls itself so ({title.snippet!r}).", [title])
 
 
 RULES = (ScoreBeforeLearning, ArtifactBeforeValidation, ScoredOnce, OptimisedOnScored)

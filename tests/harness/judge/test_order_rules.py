@@ -78,7 +78,18 @@ def test_logs_tell() -> None:
     assert asked(PLAIN, log=LOG + gate.replace("within_gate=9", "within_gate=0")) == {}
 
 
-def test_title_tells() -> None:
-    """A title that speaks of a second pass over a cache is asked about; one of two-pass quantisation is not."""
-    assert set(asked(PLAIN, **{"README.md": "# Two-Pass n-gram cache\n"})) == {"PG403"}
-    assert asked(PLAIN, **{"README.md": "# Two-pass GPTQ\n"}) == {}
+@pytest.mark.parametrize(
+    ("title", "rules"),
+    [
+        ("# Two-Pass n-gram cache", {"PG403", "PG321"}),
+        ("# Full rescore", {"PG403"}),
+        ("# PPM byte mixer", {"PG321"}),
+        ("# SLOT-24 + TTT", {"PG404"}),
+        ("# Two-pass GPTQ", set()),
+        ("# Bigram hash, no SLOT", set()),
+        ("# Slotted attention", set()),
+    ],
+)
+def test_titles_tell(title: str, rules: set[str]) -> None:
+    """What a title names is asked about; words that only look like it are not."""
+    assert set(asked(PLAIN, **{"README.md": title + "\n"})) == rules
