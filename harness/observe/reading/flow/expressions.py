@@ -126,7 +126,9 @@ class Expressions(Statements):
         if DISTRIBUTION in held:
             # Which entry of a distribution is asked may depend on a table; what it says does not.
             index = frozenset(atom for atom in index if atom[0] != "known" or not self.is_table(atom[1]))
-        return chosen(held, without(index, "path"))
+        # The name of a parameter tells nothing that the parameter knows.
+        plain = without(index, "path") if has(index, "tokens") else without(index, "path", "thing", "known")
+        return chosen(held, plain)
 
     def _slice(self, node: ast.Slice, frame: Frame) -> Value:
         return join(self.labels(part, frame) for part in (node.lower, node.upper, node.step) if part is not None)

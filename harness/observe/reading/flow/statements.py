@@ -199,8 +199,11 @@ class Statements:
         def step() -> None:
             self.store(node.target, self.item_of(value, loop), frame)
 
-        once = self.trace.lengths.get(id(node), None) == 1
-        falls = self.repeat(loop, step, node.body, frame, passes=1 if once else PASSES)
+        length = self.trace.lengths.get(id(node))
+        if length == 0 and self.trace.complete:
+            return self.block(node.orelse, frame)
+        passes = 1 if length == 1 else PASSES
+        falls = self.repeat(loop, step, node.body, frame, certain=True, passes=passes)
         return self.block(node.orelse, frame) if falls and node.orelse else falls
 
     _asyncfor = _for
@@ -220,15 +223,19 @@ class Statements:
         frame: Frame,
         *,
         endless: bool = False,
+        certain: bool = False,
         passes: int = PASSES,
     ) -> bool:
-        """Follow a loop: not at all, once, and once more with what the first iteration left; whether it can end."""
+        """Follow a loop: not at all, once, and once more with what the first iteration left; whether it can end.
+
+        A `certain` loop runs at least once: loops over data and parameters are taken to have some.
+        """
         memory = self.memory
         before = dict(memory.state)
         loop = Loop(number, before)
         frame.loops.append(loop)
         memory.running.append(number)
-        ends = [] if endless else [before]
+        ends = [] if endless or certain else [before]
         since = len(memory.stepped)
         for _ in range(passes):
             step()
