@@ -134,4 +134,6 @@ def _gaps(facts: SubmissionFacts) -> list[str]:
         gaps.append("dead code under the launch settings: the script could not be followed to its end")
     if facts.order is not None and not facts.order.complete:
         gaps.append("order of learning and scoring, by reading: " + ("; ".join(facts.order.notes) or "not followed"))
+    elif facts.order is not None and facts.order.validation_at is None:
+        gaps.append("order of learning and scoring, by reading: no place where validation tokens are read was found")
     return gaps[:50]

@@ -34,6 +34,8 @@ _MEASURES = frozenset(
     ["shape", "ndim", "dtype", "device", "size", "numel", "nbytes", "itemsize", "is_cuda", "requires_grad", "training"]
 )
 """Attributes that tell of a value's form, not of its content."""
+FEW = 8
+"""Items of a comprehension that are followed one by one."""
 _PARTS = ("weight", "bias", "data", "grad", "module", "_orig_mod", "T", "mT", "param", "buffer")
 """First letters of the attributes of library modules that are parameters or the module itself."""
 
@@ -160,6 +162,10 @@ class Expressions(Statements):
         return frozenset({thing(site)})
 
     def _comprehension(self, node: Any, frame: Frame) -> Value:
+        first = node.generators[0]
+        few = isinstance(first.iter, (ast.Tuple, ast.List)) and len(first.iter.elts) <= FEW and not first.ifs
+        if few and len(node.generators) == 1 and not isinstance(node, ast.DictComp):
+            return self._spelled_out(node, first.iter.elts, frame)
         loops: list[int] = []
         chosen_by = NONE
         names = frozenset(
@@ -185,6 +191,17 @@ class Expressions(Statements):
         for loop in reversed(loops):
             self.memory.leave(loop, before)
         return result
+
+    def _spelled_out(self, node: Any, items: list[ast.expr], frame: Frame) -> Value:
+        """A comprehension over a few items that are written out, such as both splits: its values stay apart."""
+        target = node.generators[0].target
+        names = frozenset(name.id for name in ast.walk(target) if isinstance(name, ast.Name))
+        inner = Frame(self.memory.scope(frame.scope, names), frame.node)
+        values: list[Value] = []
+        for item in items:
+            self.store(target, self.value(item, frame), inner)
+            values.append(self.value(node.elt, inner))
+        return tuple(values)
 
     def _binary(self, node: ast.BinOp, frame: Frame) -> Value:
         left, right = self.labels(node.left, frame), self.labels(node.right, frame)

@@ -179,6 +179,16 @@ def evaluate(args, model, tokens):
     assert facts.mixtures == ()
 
 
+def test_splits_in_one_breath() -> None:
+    """Both splits may be named, and loaded, by one comprehension."""
+    main = MAIN.replace(
+        "    tokens = load_split(args.val_files)",
+        '    _, files = (f"d/fineweb_{part}_*.bin" for part in ("train", "val"))\n    tokens = load_split(files)',
+    )
+    assert knowing(order(ADAPT_FIRST, main)) == {False}
+    assert knowing(order(PLAIN, main)) == set()
+
+
 @pytest.mark.parametrize("decorator", ["", "@app.function(gpu='H100:8')\n"])
 def test_functions_that_nothing_calls(decorator: str) -> None:
     """What a script without an entry, or one that a library calls into, would do is followed all the same."""
