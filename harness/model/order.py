@@ -52,12 +52,6 @@ class Mixture(Frozen):
     """One place where the model's probability of the realised token alone is mixed with something from a table."""
 
     at: At
-    target_in_key: bool = False
-    """Whether the table is asked under a key that the realised token is part of."""
-    gated: bool = False
-    """Whether a property of the realised token decides whether or how it is mixed."""
-    native: bool = False
-    """Whether compiled code does it."""
 
 
 class ArtifactFact(Frozen):

@@ -29,8 +29,6 @@ LOSS: Atom = ("loss",)
 """A negative log-likelihood, or the probability of the realised token alone."""
 LOG2: Atom = ("log2",)
 """A logarithm to base two: bits already."""
-NATIVE: Atom = ("native",)
-"""A library of compiled code."""
 
 
 def path(split: Split) -> Atom:

@@ -83,11 +83,9 @@ def _facts(flow: Calls, main: Source) -> OrderFacts:
             for score in scores
         ),
         mixtures=tuple(
-            Mixture(
-                at=at(mix.node, mix.source) or here, target_in_key=mix.target_in_key, gated=mix.gated, native=mix.native
-            )
+            Mixture(at=at(mix.node, mix.source) or here)
             for mix in list(records.mixtures.values())[:MAX_FACTS]
-            if mix.reported or mix.scores & reported or not mix.scores
+            if mix.scores & reported or not mix.scores
         ),
         artifacts=tuple(
             ArtifactFact(

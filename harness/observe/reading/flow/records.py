@@ -41,10 +41,6 @@ class MixRecord:
 
     node: ast.AST
     source: Source | None
-    target_in_key: bool = False
-    gated: bool = False
-    native: bool = False
-    reported: bool = False
     scores: set[int] = field(default_factory=set)
 
 
