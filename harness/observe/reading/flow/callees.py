@@ -65,12 +65,19 @@ class Callees:
         """`effects` are the library calls that do more than compute."""
         self._calls = trace.callees
         self._effects = effects
+        self._resolved: dict[int, list[Callee]] = {}
         self._plain: dict[int, bool] = {}
+        self._restores: dict[int, bool] = {}
         self._losses: dict[int, bool] = {}
         self._left = _MAX_CALLS
 
     def of(self, node: ast.Call) -> list[Callee]:
         """What the call may call, as far as it is known."""
+        if id(node) not in self._resolved:
+            self._resolved[id(node)] = self._resolve(node)
+        return self._resolved[id(node)]
+
+    def _resolve(self, node: ast.Call) -> list[Callee]:
         found = [callee for value in self._calls.get(id(node), ()) for callee in _callees(value)]
         distinct: dict[tuple[int, int, str], Callee] = {}
         for callee in found:
@@ -100,18 +107,19 @@ class Callees:
             self._plain[key] = self._only_computes(function)
         return self._plain[key]
 
-    def restores(self, function: FunctionNode, depth: int = 4) -> bool:
+    def restores(self, function: FunctionNode) -> bool:
         """Whether a method sets parameters anew in place, itself or by what it calls, as resets of adapters do."""
-        for node in ast.walk(function):
-            if isinstance(node, ast.Attribute) and node.attr in INITIALISERS:
-                return True
-            if depth and isinstance(node, ast.Call):
-                inner = [
-                    callee.function for callee in self.of(node) if callee.in_module and callee.function is not None
-                ]
-                if any(self.restores(one, depth - 1) for one in inner):
-                    return True
-        return False
+        key = id(function)
+        if key not in self._restores:
+            self._restores[key] = False  # also ends recursion
+            self._restores[key] = any(self._sets_anew(node) for node in ast.walk(function))
+        return self._restores[key]
+
+    def _sets_anew(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Attribute):
+            return node.attr in INITIALISERS
+        inner = [callee.function for callee in self.of(node) if callee.in_module] if isinstance(node, ast.Call) else []
+        return any(self.restores(one) for one in inner if one is not None)
 
     def _only_computes(self, function: FunctionNode) -> bool:
         body = [function.body] if isinstance(function, ast.Lambda) else function.body

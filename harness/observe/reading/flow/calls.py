@@ -9,9 +9,10 @@ from typing import Any
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function
 from harness.observe.reading.flow.callees import Callee, Callees, is_module, methods, outer
+from harness.observe.reading.flow.journal import Value, flat, merged
 from harness.observe.reading.flow.labels import NONE, Labels, has, join, thing, things, without
 from harness.observe.reading.flow.library import ACTIONS, Library, LibraryCall
-from harness.observe.reading.flow.state import Frame, Scope, Value, flat, joined, merged
+from harness.observe.reading.flow.state import Frame, Scope
 from harness.observe.reading.flow.statements import bound_names
 
 _HOLDERS = frozenset({"ModuleList", "ModuleDict", "Sequential", "ParameterList", "ParameterDict"})
@@ -188,7 +189,7 @@ class Calls(Library):
                 self.incomplete("calls nest too deeply")
                 return self.combined(everything)
             scope = memory.scope(self._scope_of(function), self._locals_of(function))
-            inner = Frame(scope, function)
+            inner = Frame(scope, function, memory.mark())
             self._bind(function.args, args, named, scope)
             self.active.append(id(function))
             try:
@@ -197,12 +198,13 @@ class Calls(Library):
                 falls = self.block(function.body, inner)
             finally:
                 self.active.pop()
-            ends = inner.exits + ([memory.state] if falls else [])
+            ends = inner.exits + ([memory.changes(inner.mark)] if falls and inner.exits else [])
             if ends:
-                memory.state = joined(ends)
+                memory.rollback(inner.mark)
+                memory.meet(ends)
             if not any(kept is scope for kept in self.scopes.values()):
                 for name in scope.locals:
-                    memory.state.pop(("var", scope.id, name), None)
+                    memory.put(("var", scope.id, name), NONE)
         if inner.yielded:
             return self.container(node, join(inner.yielded))
         if not inner.returned:
@@ -238,7 +240,7 @@ class Calls(Library):
 
     def follow_uncalled(self, roots: Sequence[Any]) -> None:
         """Follow functions of the module that nothing in it calls: `roots`, and those that a library may call."""
-        entered = [node for node in self.nodes if isinstance(node, ast.FunctionDef) and id(node) in self.trace.entered]
+        entered = [function for function in self.functions if id(function) in self.trace.entered]
         for function in (*roots, *entered):
             if id(function) not in self.followed and self.scopes.get(id(function)) is self.module_scope:
                 self.run(function, function, [], [])

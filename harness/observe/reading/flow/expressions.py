@@ -7,6 +7,7 @@ import re
 from abc import abstractmethod
 from typing import Any
 
+from harness.observe.reading.flow.journal import Value, flat
 from harness.observe.reading.flow.labels import (
     DISTRIBUTION,
     LN2,
@@ -26,7 +27,7 @@ from harness.observe.reading.flow.labels import (
     without,
 )
 from harness.observe.reading.flow.records import MixRecord
-from harness.observe.reading.flow.state import Frame, Value, flat
+from harness.observe.reading.flow.state import Frame
 from harness.observe.reading.flow.statements import Statements
 
 _SPLIT = re.compile(r"(?<![A-Za-z])(val|valid|validation|train|training)(?![A-Za-z])", re.IGNORECASE)
@@ -94,7 +95,7 @@ class Expressions(Statements):
         found: list[Value] = []
         for site in things(base):
             for place in (site, self.memory.classes.get(site)):
-                value = self.memory.state.get(("of", place, name))
+                value = self.memory.cells.get(("of", place, name))
                 if value is not None:
                     found.append(value)
                     break
@@ -176,7 +177,7 @@ class Expressions(Statements):
         )
         scope = self.memory.scope(frame.scope, names)
         inner = Frame(scope, frame.node)
-        before = dict(self.memory.state)
+        mark = self.memory.mark()
         for generator in node.generators:
             iterated = self.value(generator.iter, inner if loops else frame)
             loop = self.memory.loop_id((id(generator), *self.context))
@@ -189,7 +190,7 @@ class Expressions(Statements):
         content = join(self.labels(part, inner) for part in parts) | chosen_by
         result = self.container(node, content, "dict" if isinstance(node, ast.DictComp) else "table")
         for loop in reversed(loops):
-            self.memory.leave(loop, before)
+            self.memory.leave(loop, mark)
         return result
 
     def _spelled_out(self, node: Any, items: list[ast.expr], frame: Frame) -> Value:

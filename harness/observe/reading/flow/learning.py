@@ -8,6 +8,7 @@ from typing import Any
 from harness.model.order import UpdateKind
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.flow.expressions import Expressions
+from harness.observe.reading.flow.journal import Cell, flat
 from harness.observe.reading.flow.labels import (
     LOG2,
     LOSS,
@@ -23,7 +24,6 @@ from harness.observe.reading.flow.labels import (
     validation_loops,
     without,
 )
-from harness.observe.reading.flow.state import Cell, flat
 
 GRADIENTS: Cell = ("gradients",)
 """Pieces of validation tokens that gradients hold at present."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.observe.reading.evaluate.values import words
 from harness.observe.reading.flow.callees import INITIALISERS, LOSSES
+from harness.observe.reading.flow.journal import Value, flat
 from harness.observe.reading.flow.labels import (
     DISTRIBUTION,
     LN2,
@@ -27,7 +28,7 @@ from harness.observe.reading.flow.labels import (
     without,
 )
 from harness.observe.reading.flow.learning import GRADIENTS, Learning
-from harness.observe.reading.flow.state import Frame, Value, flat
+from harness.observe.reading.flow.state import Frame
 
 LOADS = words("fromfile memmap load open read_bytes load_file frombuffer loadtxt safe_open")
 MEASURES = words("len numel size isinstance hasattr type id callable dim element_size stat exists is_file")
@@ -257,7 +258,7 @@ class Library(Learning):
         copy = memory.make((id(call.node), *self.context), kind)
         memory.put(("of", copy, None), memory.frozen(call.given))
         memory.methods[copy] = frozenset().union(*(memory.methods.get(site, frozenset()) for site in sites))
-        for cell, value in list(memory.state.items()):
+        for cell, value in list(memory.cells.items()):
             if cell[0] == "of" and cell[1] in sites and cell[2] is not None:
                 memory.put(("of", copy, cell[2]), value)
         return frozenset({thing(copy)})
@@ -292,11 +293,11 @@ class Library(Learning):
             return [f for maker in makers for f in ast.walk(maker) if isinstance(f, ast.FunctionDef) and f is not maker]
         return []
 
-    def _named_functions(self, name: str) -> list[Any]:
-        return [node for node in self.nodes if isinstance(node, ast.FunctionDef) and node.name == name]
+    def _named_functions(self, name: str) -> list[ast.FunctionDef]:
+        return [function for function in self.functions if function.name == name]
 
-    nodes: tuple[ast.AST, ...] = ()
-    """Every node of the launched file."""
+    functions: tuple[ast.FunctionDef, ...] = ()
+    """Every function of the launched file."""
 
 
 def _is_two(node: ast.Call) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.observe.reading.flow.journal import Cell, Changes, Journal, Value, flat, merged
 from harness.observe.reading.flow.labels import (
     NONE,
     Labels,
@@ -18,12 +19,6 @@ from harness.observe.reading.flow.labels import (
     varies,
     without,
 )
-
-Value = Labels | tuple[Any, ...]
-"""Atoms, or a tuple of values: what a function returns together stays apart."""
-Cell = tuple[Any, ...]
-"""`("var", scope, name)`, or `("of", site, attribute)`; the attribute None is the content of an object."""
-State = dict[Cell, Value]
 
 FUEL = 150_000
 """Nodes that one analysis may visit: some tenths of a second."""
@@ -49,31 +44,32 @@ class Scope:
 
 @dataclass(eq=False)
 class Loop:
-    """A loop in progress: the state before it, and those in which its body was left early."""
+    """A loop in progress. Paths that leave its body early are kept as changes since its mark."""
 
     id: int
-    before: State
-    breaks: list[State] = field(default_factory=list)
-    continues: list[State] = field(default_factory=list)
+    mark: int
+    breaks: list[Changes] = field(default_factory=list)
+    continues: list[Changes] = field(default_factory=list)
 
 
 @dataclass(eq=False)
 class Frame:
-    """A call in progress."""
+    """A call in progress. Paths that return are kept as changes since its mark."""
 
     scope: Scope
     node: ast.AST
+    mark: int = 0
     returned: list[Value] = field(default_factory=list)
-    exits: list[State] = field(default_factory=list)
+    exits: list[Changes] = field(default_factory=list)
     yielded: list[Labels] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
 
 
-class Memory:
+class Memory(Journal):
     """The state of one analysis."""
 
     def __init__(self) -> None:
-        self.state: State = {}
+        super().__init__()
         self.fuel = FUEL
         self.depth = 0
         self._scopes = 0
@@ -116,22 +112,20 @@ class Memory:
 
     def get(self, cell: Cell) -> Value:
         """The value of a cell; no atoms where nothing was stored."""
-        return self.state.get(cell, NONE)
+        return self.cells.get(cell, NONE)
 
     def put(self, cell: Cell, value: Value) -> None:
         """Replace a cell. Only an attribute is kept without atoms: it may hide that of its class."""
-        if value or (cell[0] == "of" and cell[2] is not None):
-            self.state[cell] = value
-        else:
-            self.state.pop(cell, None)
+        kept = value or (cell[0] == "of" and cell[2] is not None)
+        self.set(cell, value if kept else None)
 
     def add(self, cell: Cell, value: Value) -> None:
         """Add to a cell what it may also be."""
-        present = self.state.get(cell)
-        if present is not None:
-            self.state[cell] = merged(present, value)
-        elif value or (cell[0] == "of" and cell[2] is not None):
-            self.state[cell] = value
+        present = self.cells.get(cell)
+        if present is None:
+            self.put(cell, value)
+        else:
+            self.set(cell, merged(present, value))
 
     def held(self, labels: Labels) -> Labels:
         """The labels with the contents of all objects among them."""
@@ -144,7 +138,7 @@ class Memory:
             if not fresh:
                 break
             seen.update(fresh)
-            contents = [flat(self.state[cell]) for site in fresh if (cell := ("of", site, None)) in self.state]
+            contents = [flat(self.cells[cell]) for site in fresh if (cell := ("of", site, None)) in self.cells]
             labels = join([labels, *contents])
             sites = things(join(contents))
         return labels
@@ -161,16 +155,16 @@ class Memory:
 
     def branch(self, *paths: Callable[[], bool]) -> bool:
         """Follow alternatives from one state and join the states in which they end; whether any reaches its end."""
-        before = self.state
-        ends: list[State] = []
+        mark = self.mark()
+        ends: list[Changes] = []
         for follow in paths:
-            self.state = dict(before)
             if follow():
-                ends.append(self.state)
-        self.state = joined(ends) if ends else before
+                ends.append(self.changes(mark))
+            self.rollback(mark)
+        self.meet(ends)
         return bool(ends)
 
-    def _convert(self, change: Callable[[Labels, int], Labels], loop: int, before: State) -> None:
+    def _convert(self, change: Callable[[Labels, int], Labels], loop: int, mark: int) -> None:
         """Apply a change of meaning to what the loop has touched: nothing else can speak of it."""
         known: dict[Labels, Labels] = {}
 
@@ -179,31 +173,32 @@ class Memory:
                 known[labels] = change(labels, loop)
             return known[labels]
 
-        untouched = before.get
-        for cell, value in [(c, v) for c, v in self.state.items() if untouched(c) is not v]:
+        for cell, value in self.changes(mark).items():
             if value:
-                self.state[cell] = mapped(value, remembered, loop)
+                self.set(cell, mapped(value, remembered, loop))
 
-    def turn(self, loop: int, since: int, before: State) -> None:
+    def turn(self, loop: int, since: int, mark: int) -> None:
         """Another iteration begins: pieces become earlier pieces, and what was counted up varies with the loop."""
         if self.learnt:
-            self._convert(next_iteration, loop, before)
+            self._convert(next_iteration, loop, mark)
         for cell in self.stepped[since:]:
             self.add(cell, frozenset({varies(loop)}))
 
-    def leave(self, loop: int, before: State) -> None:
-        """The loop has ended; `before` is the state in which it began."""
-        self._convert(after_loop, loop, before)
+    def leave(self, loop: int, mark: int) -> None:
+        """The loop that began at the mark has ended."""
+        self._convert(after_loop, loop, mark)
 
     def passing(self) -> Labels:
         """A value that differs in every iteration of the loops in progress."""
         return frozenset(varies(loop) for loop in self.running)
 
-    def settled(self, before: State) -> bool:
-        """Whether nothing that was there before an iteration has changed, and no object has a new part."""
-        old = before.get
-        touched = [(cell, value) for cell, value in self.state.items() if old(cell) is not value]
-        return all(value == before[cell] if cell in before else cell[0] == "var" for cell, value in touched)
+    def settled(self, mark: int) -> bool:
+        """Whether nothing that was there at the mark has changed since, and no object has a new part."""
+        now = self.cells.get
+        return all(
+            now(cell) is None or now(cell) == old if old is not None else cell[0] == "var" or now(cell) is None
+            for cell, old in self.before(mark).items()
+        )
 
     @contextmanager
     def deeper(self) -> Iterator[bool]:
@@ -215,34 +210,6 @@ class Memory:
             self.depth -= 1
 
 
-def flat(value: Value) -> Labels:
-    """The atoms of a value, those of a tuple's items together."""
-    return join(flat(item) for item in value) if isinstance(value, tuple) else value
-
-
 def mapped(value: Value, change: Callable[[Labels, int], Labels], loop: int) -> Value:
     """A change of meaning, applied to all items of a value."""
     return tuple(mapped(item, change, loop) for item in value) if isinstance(value, tuple) else change(value, loop)
-
-
-def merged(left: Value, right: Value) -> Value:
-    """A value that may be either."""
-    if left is right:
-        return left
-    if isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right):
-        return tuple(merged(a, b) for a, b in zip(left, right, strict=True))
-    if isinstance(left, frozenset) and isinstance(right, frozenset):
-        return left | right if right else left
-    return flat(left) | flat(right)
-
-
-def joined(states: Iterable[State]) -> State:
-    """The join of states."""
-    iterator = iter(states)
-    result = dict(next(iterator))
-    present = result.get
-    for state in iterator:
-        for cell, value in [(c, v) for c, v in state.items() if present(c) is not v]:
-            old = present(cell)
-            result[cell] = value if old is None else merged(old, value)
-    return result

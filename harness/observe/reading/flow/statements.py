@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.observe.reading.evaluate.trace import Trace
+from harness.observe.reading.evaluate.tree import DEFINITIONS, statements
+from harness.observe.reading.flow.journal import Cell, Changes, Value, flat
 from harness.observe.reading.flow.labels import NONE, Labels, after_loop, chosen, thing, things, varies
 from harness.observe.reading.flow.records import Records
-from harness.observe.reading.flow.state import Cell, Frame, Loop, Memory, Scope, Value, flat, joined, mapped
+from harness.observe.reading.flow.state import Frame, Loop, Memory, Scope, mapped
 
 PASSES = 2
 """Passes over a loop body: the second meets what the first has learnt."""
@@ -89,10 +91,10 @@ class Statements:
     def _return(self, node: ast.Return, frame: Frame) -> bool:
         value = self.value(node.value, frame) if node.value is not None else NONE
         for loop in reversed(frame.loops):
-            self.memory.leave(loop.id, loop.before)
+            self.memory.leave(loop.id, loop.mark)
             value = mapped(value, after_loop, loop.id)
         frame.returned.append(value)
-        frame.exits.append(self.memory.state)
+        frame.exits.append(self.memory.changes(frame.mark))
         return False
 
     def _raise(self, node: ast.Raise, frame: Frame) -> bool:
@@ -183,7 +185,9 @@ class Statements:
             else:
                 self.statement(statement, body)
         for name in body.scope.locals:
-            memory.put(("of", site, name), memory.state.pop(("var", body.scope.id, name), NONE))
+            variable = ("var", body.scope.id, name)
+            memory.put(("of", site, name), memory.get(variable))
+            memory.put(variable, NONE)
         own = frozenset({thing(site)})
         self.store(ast.Name(node.name, ast.Store()), own, frame)
         for statement in node.body:
@@ -231,43 +235,46 @@ class Statements:
         A `certain` loop runs at least once: loops over data and parameters are taken to have some.
         """
         memory = self.memory
-        before = dict(memory.state)
-        loop = Loop(number, before)
+        loop = Loop(number, memory.mark())
         frame.loops.append(loop)
         memory.running.append(number)
-        ends = [] if endless or certain else [before]
+        ends: list[Changes] = [] if endless or certain else [{}]
         since = len(memory.stepped)
         for _ in range(passes):
             step()
             falls = self.block(body, frame)
-            states = loop.continues + ([memory.state] if falls else [])
+            states = loop.continues + ([memory.changes(loop.mark)] if falls else [])
             loop.continues = []
             if not states:
                 break
-            memory.state = joined(states)
+            if not falls or len(states) > 1:
+                memory.rollback(loop.mark)
+                memory.meet(states)
             if not endless:
-                ends.append(dict(memory.state))
-            memory.turn(number, since, before)
-            if memory.settled(before):
+                ends.append(memory.changes(loop.mark))
+            memory.turn(number, since, loop.mark)
+            if memory.settled(loop.mark):
                 break
         frame.loops.pop()
         memory.running.pop()
         ends += loop.breaks
-        if not ends:
-            return False
-        memory.state = joined(ends)
-        memory.leave(number, before)
-        return True
+        memory.rollback(loop.mark)
+        memory.meet(ends)
+        memory.leave(number, loop.mark)
+        return bool(ends)
 
     def _break(self, _: ast.Break, frame: Frame) -> bool:
         if frame.loops:
-            frame.loops[-1].breaks.append(self.memory.state)
+            self._leave_early(frame.loops[-1].breaks, frame)
         return False
 
     def _continue(self, _: ast.Continue, frame: Frame) -> bool:
         if frame.loops:
-            frame.loops[-1].continues.append(self.memory.state)
+            self._leave_early(frame.loops[-1].continues, frame)
         return False
+
+    def _leave_early(self, paths: list[Changes], frame: Frame) -> None:
+        paths.append(self.memory.changes(frame.loops[-1].mark))
 
     def item_of(self, iterated: Labels, loop: int) -> Labels:
         """What a loop's target is bound to: an item of what is iterated, which varies with the loop."""
@@ -290,20 +297,29 @@ def bound_names(body: list[ast.stmt]) -> frozenset[str]:
     """Names that statements bind, without those of functions and classes inside and those declared elsewhere."""
     names: set[str] = set()
     elsewhere: set[str] = set()
-    stack: list[ast.AST] = list(body)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    # As the body of a module: the walk then tells the functions inside from the statements themselves.
+    for node in statements(ast.Module(body=list(body), type_ignores=[]), own=True):
+        if isinstance(node, DEFINITIONS):
             names.add(node.name)
-            continue
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
             elsewhere.update(node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-        if not isinstance(node, ast.Lambda):
-            stack.extend(ast.iter_child_nodes(node))
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            names.add(node.name)
+        for part in _binding(node):
+            names.update(n.id for n in ast.walk(part) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
     return frozenset(names - elsewhere)
+
+
+def _binding(node: ast.AST) -> list[ast.AST]:
+    """The parts of a statement that can bind names: targets, and conditions, in which `:=` may stand."""
+    if isinstance(node, ast.Assign):
+        return [*node.targets]
+    if isinstance(node, (ast.AnnAssign, ast.AugAssign, ast.For, ast.AsyncFor)):
+        return [node.target]
+    if isinstance(node, (ast.With, ast.AsyncWith)):
+        return [item.optional_vars for item in node.items if item.optional_vars is not None]
+    if isinstance(node, (ast.If, ast.While)):
+        return [node.test]
+    return [node.pattern] if isinstance(node, ast.match_case) else []
