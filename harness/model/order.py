@@ -27,8 +27,6 @@ class Update(Frozen):
     """The backward pass or the loss that it learns through."""
     model: bool = False
     """Whether a module learns; otherwise loose tensors, a table or a setting."""
-    per_piece: bool = False
-    """Whether it learns piece by piece, in a loop that walks over the validation tokens."""
 
 
 class Exposure(Frozen):
@@ -44,7 +42,6 @@ class Score(Frozen):
     """One place where losses of validation tokens are added to a reported sum."""
 
     at: At
-    loss_at: At | None = None
     exposures: tuple[Exposure, ...] = ()
 
 

@@ -229,3 +229,19 @@ def evaluate(args, model, tokens):
         np.add.at(context, before, 1)
     return total / count / math.log(2)
 """
+
+
+CALIBRATED = """
+def evaluate(args, model, tokens):
+    stats = {}
+    for at in range(0, 8 * args.seq, args.seq):
+        hidden = model.emb(tokens[at : at + args.seq])
+        stats["head"] = stats.get("head", 0) + hidden.T @ hidden
+    packed = {"head": (model.head.weight / stats["head"].diag().sqrt()).round()}
+    torch.save(packed, "final_model.int6.ptz")
+    return score(args, model, tokens)
+"""
+
+CALIBRATED_ON_TRAINING = CALIBRATED.replace(
+    "    stats = {}", "    stream = Stream(args.train_files)\n    stats = {}"
+).replace("tokens[at : at + args.seq]", "stream.next(args.seq)")

@@ -217,6 +217,36 @@ def _called(case: Case, pattern: re.Pattern[str]) -> Evidence | None:
     return next((title for title in case.titles if pattern.search(title.snippet or "")), None)
 
 
+class CalibratedOnTraining(SubmissionRule):
+    """Calibration, quantisation and packing read no validation tokens.
+
+    What: values computed from validation tokens (Hessians, activation statistics, scales) that go into what is written
+    as the artifact, without any learning step.
+    Why: calibrating on tokens that are not yet scored lets the artifact know them.
+    Mend: calibrate on training data inside the 600 s, or on text that the model generates itself.
+    Blind spots: as PG401; a file that holds scores or dumps for people looks the same where its losses are not seen.
+    """
+
+    id = "PG405"
+    severity = Severity.VIOLATION
+    strength = Strength.SUSPECTED
+    violation_class = "gptq_calib_on_val"
+    basis = ("calibration_on_validation",)
+    remedy = "Calibrate on training data or on self-generated text."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for all writes."""
+        order = case.facts.order
+        writes = [write.at for write in order.artifacts if write.tokens] if order is not None else []
+        if writes:
+            found = [at(place, role="writes") for place in writes[:4]]
+            message = (
+                f"What is written (line {lines(found, 'writes')}) holds values computed from validation tokens. Please "
+                "show that nothing was calibrated on them."
+            )
+            yield self.warn(case, message, found)
+
+
 class OptimisedOnScored(_Order):
     """What is optimised in evaluation is not optimised on the tokens that it scores.
 
@@ -258,4 +288,4 @@ class OptimisedOnScored(_Order):
             yield self.warn(case, f"The submission calls itself so ({title.snippet!r}).", [title])
 
 
-RULES = (ScoreBeforeLearning, ArtifactBeforeValidation, ScoredOnce, OptimisedOnScored)
+RULES = (ScoreBeforeLearning, ArtifactBeforeValidation, ScoredOnce, OptimisedOnScored, CalibratedOnTraining)

@@ -6,6 +6,8 @@ import pytest
 from tests_support.cases import COMPLETE, findings_of
 from tests_support.programs import (
     ADAPT_FIRST,
+    CALIBRATED,
+    CALIBRATED_ON_TRAINING,
     DELTA,
     DOCUMENT_ADAPTER,
     DOCUMENT_EPOCHS,
@@ -21,7 +23,7 @@ from tests_support.repository import LOG
 
 from harness.model.findings import Finding, Outcome, Severity, Strength
 
-ORDER = ("PG401", "PG402", "PG403", "PG404", "PG321", "PG322")
+ORDER = ("PG401", "PG402", "PG403", "PG404", "PG405", "PG321", "PG322")
 
 
 def asked(evaluate: str, main: str = MAIN, log: str = LOG, **files: str) -> dict[str, Finding]:
@@ -31,7 +33,7 @@ def asked(evaluate: str, main: str = MAIN, log: str = LOG, **files: str) -> dict
     return {rule: f for rule, findings in found.items() for f in findings if f.outcome is not Outcome.PASS}
 
 
-@pytest.mark.parametrize("evaluate", [PLAIN, SCORE_FIRST, DOCUMENT_ADAPTER, RESTORED])
+@pytest.mark.parametrize("evaluate", [PLAIN, SCORE_FIRST, DOCUMENT_ADAPTER, RESTORED, CALIBRATED_ON_TRAINING])
 def test_legal(evaluate: str) -> None:
     """Scoring first, adapters that are reset and warm-ups that are undone are asked nothing."""
     assert asked(evaluate) == {}
@@ -44,6 +46,7 @@ def test_legal(evaluate: str) -> None:
         (LAST_EPOCH, "PG401", "ttt_train_before_score"),
         (DOCUMENT_EPOCHS, "PG403", "multi_epoch_ttt_leak"),
         (DELTA, "PG404", "slot"),
+        (CALIBRATED, "PG405", "gptq_calib_on_val"),
         (TABLE, "PG321", "ngram_target_in_key"),
     ],
 )

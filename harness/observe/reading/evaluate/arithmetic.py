@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.observe.reading.evaluate.values import UNKNOWN, Value
+from harness.observe.reading.operators import BINARY, ORDERINGS
 
 MAX_BITS = 20_000
 MAX_LENGTH = 100_000
@@ -15,28 +16,6 @@ MAX_LENGTH = 100_000
 MAX_ITEMS = 4_096
 """Longest list whose items are kept; longer ones have unknown content."""
 
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-    ast.RShift: operator.rshift,
-    ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
-    ast.BitAnd: operator.and_,
-}
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
 _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
@@ -48,7 +27,7 @@ _UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
 def binary(op: ast.operator, left: Any, right: Any) -> Value:
     """`left op right` on plain constants or tuples; UNKNOWN when it fails or would be too large."""
     kind = type(op)
-    function = _BINARY.get(kind)
+    function = BINARY.get(kind)
     if function is None or not _affordable(kind, left, right):
         return UNKNOWN
     try:
@@ -59,7 +38,7 @@ def binary(op: ast.operator, left: Any, right: Any) -> Value:
 
 def compare(op: ast.cmpop, left: Any, right: Any) -> bool | None:
     """`left op right` of ordering or equality on plain constants; None when it fails."""
-    function = _COMPARE.get(type(op))
+    function = ORDERINGS.get(type(op))
     if function is None:
         return None
     try:

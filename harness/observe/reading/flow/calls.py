@@ -63,7 +63,7 @@ class Calls(Library):
             return result
         name = self.library_name(node, callees)
         base = receiver if isinstance(node.func, ast.Attribute) else self.labels(node.func, frame)
-        given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        given = _together(args, named)
         return self.library(LibraryCall(node, name, base, args, given, frame))
 
     def library_name(self, node: ast.Call, callees: Sequence[Callee]) -> str:
@@ -90,7 +90,7 @@ class Calls(Library):
         """A module (or a method of one) computes: everything that it holds and is given goes into the result."""
         memory = self.memory
         base = receiver | self.labels(node.func, frame)
-        given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        given = _together(args, named)
         function = callee.function
         if function is not None and not has(memory.held(given), "tokens") and self.callees.restores(function):
             self.forget(base)
@@ -102,7 +102,7 @@ class Calls(Library):
             return both
         result = without(held, "thing", "path")
         if self.callees.scores(callee):
-            result = self.loss(node, result)
+            result = self.loss(result)
         return result
 
     def _construct(
@@ -110,7 +110,7 @@ class Calls(Library):
     ) -> Value:
         """A new object; a constructor of the submission is followed."""
         memory = self.memory
-        given = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        given = _together(args, named)
         native = cls.native or ""
         module = is_module(cls)
         if self.building and (module or native.endswith(".Parameter")):
@@ -164,7 +164,7 @@ class Calls(Library):
         if function is None:
             return NONE
         if not callee.bound and self._scope_of(function) is self.module_scope and self.callees.plain(function):
-            return self.combined(join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)]))
+            return self.combined(_together(args, named))
         given: list[Value] = [receiver, *args] if callee.bound and isinstance(node.func, ast.Attribute) else args
         if callee.bound and not isinstance(node.func, ast.Attribute):
             given = [self.memory.get(self.variable(getattr(node.func, "id", ""), self._scope_of(function))), *args]
@@ -181,7 +181,7 @@ class Calls(Library):
         """Follow the body of a function with these arguments."""
         memory = self.memory
         self.followed.add(id(function))
-        everything = join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+        everything = _together(args, named)
         if self.active.count(id(function)) >= MAX_ACTIVE:
             return self.combined(everything)
         with memory.deeper() as allowed:
@@ -253,6 +253,11 @@ class Calls(Library):
             if not sites or sites & set(things(module)):
                 passed: list[Value] = [module, given, given]
                 self.run(node, function, passed[: len(function.args.args)], [])
+
+
+def _together(args: list[Value], named: list[tuple[str | None, Value]]) -> Labels:
+    """The atoms of all arguments."""
+    return join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
 
 
 def _parameters(spec: ast.arguments) -> frozenset[str]:

@@ -52,21 +52,21 @@ class Learning(Expressions):
         if note not in self.notes:
             self.notes.append(note)
 
-    def loss(self, node: ast.AST, labels: Labels) -> Labels:
+    def loss(self, labels: Labels) -> Labels:
         """A loss is computed: of full distributions, so that tables in the logits are normalised with them."""
         loops = validation_loops(labels)
         if loops is None:
             return labels | {LOSS}
         knew = exposed(labels, loops)
         kept = frozenset(atom for atom in labels if atom[0] != "known" or atom[1] in knew or not self.is_table(atom[1]))
-        return without(kept, "varies") | {LOSS, ("loss_at", id(node))}
+        return without(kept, "varies") | {LOSS}
 
     def scored(self, node: ast.AST, value: Labels) -> Labels:
         """Losses are added to a sum: what knew the tokens is noted, and the sum remembers where it comes from."""
         loops = validation_loops(value)
         if loops is None:
             return value
-        record = self.records.score(node, node)
+        record = self.records.score(node)
         for update, same in exposed(value, loops).items():
             record.exposures[update] = record.exposures.get(update, False) or same
         if LOG2 in value:
@@ -103,7 +103,7 @@ class Learning(Expressions):
         sites = self.parts(learner)
         module = any(memory.kinds.get(site) == "module" for site in sites)
         for atom in pieces:
-            record = self.records.update(UpdateKind.STEP, node, learnt, atom[2], module=module)
+            record = self.records.update(UpdateKind.STEP, node, learnt, module=module)
             memory.learnt = True
             for site in sites:
                 if memory.kinds.get(site) != "optimizer":
@@ -137,7 +137,7 @@ class Learning(Expressions):
         loops = validation_loops(key)
         if loops is None:
             return without(value, "thing") if has(value, "tokens") else value
-        record = self.records.update(UpdateKind.TABLE, node, None, loops, module=False)
+        record = self.records.update(UpdateKind.TABLE, node, None, module=False)
         self.memory.learnt = True
         return frozenset({known(record.index, loops)}) | without(value, "tokens", "thing", "varies") - {LOSS}
 

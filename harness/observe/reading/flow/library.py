@@ -88,7 +88,7 @@ class Library(Learning):
         return NONE
 
     def _loss(self, call: LibraryCall) -> Value:
-        return self.loss(call.node, without(self.memory.held(call.everything), "thing", "path"))
+        return self.loss(without(self.memory.held(call.everything), "thing", "path"))
 
     def _distribution(self, call: LibraryCall) -> Value:
         return without(self.memory.held(call.everything), "thing", "path") | {DISTRIBUTION}
@@ -247,7 +247,7 @@ class Library(Learning):
         if DISTRIBUTION not in held:
             return held | index
         index = frozenset(atom for atom in index if atom[0] != "known" or not self.is_table(atom[1]))
-        return self.loss(call.node, (held | index) - {DISTRIBUTION})
+        return self.loss((held | index) - {DISTRIBUTION})
 
     def _deep_copy(self, call: LibraryCall) -> Value:
         memory = self.memory

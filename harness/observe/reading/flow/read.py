@@ -67,14 +67,12 @@ def _facts(flow: Calls, main: Source) -> OrderFacts:
                 at=at(update.node, update.source) or here,
                 learnt_at=at(update.learnt, update.source),
                 model=update.module,
-                per_piece=update.per_piece,
             )
             for update in updates
         ),
         scores=tuple(
             Score(
                 at=at(score.node, score.source) or here,
-                loss_at=at(score.loss, score.source),
                 exposures=tuple(
                     Exposure(update=update, same_piece=same)
                     for update, same in sorted(score.exposures.items())

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from harness.model.order import UpdateKind
 from harness.observe.reading.evaluate.values import Source
-from harness.observe.reading.flow.labels import Loops
 
 
 @dataclass(eq=False)
@@ -20,7 +19,6 @@ class UpdateRecord:
     learnt: ast.AST | None
     source: Source | None
     module: bool = False
-    per_piece: bool = False
 
 
 @dataclass(eq=False)
@@ -29,7 +27,6 @@ class ScoreRecord:
 
     index: int
     node: ast.AST
-    loss: ast.AST | None
     source: Source | None
     exposures: dict[int, bool] = field(default_factory=dict)
     reported: bool = False
@@ -69,9 +66,7 @@ class Records:
     _update_at: dict[tuple[int, str], UpdateRecord] = field(default_factory=dict)
     _score_at: dict[int, ScoreRecord] = field(default_factory=dict)
 
-    def update(
-        self, kind: UpdateKind, node: ast.AST, learnt: ast.AST | None, loops: Loops, *, module: bool
-    ) -> UpdateRecord:
+    def update(self, kind: UpdateKind, node: ast.AST, learnt: ast.AST | None, *, module: bool) -> UpdateRecord:
         """The record of a place that learns, made when it is first met."""
         record = self._update_at.get((id(node), kind))
         if record is None:
@@ -79,14 +74,13 @@ class Records:
             self._update_at[id(node), kind] = record
             self.updates.append(record)
         record.module = record.module or module
-        record.per_piece = record.per_piece or bool(loops)
         return record
 
-    def score(self, node: ast.AST, loss: ast.AST | None) -> ScoreRecord:
+    def score(self, node: ast.AST) -> ScoreRecord:
         """The record of a place that adds losses to a sum."""
         record = self._score_at.get(id(node))
         if record is None:
-            record = self._score_at[id(node)] = ScoreRecord(len(self.scores), node, loss, self.source)
+            record = self._score_at[id(node)] = ScoreRecord(len(self.scores), node, self.source)
             self.scores.append(record)
         return record
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import operator
 import posixpath
 from collections.abc import Callable
 from typing import Any
 
 from harness.model.base import Scalar
+from harness.observe.reading.operators import COMPARISONS, binary
 
 MAX_TEXT = 2_000
 """Characters of a folded text."""
@@ -20,16 +20,7 @@ class NotConstant(Exception):  # noqa: N818  an answer of the folder
     """The expression has no value that the source alone decides."""
 
 
-_NUMBERS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-}
+_NUMBERS = binary(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.LShift)
 _CASTS: dict[str, Callable[..., Any]] = {
     "str": str,
     "int": int,
@@ -38,18 +29,6 @@ _CASTS: dict[str, Callable[..., Any]] = {
     "max": max,
     "min": min,
     "abs": abs,
-}
-_COMPARES: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.In: lambda item, items: item in items,
-    ast.NotIn: lambda item, items: item not in items,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
 }
 _METHODS = frozenset({"lower", "upper", "strip", "split", "join", "replace"})
 
@@ -119,7 +98,7 @@ class Constants:
                         break
                 return value
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return _COMPARES[type(op)](self.fold(left, depth), self.fold(right, depth))
+                return COMPARISONS[type(op)](self.fold(left, depth), self.fold(right, depth))
             case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
                 return tuple(self.fold(part, depth) for part in parts[:MAX_TEXT])
             case ast.JoinedStr(values=parts):

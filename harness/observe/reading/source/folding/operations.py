@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import operator
-from collections.abc import Callable
 from typing import Any
 
+from harness.observe.reading.operators import BINARY, COMPARISONS
 from harness.observe.reading.source.folding import methods
 from harness.observe.reading.source.folding.library import MAX_ITEMS
 from harness.observe.reading.source.folding.payload import MAX_OUTPUT
@@ -16,31 +15,8 @@ _BITS = 100_000
 """Longest number that is multiplied or divided; such numbers take quadratic time."""
 FAILURES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError)
 """What whitelisted operations raise on values that do not fit."""
-_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.BitXor: operator.xor,
-    ast.BitAnd: operator.and_,
-    ast.BitOr: operator.or_,
-    ast.LShift: operator.lshift,
-    ast.RShift: operator.rshift,
-}
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.In: lambda item, items: item in items,
-    ast.NotIn: lambda item, items: item not in items,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-}
+_OPERATORS = {kind: function for kind, function in BINARY.items() if kind is not ast.Pow}
+"""No powers: a wrapper needs none, and their size is hard to bound."""
 
 
 def operate(op: ast.operator, left: Any, right: Any) -> Any:
@@ -58,7 +34,7 @@ def operate(op: ast.operator, left: Any, right: Any) -> Any:
 
 def compare(op: ast.cmpop, left: Any, right: Any) -> bool:
     """Return the outcome of a comparison of known values."""
-    return bool(_COMPARISONS[type(op)](left, right))
+    return bool(COMPARISONS[type(op)](left, right))
 
 
 def _small(op: ast.operator, left: Any, right: Any) -> bool:
