@@ -29,8 +29,6 @@ REMEMBERED = 4
 """Remembered calls of one function with the same arguments, in different states."""
 KIN = 3
 """Remembered calls of one method with the same arguments on different modules."""
-MAX_PARTS = 2_000
-"""Most parts of a module that are compared with those of another."""
 
 Key = tuple[Any, ...]
 Counterparts = dict[int, Slots]
@@ -109,14 +107,14 @@ class Memories(Machine):
         for memory in self._kin.get(kin, ()):
             if not self._undisturbed(memory) or self._unseen(memory):
                 continue
-            pairs = counterparts(memory.args[0], args[0])
-            reads = None if pairs is None else self._moved_reads(memory.reads, pairs)
-            if pairs is None or reads is None:
+            pairs = {id(memory.args[0].slots): args[0].slots}
+            reads = _moved_reads(memory.reads, pairs) if memory.args[0].cls is args[0].cls else None
+            if reads is None or not all(id(slots) in pairs for slots, _, _ in memory.writes.values()):
                 continue
             self.spend(len(reads) // 4 + 1)
             writes: Changes = {}
             for slots, name, value in memory.writes.values():
-                target = pairs.get(id(slots), slots)
+                target = pairs[id(slots)]
                 writes[(id(target), name)] = (target, name, value)
             self.heap.holds(reads, settled=True)
             self._repeat(writes, memory)
@@ -125,62 +123,37 @@ class Memories(Machine):
             return moved
         return None
 
-    def _moved_reads(self, reads: Changes, pairs: Counterparts) -> Changes | None:
-        """The reads as they would be on the other module; None when one would give something else."""
-        moved: Changes = {}
-        for slots, name, value in reads.values():
-            target = pairs.get(id(slots), slots)
-            present = target.get(name, MISSING)
-            if not _alike(value, present, pairs):
-                return None
-            moved[(id(target), name)] = (target, name, present)
-        return moved
 
+def _moved_reads(reads: Changes, pairs: Counterparts) -> Changes | None:
+    """The reads as they would be on the other module; None when one would give something else.
 
-def counterparts(one: Instance, other: Instance) -> Counterparts | None:
-    """The parts of two modules that stand in the same place; None when their classes differ."""
-    pairs: Counterparts = {}
-    stack: list[tuple[Value, Value]] = [(one, other)]
-    while stack:
-        left, right = stack.pop()
-        if id(left.slots) in pairs:
-            if pairs[id(left.slots)] is not right.slots:
-                return None
-            continue
-        if isinstance(left, Instance) and left.cls is not right.cls:
+    A call gets hold of the parts of its module by reading, so that in the order of the reads each part is paired with
+    its counterpart before it is read itself; what has no counterpart by then is the same object for both modules.
+    """
+    moved: Changes = {}
+    for slots, name, value in reads.values():
+        target = pairs.setdefault(id(slots), slots)
+        present = target.get(name, MISSING)
+        if not _alike(value, present, pairs):
             return None
-        pairs[id(left.slots)] = right.slots
-        if len(pairs) > MAX_PARTS:
-            return None
-        for name, value in left.slots.items():
-            match = right.slots.get(name, MISSING)
-            if type(value) in (list, dict):
-                stack.extend(_matching(value, match))
-            elif isinstance(value, (Instance, TensorValue, Container)) and type(match) is type(value):
-                stack.append((value, match))
-    return pairs
-
-
-def _matching(left: Any, right: Any) -> list[tuple[Value, Value]]:
-    if type(left) is not type(right) or len(left) != len(right):
-        return []
-    values = (
-        zip(left.values(), right.values(), strict=True) if isinstance(left, dict) else zip(left, right, strict=True)
-    )
-    return [(a, b) for a, b in values if isinstance(a, (Instance, TensorValue, Container)) and type(a) is type(b)]
+        moved[(id(target), name)] = (target, name, present)
+    return moved
 
 
 def _alike(value: Value, present: Value, pairs: Counterparts) -> bool:
-    """Whether `present` is to the one module what `value` is to the other."""
-    if isinstance(value, Held) and id(value.slots) in pairs:
-        if not isinstance(present, Held) or present.slots is not pairs[id(value.slots)]:
+    """Whether `present` is to the one module what `value` is to the other; if so, they are paired."""
+    kind = type(value)
+    if kind is not type(present):
+        return False
+    if isinstance(value, (Instance, TensorValue, Container)):
+        if pairs.setdefault(id(value.slots), present.slots) is not present.slots:
             return False
-        if isinstance(value, TensorValue) and isinstance(present, TensorValue):
+        if kind is TensorValue:
             return value.shape == present.shape and value.parameter is present.parameter
-        return type(present) is type(value)
-    if type(value) in (list, tuple) and type(present) is type(value):
+        return kind is not Instance or value.cls is present.cls
+    if kind in (tuple, list):
         return len(value) == len(present) and all(_alike(a, b, pairs) for a, b in zip(value, present, strict=True))
-    if type(value) is dict and type(present) is dict:
+    if kind is dict:
         return value.keys() == present.keys() and all(_alike(value[key], present[key], pairs) for key in value)
     return same(value, present)
 

@@ -207,7 +207,7 @@ def _register(machine: Calls, value: Instance, args: list[Value], kwargs: dict[s
 
 def _descendants(machine: Calls, value: Instance, name: str) -> Value:
     found: list[tuple[str, Instance]] = []
-    exact = _collect(value, "", found, set(), deep="modules" in name)
+    exact = _collect(machine, value, "", found, set(), deep="modules" in name)
     if not exact:
         for _, child in found:
             machine.heap.lose(child)
@@ -217,15 +217,20 @@ def _descendants(machine: Calls, value: Instance, name: str) -> Value:
     return machine.heap.new_list([(path, child) if name.startswith("named") else child for path, child in found])
 
 
-def _collect(value: Instance, prefix: str, found: list[tuple[str, Instance]], seen: set[int], *, deep: bool) -> bool:
+def _collect(
+    machine: Calls, value: Instance, prefix: str, found: list[tuple[str, Instance]], seen: set[int], *, deep: bool
+) -> bool:
     exact = len(found) < MAX_TENSORS
     seen.add(id(value))
+    for key, child in list(value.slots.items()):
+        if key == "_items" or isinstance(child, Instance):
+            machine.heap.read(value.slots, key)  # so that a recorded call knows what it went over
     for key, child in members(value):
         if isinstance(child, Instance) and child.is_module and id(child) not in seen and exact:
             seen.add(id(child))
             path = f"{prefix}.{key}" if prefix else key
             found.append((path, child))
-            exact = (_collect(child, path, found, seen, deep=True) if deep else True) and exact
+            exact = (_collect(machine, child, path, found, seen, deep=True) if deep else True) and exact
         elif type(child) is Unknown and child.hides is not None:
             exact = False
     return exact
