@@ -23,17 +23,14 @@ def read_calibrations(program: Program) -> tuple[Calibration, ...]:
     """Every call of a function that sums x^T x in forward hooks, with the kind of data in its arguments."""
     if "register_forward" not in program.source:
         return ()
-    collectors = {f.name: f for f in program.functions_around("register_forward") if _collects(f)}
+    collectors = {f.name: f for f in program.functions_around("register_forward") if _collects(program, f)}
     if not collectors:
         return ()
     origins = _Origins(program)
     found = []
-    for node in program.nodes:
-        name = called(node)
-        if name not in collectors or not isinstance(node, ast.Call):
-            continue
-        collector = collectors[name]
-        if collector.lineno <= node.lineno <= (collector.end_lineno or 0):
+    for node in program.index.of(ast.Call):
+        collector = collectors.get(called(node) or "")
+        if collector is None or collector.lineno <= node.lineno <= (collector.end_lineno or 0):
             continue
         # An argument that leads to one kind of data tells; settings and models lead to several, or to none.
         told = [origins.of(a, node.lineno) for a in (*node.args, *(k.value for k in node.keywords))]
@@ -45,10 +42,10 @@ def read_calibrations(program: Program) -> tuple[Calibration, ...]:
     return tuple(found)
 
 
-def _collects(function: ast.AST) -> bool:
+def _collects(program: Program, function: ast.AST) -> bool:
     """Hooks and products, in a function that does not train as well: of a whole program the data could not be told."""
     hooks = gram = False
-    for node in ast.walk(function):
+    for node in program.index.under(function):
         if called(node) == "backward":
             return False
         hooks = hooks or called(node) in {"register_forward_hook", "register_forward_pre_hook"}
@@ -87,22 +84,22 @@ class _Origins:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._visits = 0
 
     def of(self, root: ast.expr | ast.stmt, line: int) -> set[str]:
         """The kinds of data that `root`, met at `line`, is made of."""
-        self._visits = 0
+        left = _MAX_VISITS
         found: set[str] = set()
         seen: set[str] = set()
         pending: deque[tuple[ast.AST, int]] = deque([(root, 0)])  # the nearest first
-        while pending and self._visits < _MAX_VISITS:
+        while pending and left > 0:
             tree, depth = pending.popleft()
-            for node in ast.walk(tree):
-                self._visits += 1
-                if self._visits >= _MAX_VISITS:
-                    break
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    found |= {kind for kind, pattern in _PATTERNS.items() if pattern.search(node.value[:300])}
+            nodes = self._program.index.under(tree)[:left]
+            left -= len(nodes)
+            for node in nodes:
+                if isinstance(node, ast.Constant):
+                    if isinstance(node.value, str):
+                        found |= {kind for kind, pattern in _PATTERNS.items() if pattern.search(node.value[:300])}
+                    continue
                 if called(node) in _DRAWS:
                     found.add("generated")
                 name = name_of(node)

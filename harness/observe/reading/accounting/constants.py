@@ -18,7 +18,7 @@ _PRODUCT = (ast.Div, ast.Mult)
 
 def read_constants(program: Program) -> tuple[Fact[float], ...]:
     """Products in which a loss is divided by ln 2 and by a constant that may be a number of bytes per token."""
-    products = [node for node in program.nodes if isinstance(node, ast.BinOp) and isinstance(node.op, _PRODUCT)]
+    products = [node for node in program.index.of(ast.BinOp) if isinstance(node.op, _PRODUCT)]
     inner = {id(side) for node in products for side in (node.left, node.right)}
     found: list[Fact[float]] = []
     for node in products:

@@ -1,4 +1,4 @@
-"""A program's tree as lists and tables, so that the readers need no recursion."""
+"""What the names of a program stand for, beside the lists of its nodes."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from harness.model.base import At, snippet
+from harness.observe.reading.source.grammar import Parsed
+from harness.observe.reading.source.outline import Definition
 
-MAX_NODES = 600_000
-"""Nodes of a tree that are looked at."""
 MAX_DEPTH = 5
 """Assignments followed from a name to its value, and functions from a call to what it calls."""
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_NAMING = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.NamedExpr})
 
 
 class Program:
-    """The innermost text of a script: nodes in order, definitions by name, assignments by name."""
+    """The innermost text of a script: its nodes, definitions by name, assignments by name."""
 
-    def __init__(self, path: str, text: str, tree: ast.Module, layer: int) -> None:
+    def __init__(self, path: str, parsed: Parsed, layer: int) -> None:
         self.path = path
         self.layer = layer
-        self.source = text
-        self._lines = text.split("\n")
-        self.nodes: list[ast.AST] = []
+        self.source = parsed.text
+        self.index = parsed.index
+        self._lines = parsed.text.split("\n")
         self.definitions: dict[str, list[Definition]] = {}
         self.values: dict[str, list[tuple[int, ast.expr]]] = {}
         """Name or attribute to (line, value) of every assignment to it."""
-        for node in ast.walk(tree):
-            if len(self.nodes) >= MAX_NODES:
-                break
-            self.nodes.append(node)
+        for node in self.index.nodes:
+            if type(node) not in _NAMING:
+                continue
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 self.definitions.setdefault(node.name, []).append(node)
             elif isinstance(node, ast.Assign):

@@ -13,10 +13,9 @@ from harness.observe.reading.source.script import ScriptReading
 
 def read_accounting(script: ScriptReading) -> AccountingFacts | None:
     """Facts of one script's innermost text; None where it does not parse."""
-    tree = script.parsed.tree
-    if tree is None:
+    if script.parsed.tree is None:
         return None
-    program = Program(script.facts.path, script.parsed.text, tree, len(script.texts) - 1)
+    program = Program(script.facts.path, script.parsed, len(script.texts) - 1)
     return AccountingFacts(
         constants=read_constants(program),
         tables=read_tables(program),

@@ -7,6 +7,7 @@ import ast
 from harness.model.accounting import ByteTable
 from harness.model.base import At
 from harness.observe.reading.accounting.program import Program, called
+from harness.observe.reading.source.index import nodes_under
 
 MARK = "\u2581"
 MAX_TABLES = 6
@@ -17,16 +18,22 @@ def read_tables(program: Program) -> tuple[ByteTable, ...]:
     """Tables of bytes that functions of the program build from the pieces of a SentencePiece vocabulary."""
     if MARK not in program.source and r"\u2581" not in program.source.lower():
         return ()
+    index = program.index
+    marks = {id(node) for kind in (ast.Call, ast.Compare) for node in index.of(kind) if _asks_for_mark(node)}
+    stores = {
+        id(store): store
+        for store in index.of(ast.Assign)
+        if isinstance(store.targets[0], ast.Subscript) and any(map(_is_length, nodes_under(store.value)))
+    }
+    if not marks or not stores:
+        return ()
     mask: At | None = None
     looked = False
     found: list[ByteTable] = []
     for function in program.functions_around("encode("):
-        nodes = list(ast.walk(function))
-        if not any(map(_asks_for_mark, nodes)) or not any(map(_is_length, nodes)):
-            continue
-        stores = [node for node in nodes if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)]
-        lengths = [store for store in stores if any(map(_is_length, ast.walk(store.value)))]
-        if not lengths:
+        nodes = index.under(function)
+        lengths = [stores[id(node)] for node in nodes if id(node) in stores]
+        if not lengths or marks.isdisjoint(map(id, nodes)):
             continue
         if not looked:
             mask, looked = _mask(program), True
@@ -77,20 +84,23 @@ def _strips(node: ast.AST) -> bool:
 
 def _mask(program: Program) -> At | None:
     """Where a sum grows by `leading[target] & ~boundary[previous]`."""
-    for node in program.nodes:
+    masks = {id(node) for node in program.index.of(ast.BinOp) if _is_mask(node)}
+    if not masks:
+        return None
+    for node in program.index.nodes:
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
             value: ast.expr = node.value
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
             value = node.value
         else:
             continue
-        if any(map(_is_mask, ast.walk(value))):
+        if not masks.isdisjoint(map(id, nodes_under(value))):
             return program.at(node)
     return None
 
 
-def _is_mask(node: ast.AST) -> bool:
-    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd)):
+def _is_mask(node: ast.BinOp) -> bool:
+    if not isinstance(node.op, ast.BitAnd):
         return False
     sides = (node.left, node.right)
     inverted = [s for s in sides if isinstance(s, ast.UnaryOp) and isinstance(s.op, ast.Invert)]

@@ -93,10 +93,10 @@ REPLACED = re.compile(
 )
 """Names of libraries that decide time, scores and files; a program that assigns to them changes what they mean."""
 
-WORDS = tuple(
-    sorted(
-        {f"{name.rpartition('.')[2]}(" for name in (*CALLS, *STARTERS, *EXECUTORS)}
-        | {"from_pretrained(", "import_module(", "__import__(", "setattr("}
-    )
-)
-"""What a line must hold to be looked at more closely."""
+WORDS = frozenset(name.rpartition(".")[2] for name in (*CALLS, *STARTERS, *EXECUTORS)) | {
+    "from_pretrained",
+    "import_module",
+    "__import__",
+    "setattr",
+}
+"""Last parts of the names of functions that may be one of these."""

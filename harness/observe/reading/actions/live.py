@@ -18,10 +18,8 @@ def actions_of(scripts: Sequence[ScriptReading], launch: LaunchFacts | None) -> 
     named = launch.script if launch is not None else None
     found: list[Action] = []
     for script in sorted(scripts, key=lambda one: one.facts.path != named)[:MAX_SCRIPTS]:
-        if script.parsed.tree is None:
-            continue
         layer = len(script.facts.layers)
-        for action in read_actions(script.facts.path, script.parsed.tree, script.parsed.text, layer):
+        for action in read_actions(script.facts.path, script.parsed, layer):
             dead = launch is not None and script.facts.path == named and is_dead(launch, action.at)
             found.append(action.model_copy(update={"live": False}) if dead else action)
     return tuple(found)
@@ -30,9 +28,12 @@ def actions_of(scripts: Sequence[ScriptReading], launch: LaunchFacts | None) -> 
 def is_dead(launch: LaunchFacts, at: At) -> bool:
     """Whether the launch decides a condition, or leaves a function out, so that the line is never reached."""
     line = at.line or 0
-    spans = [(fact.dead_first, fact.dead_last, fact.layer) for fact in launch.branches]
-    spans += [(fact.at.line, fact.at.end_line, fact.at.layer) for fact in launch.unreached]
     return any(
-        first is not None and last is not None and layer == at.layer and first <= line <= last
-        for first, last, layer in spans
+        fact.dead_first is not None and fact.dead_last is not None and fact.dead_first <= line <= fact.dead_last
+        for fact in launch.branches
+        if fact.layer == at.layer
+    ) or any(
+        fact.at.line is not None and fact.at.end_line is not None and fact.at.line <= line <= fact.at.end_line
+        for fact in launch.unreached
+        if fact.at.layer == at.layer
     )

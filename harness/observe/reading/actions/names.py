@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from harness.observe.reading.source.outline import Surroundings
 
 MAX_DEPTH = 12
+_BINDING = frozenset({ast.Assign, ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef})
+_NAMED = frozenset({ast.Attribute, ast.Name, ast.Call})
+"""Values that may be another name for something of a library."""
 
 
 class Names:
@@ -17,10 +20,17 @@ class Names:
         self.aliases: dict[str, str] = {}
         self.bound: set[str] = set()
         for statement, _ in statements:
-            self._note(statement)
+            if type(statement) in _BINDING:
+                self._note(statement)
 
     def _note(self, statement: ast.stmt) -> None:
-        if isinstance(statement, ast.Import):
+        if isinstance(statement, ast.Assign):
+            target, value = statement.targets[0], statement.value
+            if type(target) is ast.Name and type(value) in _NAMED and len(statement.targets) == 1:
+                meaning = self.resolve(value)
+                if meaning is not None and "." in meaning:
+                    self.aliases.setdefault(target.id, meaning)
+        elif isinstance(statement, ast.Import):
             for alias in statement.names:
                 if alias.asname:
                     self.aliases[alias.asname] = alias.name
@@ -32,12 +42,6 @@ class Names:
                 self.aliases[alias.asname or alias.name] = f"{statement.module}.{alias.name}"
         elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             self.bound.add(statement.name)
-        elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-            target, value = statement.targets[0], statement.value
-            if isinstance(target, ast.Name) and isinstance(value, (ast.Attribute, ast.Name, ast.Call)):
-                meaning = self.resolve(value)
-                if meaning is not None and "." in meaning:
-                    self.aliases.setdefault(target.id, meaning)
 
     def resolve(self, node: ast.expr) -> str | None:
         """The dotted name of an expression that starts at an imported module or a builtin, else None."""

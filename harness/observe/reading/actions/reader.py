@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import bisect
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 
 from harness.model.actions import Action, ActionKind
 from harness.model.base import At, snippet
@@ -12,27 +12,23 @@ from harness.observe.reading.actions.catalogue import CALLS, EXECUTORS, PROGRAMS
 from harness.observe.reading.actions.lines import lines_holding
 from harness.observe.reading.actions.names import Names, constants
 from harness.observe.reading.source.accesses import own_expressions
-from harness.observe.reading.source.outline import SIMPLE, outline
+from harness.observe.reading.source.grammar import Parsed
+from harness.observe.reading.source.outline import SIMPLE, Surroundings
 
 MAX_ACTIONS = 200
 """Actions kept of one script."""
-MAX_ALIASES = 50
 MAX_NODES = 2_000
 """Nodes of one statement that are visited."""
 
 
-def read_actions(path: str, tree: ast.Module, text: str, layer: int = 0) -> tuple[Action, ...]:
-    """Actions of the program `tree` with the text `text`, in order of lines. Never raises; costs a few milliseconds.
+def read_actions(path: str, parsed: Parsed, layer: int = 0) -> tuple[Action, ...]:
+    """Actions of the program `parsed`, in order of lines; nothing where it does not parse. Never raises.
 
-    Only statements that touch a line with a telling word are walked, so that long scripts stay cheap.
+    Only statements that replace something, or lie on a line with a telling call, are walked.
     """
-    statements = outline(tree).statements
-    names = Names(statements)
-    lines = _lines(text, names)
+    names = Names(parsed.outline.statements)
     found: list[Action] = []
-    for statement, around in statements:
-        if not _assigns(statement) and not _touches(lines, statement):
-            continue
+    for statement, around in _telling(parsed, names):
         for kind, what, argument, node in _of(statement, names):
             at = At(path=path, line=getattr(node, "lineno", statement.lineno), layer=layer)
             found.append(
@@ -50,25 +46,47 @@ def read_actions(path: str, tree: ast.Module, text: str, layer: int = 0) -> tupl
     return tuple(sorted(found[:MAX_ACTIONS], key=lambda action: action.at.line or 0))
 
 
-def _lines(text: str, names: Names) -> list[int]:
-    """Numbers of the lines that hold a telling word or a short name given to a telling function."""
-    telling = [f"{alias}(" for alias, meaning in names.aliases.items() if meaning in CALLS or meaning in STARTERS]
-    return lines_holding(text, (*WORDS, *telling[:MAX_ALIASES]))
+def _telling(parsed: Parsed, names: Names) -> list[tuple[ast.stmt, Surroundings]]:
+    """Statements that replace something, or lie on a line with a call that is an action, in order."""
+    statements = parsed.outline.statements
+    replacing = {id(statement) for statement in parsed.index.of(ast.Assign) if _replaces(statement, names)}
+    places = {place for place, (statement, _) in enumerate(statements) if id(statement) in replacing}
+    words = {_last(call.func) for call in parsed.index.of(ast.Call) if _acts(call, names)}
+    starts = [statement.lineno for statement, _ in statements] if words else []
+    for line in lines_holding(parsed.text, [f"{word}(" for word in words]):
+        # Of the statements that start above a line only the last can reach it.
+        first, end = max(bisect_left(starts, line) - 1, 0), bisect_right(starts, line)
+        places.update(place for place in range(first, end) if _reaches(statements[place][0], line))
+    return [statements[place] for place in sorted(places)]
 
 
-def _assigns(statement: ast.stmt) -> bool:
-    return type(statement) is ast.Assign and type(statement.targets[0]) is ast.Attribute
+def _replaces(statement: ast.Assign, names: Names) -> bool:
+    """Whether an assignment gives a library's name another meaning."""
+    return type(statement.targets[0]) is ast.Attribute and any(_replaced(target, names) for target in statement.targets)
 
 
-def _touches(lines: Sequence[int], statement: ast.stmt) -> bool:
-    """Whether the expressions of a statement lie on one of the lines."""
-    index = bisect.bisect_left(lines, statement.lineno)
-    if index == len(lines):
-        return False
+def _replaced(target: ast.expr, names: Names) -> str | None:
+    what = names.resolve(target) if isinstance(target, ast.Attribute) else None
+    return what if what is not None and REPLACED.match(what) else None
+
+
+def _acts(call: ast.Call, names: Names) -> bool:
+    word = _last(call.func)
+    return (word in WORDS or word in names.aliases) and any(_call(call, names))
+
+
+def _last(function: ast.expr) -> str | None:
+    """The last part of a function's name; of a function that a call gives, that of the call."""
+    while isinstance(function, ast.Call):
+        function = function.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
+
+
+def _reaches(statement: ast.stmt, line: int) -> bool:
+    """Whether the expressions of a statement go on to the line."""
     if type(statement) in SIMPLE:
-        return lines[index] <= (statement.end_lineno or statement.lineno)
-    ends = [expression.end_lineno or 0 for expression in own_expressions(statement)]
-    return lines[index] <= max([statement.lineno, *ends])
+        return line <= (statement.end_lineno or statement.lineno)
+    return line <= max([statement.lineno, *(part.end_lineno or 0 for part in own_expressions(statement))])
 
 
 Found = tuple[ActionKind, str, str, ast.AST]
@@ -77,10 +95,8 @@ Found = tuple[ActionKind, str, str, ast.AST]
 def _of(statement: ast.stmt, names: Names) -> Iterator[Found]:
     if isinstance(statement, ast.Assign):
         for target in statement.targets:
-            if isinstance(target, ast.Attribute):
-                what = names.resolve(target)
-                if what is not None and REPLACED.match(what):
-                    yield ActionKind.REPLACE, what, _replacement(statement.value), target
+            if what := _replaced(target, names):
+                yield ActionKind.REPLACE, what, _replacement(statement.value), target
     stack: list[ast.AST] = list(own_expressions(statement))
     budget = MAX_NODES
     while stack and budget:

@@ -10,7 +10,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from harness.observe.reading.source.index import Index
+from harness.observe.reading.source.outline import Outline, outline
 from harness.observe.reading.source.pep701 import needs_312, to_311
 
 MAX_TEXT = 4 * 1024 * 1024
@@ -34,6 +37,16 @@ class Parsed:
     grammar: str | None
     error: tuple[int, str] | None = None
     source: str = field(default="", repr=False)
+
+    @cached_property
+    def outline(self) -> Outline:
+        """The tree's statements; none where nothing parses."""
+        return Outline() if self.tree is None else outline(self.tree)
+
+    @cached_property
+    def index(self) -> Index:
+        """The tree's nodes; none where nothing parses."""
+        return Index(self.tree or ast.Module(body=[], type_ignores=[]))
 
 
 def parse(text: str) -> Parsed:

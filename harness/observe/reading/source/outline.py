@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field, replace
 
+from harness.observe.reading.source.index import nodes_under
+
 _CATCHES_IMPORT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"})
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -109,7 +111,7 @@ def _decides_import(test: ast.expr) -> bool:
     return any(
         isinstance(node, (ast.Attribute, ast.Name))
         and (node.attr if isinstance(node, ast.Attribute) else node.id) == "find_spec"
-        for node in ast.walk(test)
+        for node in nodes_under(test)
     )
 
 

@@ -14,7 +14,6 @@ from harness.model.source import EnvRead, ImportFact, ScriptFacts
 from harness.observe.reading.source.environment import MAX_READS, read_environment
 from harness.observe.reading.source.grammar import MAX_TEXT, Parsed, collector_held, parse
 from harness.observe.reading.source.imports import MAX_IMPORTS, read_imports
-from harness.observe.reading.source.outline import Outline, outline
 from harness.observe.reading.source.unwrap import Unwrapped, unwrap_parsed
 from harness.observe.reading.text import decode
 
@@ -60,7 +59,6 @@ def _read(path: str, data: bytes, files: Mapping[str, bytes]) -> ScriptReading:
     unwrapped = unwrap_parsed(path, parse(text), files)
     layers = [(path, unwrapped.outer), *((layer.path, layer.parsed) for layer in unwrapped.layers)]
     known = {**files, **unwrapped.written} if unwrapped.written else files
-    outlines: list[Outline] = []
     imports: list[ImportFact] = []
     reads: list[EnvRead] = []
     settings: Fact[str] | None = None
@@ -69,13 +67,11 @@ def _read(path: str, data: bytes, files: Mapping[str, bytes]) -> ScriptReading:
     for number, (place, parsed) in enumerate(layers):
         innermost = number == len(layers) - 1
         if parsed.tree is None:
-            outlines.append(Outline())
             runnable |= _GUARD.search(parsed.source) is not None
             continue
-        outlines.append(outline(parsed.tree))
         dynamic = "import_module" in parsed.source or "__import__" in parsed.source
-        imports += read_imports(outlines[-1], place, known, layer=number, search=unwrapped.search, dynamic=dynamic)
-        environment = read_environment(outlines[-1], parsed.text, layer=number)
+        imports += read_imports(parsed.outline, place, known, layer=number, search=unwrapped.search, dynamic=dynamic)
+        environment = read_environment(parsed.outline, parsed.text, layer=number)
         reads += environment.reads
         omitted += environment.omitted
         runnable |= _runs(parsed.tree)
@@ -102,8 +98,8 @@ def _read(path: str, data: bytes, files: Mapping[str, bytes]) -> ScriptReading:
         imports=tuple(imports[:MAX_IMPORTS]),
         env=tuple(reads[:MAX_READS]),
         settings_class=settings,
-        functions=outlines[-1].functions,
-        classes=outlines[-1].classes,
+        functions=program.outline.functions,
+        classes=program.outline.classes,
         runnable=runnable,
         frameworks=tuple(name for name in FRAMEWORKS if any(_package(fact) == name for fact in imports)),
         omitted=omitted + max(0, len(imports) - MAX_IMPORTS) + max(0, len(reads) - MAX_READS),

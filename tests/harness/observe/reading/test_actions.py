@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
 from harness.model.actions import Action, ActionKind
@@ -11,11 +9,12 @@ from harness.model.base import At, Fact
 from harness.model.launch import BranchFact, LaunchFacts
 from harness.observe.reading.actions.live import is_dead
 from harness.observe.reading.actions.reader import MAX_ACTIONS, read_actions
+from harness.observe.reading.source.grammar import parse
 
 
 def actions(text: str) -> tuple[Action, ...]:
     """Actions of a text."""
-    return read_actions("train_gpt.py", ast.parse(text), text)
+    return read_actions("train_gpt.py", parse(text))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""The nodes of a parsed tree as lists, by kind, so that what has been walked once is not walked again."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TypeVar, cast
+
+N = TypeVar("N", bound=ast.AST)
+
+_WORDS = frozenset(
+    {
+        "arg", "asname", "attr", "conversion", "id", "is_async", "kind", "kwd_attrs", "level", "module", "name", "rest",
+        "simple", "type_comment", "type_ignores",
+    }
+)  # fmt: skip
+"""Fields that hold words and numbers."""
+_SIGNS = frozenset({"ctx", "op", "ops"})
+"""Fields that hold operators and contexts: the same few objects in all places, a third of what `ast.walk` gives."""
+_BARE = (ast.Constant, ast.Global, ast.Nonlocal)
+"""Kinds whose other fields hold no nodes either."""
+
+
+def _kinds(base: type[ast.AST] = ast.AST) -> Iterator[type[ast.AST]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+_FIELDS: dict[type, tuple[str, ...]] = {
+    kind: () if issubclass(kind, _BARE) else tuple(name for name in kind._fields if name not in _WORDS | _SIGNS)
+    for kind in _kinds()
+}
+"""For every kind of node the fields in which its parts stand."""
+_GAPPED = frozenset({"keys", "kw_defaults"})
+"""Fields whose lists leave places empty: keys of `{**a}`, defaults of keywords that have none."""
+
+
+def nodes_under(root: ast.AST) -> list[ast.AST]:
+    """`root` and all nodes under it, the nearest first: the order of `ast.walk`, without operators and contexts."""
+    found = [root]
+    add, fields = found.append, _FIELDS
+    for node in found:  # it grows on the way
+        for name in fields[type(node)]:
+            part = getattr(node, name)
+            if type(part) is list:
+                found += part if name not in _GAPPED else filter(None, part)
+            elif part is not None:
+                add(part)
+    return found
+
+
+class Index:
+    """All nodes of a tree in the order of `nodes_under`, those of each kind, and those under one of them."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        self.nodes = nodes_under(tree)
+        self._of: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+        for node in self.nodes:
+            self._of[type(node)].append(node)
+        self._under: dict[int, list[ast.AST]] = {}
+
+    def of(self, kind: type[N]) -> list[N]:
+        """The nodes of just this kind."""
+        return cast(list[N], self._of.get(kind, []))
+
+    def under(self, node: ast.AST) -> list[ast.AST]:
+        """What `nodes_under` gives for a node of the tree; it is kept."""
+        found = self._under.get(id(node))
+        if found is None:
+            found = self._under[id(node)] = nodes_under(node)
+        return found
