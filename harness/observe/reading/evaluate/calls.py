@@ -120,7 +120,7 @@ class Calls(Memories, Callbacks):
         if memory is not None:
             return memory.result
         recorder = self.heap.record()
-        risks, models = self.risks, len(self.trace.models)
+        risks, models, exposed = self.risks, len(self.trace.models), len(self.heap.exposed)
         try:
             result = self._evaluate_call(function, args, kwargs)
         finally:
@@ -130,7 +130,7 @@ class Calls(Memories, Callbacks):
             held = [*args, *kwargs.values(), function]
             attrs, risks = len(self.unknown_attrs), self.risks - risks
             done = Memory(held, recorder.reads, recorder.writes, result, -1, attrs, risks, recorder.passing)
-            self.remember(key, kin, recorder, done)
+            self.remember(key, kin, recorder, done, exposed=len(self.heap.exposed) > exposed)
         return result
 
     def _evaluate_call(self, function: Function, args: list[Value], kwargs: dict[str, Value]) -> Value:

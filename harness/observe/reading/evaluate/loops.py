@@ -16,7 +16,7 @@ UNROLL_STEPS = 30_000
 any number of times."""
 UNROLL_ELSEWHERE = 8_000
 """The same for loops of training and evaluation, in which single iterations seldom matter."""
-UNROLL_FUEL = 4_000
+UNROLL_FUEL = 4000
 """Fuel after which the rest of an unrolled loop of training or evaluation is taken as running any number of times."""
 UNROLL_ITEMS = 512
 FEW = 8

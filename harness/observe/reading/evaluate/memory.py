@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from harness.observe.reading.evaluate.blueprint import blueprint, build
 from harness.observe.reading.evaluate.heap import Changes, Recorder, same
 from harness.observe.reading.evaluate.machine import Machine
 from harness.observe.reading.evaluate.values import (
     MISSING,
+    SCALARS,
     Bound,
     Container,
     Dep,
@@ -50,6 +52,8 @@ class Memory:
     risks: int
     passing: bool
     """`Recorder.passing`: a handler of exceptions around the call might see more than its outcome."""
+    plan: dict[Any, Value] | None = None
+    """What a constructor set on its object, as a blueprint; `writes` is empty then."""
 
 
 class Memories(Machine):
@@ -94,13 +98,27 @@ class Memories(Machine):
         memory.attrs = len(self.unknown_attrs)
         return True
 
-    def remember(self, key: Key, kin: Key | None, recorder: Recorder, memory: Memory) -> None:
-        """Keep a call, if nothing that it made outlives it."""
+    def remember(self, key: Key, kin: Key | None, recorder: Recorder, memory: Memory, *, exposed: bool) -> None:
+        """Keep a call, if nothing that it made outlives it, or only as attributes of the object it constructs.
+
+        `exposed` says that unknown code got hold of something in the call.
+        """
         values = [value for _, _, value in memory.writes.values()]
         if all(_lasting(value, recorder.start) for value in (*values, memory.result)):
             _keep(self._memories.setdefault(key, []), memory, REMEMBERED)
             if kin is not None and all(_plain(value) for value in (*values, memory.result)):
                 _keep(self._kin.setdefault(kin, []), memory, KIN)
+        elif kin is not None and memory.result is None and not recorder.passing and not exposed:
+            self._remember_constructor(kin, recorder, memory)
+
+    def _remember_constructor(self, kin: Key, recorder: Recorder, memory: Memory) -> None:
+        """Keep a call that only sets attributes of its object to new objects."""
+        owner = memory.args[0]
+        if all(slots is owner.slots for slots, _, _ in memory.writes.values()):
+            made = {name: value for _, name, value in memory.writes.values()}
+            plan = blueprint(made, owner, recorder.start)
+            if plan is not None:
+                _keep(self._kin.setdefault(kin, []), replace(memory, writes={}, plan=plan), KIN)
 
     def recall_kin(self, key: Key, kin: Key, args: list[Value]) -> Memory | None:
         """A remembered call on another module whose parts, as far as the call read them, are the same."""
@@ -112,11 +130,17 @@ class Memories(Machine):
             if reads is None or not all(id(slots) in pairs for slots, _, _ in memory.writes.values()):
                 continue
             self.spend(len(reads) // 4 + 1)
+            self.heap.holds(reads, settled=True)
+            if memory.plan is not None:
+                self.spend(len(memory.plan))
+                for name, value in build(memory.plan, memory.args[0], args[0], self.heap.new_slots).items():
+                    self.heap.write(args[0].slots, name, value)
+                self.risks += memory.risks
+                return memory
             writes: Changes = {}
             for slots, name, value in memory.writes.values():
                 target = pairs[id(slots)]
                 writes[(id(target), name)] = (target, name, value)
-            self.heap.holds(reads, settled=True)
             self._repeat(writes, memory)
             moved = replace(memory, args=list(args), reads=reads, writes=writes, version=-1)
             _keep(self._memories.setdefault(key, []), moved, REMEMBERED)
@@ -167,11 +191,13 @@ def _keep(memories: list[Memory], memory: Memory, limit: int) -> None:
 def identity(value: Value) -> Any:
     """A key under which two arguments make the same call."""
     kind = type(value)
+    if kind is Instance:
+        return id(value)
     if kind is Unknown:
         return ("?", value.hides)
     if kind is Dep:
         return (type(value.value), value.value)
-    if is_scalar(value):
+    if kind in SCALARS:
         return (kind, value)
     if kind is tuple:
         return tuple(identity(item) for item in value)
@@ -187,11 +213,12 @@ def identity(value: Value) -> Any:
 def call_keys(function: Function, args: list[Value], kwargs: dict[str, Value]) -> tuple[Key, Key | None]:
     """The key of a call, and (for a method of a torch module) the key that calls on modules of its class share."""
     code = (id(function.node), id(function.scope))
-    named = tuple((name, identity(value)) for name, value in kwargs.items())
-    key = (*code, *(identity(arg) for arg in args), *named)
-    if not (args and isinstance(args[0], Instance) and args[0].is_module):
+    given: list[Any] = [identity(arg) for arg in args]
+    given += [(name, identity(value)) for name, value in kwargs.items()]
+    key = (*code, *given)
+    if not (args and type(args[0]) is Instance and args[0].cls.is_module):
         return key, None
-    return key, (*code, id(args[0].cls), *(identity(arg) for arg in args[1:]), *named)
+    return key, (*code, id(args[0].cls), *given[1:])
 
 
 def _plain(value: Value) -> bool:

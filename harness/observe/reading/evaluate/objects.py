@@ -44,6 +44,10 @@ _BOUNDARY = frozenset({"data", "grad", "requires_grad", "training"})
 class Objects(Expressions):
     """Reading and writing of attributes and items."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._externals: dict[str, Value] = {}
+
     def native_class(self, path: str) -> ClassValue | None:
         """The modelled library class of that path, one object for each."""
         path = layers.ALIASES.get(path, path)
@@ -55,7 +59,12 @@ class Objects(Expressions):
         return self.natives[path]
 
     def external(self, path: str) -> Value:
-        """What a dotted library path stands for."""
+        """What a dotted library path stands for, one object for each path."""
+        if path not in self._externals:
+            self._externals[path] = self._external(path)
+        return self._externals[path]
+
+    def _external(self, path: str) -> Value:
         native = self.native_class(path)
         if native is not None:
             return native

@@ -18,7 +18,8 @@ NO_DEPS: Deps = frozenset()
 MAX_DEPS = 12
 """Most settings that one value is said to depend on; the alphabetically first are kept."""
 
-SCALARS = (bool, int, float, str, bytes, type(None), complex, type(Ellipsis), range)
+SCALARS = frozenset({bool, int, float, str, bytes, type(None), complex, type(Ellipsis), range})
+"""Types of plain constants."""
 
 
 def words(text: str) -> frozenset[str]:
@@ -142,7 +143,7 @@ class ModuleValue(Held):
 class ClassValue(Held):
     """A class of the submission (`node` set) or a library class that the evaluator models (`native` set)."""
 
-    __slots__ = ("bases", "dataclass", "mro", "name", "native", "node", "source")
+    __slots__ = ("ancestry", "bases", "dataclass", "is_module", "mro", "name", "native", "node", "opaque", "source")
 
     def __init__(
         self,
@@ -161,15 +162,16 @@ class ClassValue(Held):
         self.source = source
         self.dataclass = False
         self.mro = linearise(self)
+        self.ancestry = frozenset(base.native for base in self.mro if isinstance(base, ClassValue))
+        """Library classes that it is or inherits from, by path."""
+        self.is_module = "torch.nn.Module" in self.ancestry
+        """Whether its objects are torch modules."""
+        self.opaque = any(not isinstance(base, ClassValue) for base in self.mro)
+        """Whether a base is not known, so that attributes may come from outside."""
 
     def derives(self, native: str) -> bool:
         """Whether the class is, or inherits from, the modelled library class `native`."""
-        return any(isinstance(base, ClassValue) and base.native == native for base in self.mro)
-
-    @property
-    def opaque(self) -> bool:
-        """Whether a base is not known, so that attributes may come from outside."""
-        return any(not isinstance(base, ClassValue) for base in self.mro)
+        return native in self.ancestry
 
 
 def linearise(cls: ClassValue) -> tuple[Value, ...]:
@@ -193,7 +195,7 @@ class Instance(Held):
     @property
     def is_module(self) -> bool:
         """Whether it is a torch module."""
-        return self.cls.derives("torch.nn.Module")
+        return self.cls.is_module
 
 
 class TensorValue(Held):
@@ -333,9 +335,7 @@ def tag(value: Value, names: Deps) -> Value:
         return value if names <= value.deps else Dep(value.value, union(value.deps, names))
     if type(value) is Unknown:
         return value if names <= value.deps else Unknown(union(value.deps, names), value.attr, value.hides)
-    if isinstance(value, SCALARS):
-        return Dep(value, names)
-    return value
+    return Dep(value, names) if type(value) in SCALARS else value
 
 
 def union(left: Deps, right: Deps) -> Deps:
@@ -350,7 +350,7 @@ def union(left: Deps, right: Deps) -> Deps:
 
 def is_scalar(value: Value) -> bool:
     """Whether the value is a constant (with or without dependencies)."""
-    return type(value) is Dep or isinstance(value, SCALARS)
+    return type(value) in SCALARS or type(value) is Dep
 
 
 def hashable(value: Value) -> bool:
@@ -405,7 +405,7 @@ def truth(value: Value) -> tuple[bool | None, Deps]:
         return bool(value.value), value.deps
     if kind is Unknown:
         return None, value.deps
-    if isinstance(value, SCALARS) or kind is tuple:
+    if kind in SCALARS or kind is tuple:
         return bool(value), NO_DEPS
     if isinstance(value, Container):
         return (None if value.items is None else bool(value.items)), NO_DEPS
