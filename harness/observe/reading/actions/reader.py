@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from harness.model.actions import Action, ActionKind
@@ -13,7 +12,7 @@ from harness.observe.reading.actions.lines import lines_holding
 from harness.observe.reading.actions.names import Names, constants
 from harness.observe.reading.source.accesses import own_expressions
 from harness.observe.reading.source.grammar import Parsed
-from harness.observe.reading.source.outline import SIMPLE, Surroundings
+from harness.observe.reading.source.outline import Item
 
 MAX_ACTIONS = 200
 """Actions kept of one script."""
@@ -46,18 +45,12 @@ def read_actions(path: str, parsed: Parsed, layer: int = 0) -> tuple[Action, ...
     return tuple(sorted(found[:MAX_ACTIONS], key=lambda action: action.at.line or 0))
 
 
-def _telling(parsed: Parsed, names: Names) -> list[tuple[ast.stmt, Surroundings]]:
-    """Statements that replace something, or lie on a line with a call that is an action, in order."""
-    statements = parsed.outline.statements
-    replacing = {id(statement) for statement in parsed.index.of(ast.Assign) if _replaces(statement, names)}
-    places = {place for place, (statement, _) in enumerate(statements) if id(statement) in replacing}
+def _telling(parsed: Parsed, names: Names) -> list[Item]:
+    """Statements that replace something, or stand on a line with a call that is an action, in order."""
     words = {_last(call.func) for call in parsed.index.of(ast.Call) if _acts(call, names)}
-    starts = [statement.lineno for statement, _ in statements] if words else []
-    for line in lines_holding(parsed.text, [f"{word}(" for word in words]):
-        # Of the statements that start above a line only the last can reach it.
-        first, end = max(bisect_left(starts, line) - 1, 0), bisect_right(starts, line)
-        places.update(place for place in range(first, end) if _reaches(statements[place][0], line))
-    return [statements[place] for place in sorted(places)]
+    lines = lines_holding(parsed.text, [f"{word}(" for word in words])
+    replacing = [statement for statement in parsed.index.of(ast.Assign) if _replaces(statement, names)]
+    return parsed.outline.on_lines([*lines, *(statement.lineno for statement in replacing)])
 
 
 def _replaces(statement: ast.Assign, names: Names) -> bool:
@@ -80,13 +73,6 @@ def _last(function: ast.expr) -> str | None:
     while isinstance(function, ast.Call):
         function = function.func
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
-
-
-def _reaches(statement: ast.stmt, line: int) -> bool:
-    """Whether the expressions of a statement go on to the line."""
-    if type(statement) in SIMPLE:
-        return line <= (statement.end_lineno or statement.lineno)
-    return line <= max([statement.lineno, *(part.end_lineno or 0 for part in own_expressions(statement))])
 
 
 Found = tuple[ActionKind, str, str, ast.AST]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.observe.reading.source.helpers import CASTS, READERS, Access, Helper, is_switch
+from harness.observe.reading.source.index import parts_of
 
 _PASS_THROUGH = frozenset({"strip", "lower", "upper", "casefold", "lstrip", "rstrip"})
 
@@ -41,7 +42,12 @@ class Names:
 
     def note(self, statement: ast.stmt) -> None:
         """Learn aliases from an import or an assignment."""
-        if isinstance(statement, ast.Import):
+        if isinstance(statement, ast.Assign):
+            meaning = self.resolve(statement.value) if isinstance(statement.value, (ast.Name, ast.Attribute)) else None
+            for target in statement.targets if meaning else ():
+                if isinstance(target, ast.Name) and meaning:
+                    self.aliases[target.id] = meaning
+        elif isinstance(statement, ast.Import):
             for alias in statement.names:
                 if alias.name == "os":
                     self.aliases[alias.asname or "os"] = "os"
@@ -50,11 +56,6 @@ class Names:
                 meaning = {"environ": "environ", "getenv": "get"}.get(alias.name)
                 if meaning:
                     self.aliases[alias.asname or alias.name] = meaning
-        elif isinstance(statement, ast.Assign) and isinstance(statement.value, (ast.Name, ast.Attribute)):
-            meaning = self.resolve(statement.value)
-            for target in statement.targets if meaning else ():
-                if isinstance(target, ast.Name) and meaning:
-                    self.aliases[target.id] = meaning
 
     def helper(self, function: ast.expr) -> Helper | None:
         """Return the helper that a call names, as a function or as a method."""
@@ -67,23 +68,16 @@ class Names:
 
 def own_expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     """Expressions of a statement, without those of the statements inside it."""
-    match statement:
-        case ast.FunctionDef(args=arguments) | ast.AsyncFunctionDef(args=arguments):
-            yield from statement.decorator_list
-            yield from arguments.defaults
-            yield from (default for default in arguments.kw_defaults if default is not None)
-        case ast.ClassDef():
-            yield from (*statement.decorator_list, *statement.bases, *(keyword.value for keyword in statement.keywords))
-        case ast.With() | ast.AsyncWith():
-            yield from (item.context_expr for item in statement.items)
-        case ast.Match():
-            yield statement.subject
-        case ast.Try() | ast.TryStar():
-            return
-        case _:
-            for child in ast.iter_child_nodes(statement):
-                if isinstance(child, ast.expr):
-                    yield child
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        yield from statement.decorator_list
+        yield from statement.args.defaults
+        yield from (default for default in statement.args.kw_defaults if default is not None)
+    elif isinstance(statement, ast.ClassDef):
+        yield from (*statement.decorator_list, *statement.bases, *(keyword.value for keyword in statement.keywords))
+    elif isinstance(statement, (ast.With, ast.AsyncWith)):
+        yield from (item.context_expr for item in statement.items)
+    elif not isinstance(statement, (ast.Try, ast.TryStar)):
+        yield from (part for part in parts_of(statement) if isinstance(part, ast.expr))
 
 
 def accesses(statement: ast.stmt, names: Names) -> Iterator[Access]:
@@ -92,6 +86,8 @@ def accesses(statement: ast.stmt, names: Names) -> Iterator[Access]:
     while stack:
         visit = stack.pop()
         node = visit.node
+        if isinstance(node, (ast.Name, ast.Constant)):
+            continue
         if isinstance(node, ast.Call):
             found = _call(visit, node, names)
             if found is not None:
@@ -119,17 +115,11 @@ def accesses(statement: ast.stmt, names: Names) -> Iterator[Access]:
         elif isinstance(node, ast.Lambda):
             stack.append(_Visit(node.body, None, None, node))
         else:
-            inner = [
-                child
-                for child in ast.iter_child_nodes(node)
-                if isinstance(child, (ast.expr, ast.comprehension, ast.keyword))
-            ]
-            for child in inner:
-                if isinstance(child, ast.comprehension):
-                    stack.extend(_Visit(part, None, None, visit.inside) for part in (child.iter, *child.ifs))
-                else:
-                    value = child.value if isinstance(child, ast.keyword) else child
-                    stack.append(_Visit(value, None, None, visit.inside))
+            for part in parts_of(node):
+                if isinstance(part, ast.comprehension):
+                    stack.extend(_Visit(inner, None, None, visit.inside) for inner in (part.iter, *part.ifs))
+                elif isinstance(part, ast.expr):
+                    stack.append(_Visit(part, None, None, visit.inside))
 
 
 def _access(

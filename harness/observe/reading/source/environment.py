@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,17 +14,17 @@ from harness.model.source import EnvRead
 from harness.observe.reading.source.accesses import Names, accesses
 from harness.observe.reading.source.folded import Constants, NotConstant
 from harness.observe.reading.source.helpers import CASTS, Access, Helper, helper_from
-from harness.observe.reading.source.outline import SIMPLE, Outline, Surroundings
+from harness.observe.reading.source.outline import Outline, Surroundings
 
 MAX_READS = 2_000
 """Reads kept of one script; the largest of the field has some 400."""
 MAX_NAME = 200
 """Characters of a variable's name."""
+_BINDING = frozenset({ast.Import, ast.ImportFrom, ast.Assign})
+"""Statements that may give `os`, or something of it, another name."""
 _ROUNDS = 4
 """Helpers that call helpers."""
 _MAX_LOOP = 200
-_DECORATORS = 50
-"""Lines above a definition that its decorators may take."""
 _MANY = 10
 """Reads that make a class the settings class, however many more stand elsewhere."""
 _CONSTRUCTORS = frozenset({"__init__", "__post_init__", "__new__"})
@@ -44,7 +43,7 @@ def read_environment(outline: Outline, text: str, *, layer: int = 0) -> Environm
     """Find all reads of environment variables whose names the source decides, in the order of the text."""
     names = Names()
     for statement, _ in outline.statements:
-        if isinstance(statement, (ast.Import, ast.ImportFrom, ast.Assign)):
+        if type(statement) in _BINDING:
             names.note(statement)
     if "environ" not in text and "getenv" not in text and set(names.aliases) == {"os"}:
         return Environment(())
@@ -58,7 +57,6 @@ class _Reader:
         self.names = names
         self.layer = layer
         self.constants = Constants(self._default)
-        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self.found: dict[tuple[str, int, bool], EnvRead] = {}
         self.classes: Counter[int] = Counter()
         self.omitted = 0
@@ -74,7 +72,7 @@ class _Reader:
         pending: list[tuple[Access, Surroundings]] = []
         for _ in range(_ROUNDS):
             news: dict[str, Helper] = {}
-            for access, around, statement in self._accesses(sorted(lines)):
+            for access, around, statement in self._accesses(lines):
                 pending.append((access, around))
                 name, helper = self._helper(access, around, statement)
                 if helper is not None and name not in self.names.helpers:
@@ -114,18 +112,19 @@ class _Reader:
 
     def _lines(self, pattern: str) -> set[int]:
         """Numbers of the lines that hold `pattern`."""
-        return {bisect_right(self.starts, match.start()) for match in re.finditer(pattern, self.text)}
+        found: set[int] = set()
+        number, counted = 1, 0
+        for match in re.finditer(pattern, self.text):
+            number += self.text.count("\n", counted, match.start())
+            counted = match.start()
+            found.add(number)
+        return found
 
-    def _accesses(self, lines: list[int]) -> Iterator[tuple[Access, Surroundings, ast.stmt]]:
+    def _accesses(self, lines: set[int]) -> Iterator[tuple[Access, Surroundings, ast.stmt]]:
         """Reads in the statements on these lines."""
-        if not lines:
-            return
-        for statement, around in self.outline.statements:
-            if _touches(lines, statement.lineno - _DECORATORS, statement.end_lineno or statement.lineno) and (
-                type(statement) in SIMPLE or _touches(lines, *_header(statement))
-            ):
-                for access in accesses(statement, self.names):
-                    yield access, around, statement
+        for statement, around in self.outline.on_lines(lines):
+            for access in accesses(statement, self.names):
+                yield access, around, statement
 
     def _helper(self, access: Access, around: Surroundings, statement: ast.stmt) -> tuple[str, Helper | None]:
         """Return the name and nature of the function around a read, if the read's name is its parameter."""
@@ -200,20 +199,3 @@ class _Reader:
         return (
             {"int": int, "float": float, "bool": bool, "str": str}[cast](value) if cast and value is not None else value
         )
-
-
-def _touches(lines: list[int], first: int, last: int) -> bool:
-    """Whether one of the sorted `lines` lies between `first` and `last`."""
-    index = bisect_left(lines, first)
-    return index < len(lines) and lines[index] <= last
-
-
-def _header(statement: ast.stmt) -> tuple[int, int]:
-    """First and last line of a statement's own expressions."""
-    first, last = statement.lineno, statement.end_lineno or statement.lineno
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and statement.decorator_list:
-        first = statement.decorator_list[0].lineno
-    body = getattr(statement, "body", None)
-    if isinstance(body, list) and body:
-        last = max(first, body[0].lineno)
-    return first, last

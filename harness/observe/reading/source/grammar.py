@@ -41,7 +41,7 @@ class Parsed:
     @cached_property
     def outline(self) -> Outline:
         """The tree's statements; none where nothing parses."""
-        return Outline() if self.tree is None else outline(self.tree)
+        return Outline() if self.tree is None else outline(self.tree, probes="find_spec" in self.text)
 
     @cached_property
     def index(self) -> Index:

@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.model.base import snippet
 from harness.model.source import ImportFact
+from harness.observe.reading.source.index import nodes_under
 from harness.observe.reading.source.modules import STDLIB, find_module
 from harness.observe.reading.source.outline import Outline, Surroundings
 
 MAX_IMPORTS = 400
 """Imports reported of one script; the largest of the field has about 100."""
+_IMPORTS = frozenset({ast.Import, ast.ImportFrom})
+_CALLING = frozenset({ast.Assign, ast.AnnAssign, ast.Expr, ast.Return})
+"""Statements in whose values calls that import are looked for."""
 _MAX_KEPT = 20_000
 MAX_NAME = 200
 """Characters of a module's name."""
@@ -33,15 +37,18 @@ def read_imports(
     `__import__` are looked for (its caller knows from the text whether there can be any).
     """
     found: dict[tuple[str, bool, bool], ImportFact] = {}
+    telling = _IMPORTS | _CALLING if dynamic else _IMPORTS
     for statement, around in outline.statements:
-        for module, line in _modules(statement, dynamic=dynamic):
+        if type(statement) not in telling:
+            continue
+        for module, line in _modules(statement):
             key = (module, around.guarded, around.function is not None)
             if key not in found and len(found) < _MAX_KEPT:
                 found[key] = _fact(module, line, around, script, files, layer, search)
     return list(found.values())
 
 
-def _modules(statement: ast.stmt, *, dynamic: bool) -> Iterator[tuple[str, int]]:
+def _modules(statement: ast.stmt) -> Iterator[tuple[str, int]]:
     """Names of the modules that a statement imports, relative ones with their dots."""
     if isinstance(statement, ast.Import):
         for alias in statement.names:
@@ -50,8 +57,8 @@ def _modules(statement: ast.stmt, *, dynamic: bool) -> Iterator[tuple[str, int]]
         names = [statement.module] if statement.module else [alias.name for alias in statement.names]
         for name in names:
             yield "." * min(statement.level, 16) + name[:MAX_NAME], statement.lineno
-    elif dynamic and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Expr, ast.Return)) and statement.value:
-        for node in ast.walk(statement.value):
+    elif isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Expr, ast.Return)) and statement.value:
+        for node in nodes_under(statement.value):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 if name in _IMPORTERS and isinstance(node.args[0].value, str):

@@ -51,6 +51,18 @@ def nodes_under(root: ast.AST) -> list[ast.AST]:
     return found
 
 
+def parts_of(node: ast.AST) -> list[ast.AST]:
+    """The nodes right under `node`, in order, without operators and contexts."""
+    found: list[ast.AST] = []
+    for name in _FIELDS[type(node)]:
+        part = getattr(node, name)
+        if type(part) is list:
+            found += filter(None, part)
+        elif part is not None:
+            found.append(part)
+    return found
+
+
 class Index:
     """All nodes of a tree in the order of `nodes_under`, those of each kind, and those under one of them."""
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from harness.observe.reading.source.accesses import own_expressions
 from harness.observe.reading.source.index import nodes_under
 
 _CATCHES_IMPORT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "OSError"})
@@ -27,19 +31,71 @@ class Surroundings:
         return self.function is None and not self.classes
 
 
-@dataclass(slots=True)
-class Outline:
-    """All statements of a file, in the order of the text, and those of interest by kind."""
+Item = tuple[ast.stmt, Surroundings]
 
-    statements: list[tuple[ast.stmt, Surroundings]] = field(default_factory=list)
+
+@dataclass
+class Outline:
+    """All statements of a file, in the order of the text."""
+
+    statements: list[Item] = field(default_factory=list)
     functions: int = 0
     classes: int = 0
 
+    def on_lines(self, lines: Iterable[int]) -> list[Item]:
+        """Statements whose own expressions stand on one of the lines (numbers from 1), in order."""
+        wanted = sorted(lines)
+        if not wanted:
+            return []
+        starts, statements = self._starts, self.statements
+        places = {place for place in self._decorated if _is_between(wanted, *_decorators(statements[place][0]))}
+        for line in wanted:
+            # Of the statements that start above a line only the last can reach it.
+            first, end = max(bisect_left(starts, line) - 1, 0), bisect_right(starts, line)
+            places.update(place for place in range(first, end) if _reaches(statements[place][0], line))
+        return [statements[place] for place in sorted(places)]
 
-def outline(tree: ast.Module) -> Outline:
-    """Walk the statements of `tree` without recursion."""
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [statement.lineno for statement, _ in self.statements]
+
+    @cached_property
+    def _decorated(self) -> list[int]:
+        """Places of the definitions with decorators, which stand above them."""
+        return [
+            place
+            for place, (statement, _) in enumerate(self.statements)
+            if type(statement) not in SIMPLE and getattr(statement, "decorator_list", ())
+        ]
+
+
+def _decorators(definition: ast.stmt) -> tuple[int, int]:
+    """Lines from the first decorator to the definition."""
+    decorators: list[ast.expr] = getattr(definition, "decorator_list", [])
+    return min(decorator.lineno for decorator in decorators), definition.lineno
+
+
+def _is_between(lines: list[int], first: int, last: int) -> bool:
+    place = bisect_left(lines, first)
+    return place < len(lines) and lines[place] <= last
+
+
+def _reaches(statement: ast.stmt, line: int) -> bool:
+    """Whether the expressions of a statement, which starts on the line or above, go on to it."""
+    if statement.lineno == line:
+        return True
+    if type(statement) in SIMPLE:
+        return line <= (statement.end_lineno or statement.lineno)
+    return any(line <= (part.end_lineno or 0) for part in own_expressions(statement))
+
+
+def outline(tree: ast.Module, *, probes: bool = True) -> Outline:
+    """Walk the statements of `tree` without recursion.
+
+    `probes` says whether conditions may ask for a module first, by `find_spec` (the caller knows from the text).
+    """
     result = Outline()
-    stack: list[tuple[ast.stmt, Surroundings]] = [(node, _TOP) for node in reversed(tree.body)]
+    stack: list[Item] = [(node, _TOP) for node in reversed(tree.body)]
     statements = result.statements
     while stack:
         node, around = item = stack.pop()
@@ -51,7 +107,7 @@ def outline(tree: ast.Module) -> Outline:
             result.functions += 1
         elif kind is ast.ClassDef:
             result.classes += 1
-        for body, inside in reversed(_blocks(node, around)):
+        for body, inside in reversed(_blocks(node, around, probes=probes)):
             stack.extend([(child, inside) for child in reversed(body)])
     return result
 
@@ -68,28 +124,30 @@ SIMPLE = frozenset(
 Block = tuple[list[ast.stmt], Surroundings]
 
 
-def _blocks(node: ast.stmt, around: Surroundings) -> list[Block]:
+def _blocks(node: ast.stmt, around: Surroundings, *, probes: bool) -> list[Block]:
     """Return the blocks of a compound statement, each with its surroundings."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return [(node.body, Surroundings(function=node, classes=around.classes))]
-    if isinstance(node, ast.ClassDef):
-        return [(node.body, replace(around, classes=(*around.classes, node)))]
+    if isinstance(node, ast.If):
+        inside = replace(around, guarded=True) if _decides_import(node.test, probes=probes) else around
+        return [(node.body, inside), (node.orelse, inside)]
     if isinstance(node, (ast.For, ast.AsyncFor)):
         return [(node.body, replace(around, loops=(*around.loops, node)[-4:])), (node.orelse, around)]
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return [(node.body, Surroundings(function=node, classes=around.classes))]
+    if isinstance(node, (ast.With, ast.AsyncWith)):
+        inside = replace(around, guarded=True) if any(_suppresses(item) for item in node.items) else around
+        return [(node.body, inside)]
+    if isinstance(node, ast.ClassDef):
+        return [(node.body, replace(around, classes=(*around.classes, node)))]
     if isinstance(node, (ast.Try, ast.TryStar)):
         catches = any(_catches_import(handler.type) for handler in node.handlers)
         # A handler's import is a second choice: it counts as guarded too.
         inside = replace(around, guarded=True) if catches else around
         handlers = [(handler.body, inside) for handler in node.handlers]
         return [(node.body, inside), *handlers, (node.orelse, around), (node.finalbody, around)]
+    if isinstance(node, ast.While):
+        return [(node.body, around), (node.orelse, around)]
     if isinstance(node, ast.Match):
         return [(case.body, around) for case in node.cases]
-    if isinstance(node, (ast.If, ast.While)):
-        inside = replace(around, guarded=True) if isinstance(node, ast.If) and _decides_import(node.test) else around
-        return [(node.body, inside), (node.orelse, inside)]
-    if isinstance(node, (ast.With, ast.AsyncWith)):
-        inside = replace(around, guarded=True) if any(_suppresses(item) for item in node.items) else around
-        return [(node.body, inside)]
     return []
 
 
@@ -102,11 +160,11 @@ def _catches_import(caught: ast.expr | None) -> bool:
     )
 
 
-def _decides_import(test: ast.expr) -> bool:
+def _decides_import(test: ast.expr, *, probes: bool) -> bool:
     """Whether a condition asks for the module first, or holds for type checkers only."""
     if isinstance(test, (ast.Name, ast.Attribute)):
         return (test.id if isinstance(test, ast.Name) else test.attr) == "TYPE_CHECKING"
-    if not isinstance(test, (ast.Compare, ast.Call, ast.UnaryOp, ast.BoolOp)):
+    if not probes or not isinstance(test, (ast.Compare, ast.Call, ast.UnaryOp, ast.BoolOp)):
         return False
     return any(
         isinstance(node, (ast.Attribute, ast.Name))
