@@ -46,7 +46,9 @@ def blueprint(made: dict[Any, Value], owner: Instance, start: int) -> dict[Any, 
         return None
 
 
-def build(plan: dict[Any, Value], former: Instance, owner: Instance, new_slots: Callable[[], Slots]) -> dict[Any, Value]:
+def build(
+    plan: dict[Any, Value], former: Instance, owner: Instance, new_slots: Callable[[], Slots]
+) -> dict[Any, Value]:
     """The attributes of a blueprint that was taken from `former`, made anew for `owner`."""
     copies = {id(former.slots): owner}
     return {key: _copied(value, DETACHED, copies, new_slots) for key, value in plan.items()}

@@ -40,6 +40,8 @@ class Calls(Memories, Callbacks):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._generators: dict[int, bool] = {}
+        self._parameters: dict[int, list[str]] = {}
+        """Names of the positional parameters, by identity of the signature."""
 
     def call(self, function: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST, frame: Frame) -> Value:
         """Call anything; unknown star arguments are given under the key `**`."""
@@ -78,7 +80,9 @@ class Calls(Memories, Callbacks):
     def bind_arguments(self, function: Function, args: list[Value], kwargs: dict[str, Value], scope: Scope) -> None:
         """Set the parameters in `scope`; what is not given and has no default is unknown."""
         spec = function.node.args
-        names = [arg.arg for arg in (*spec.posonlyargs, *spec.args)]
+        names = self._parameters.get(id(spec))
+        if names is None:
+            names = self._parameters[id(spec)] = [arg.arg for arg in (*spec.posonlyargs, *spec.args)]
         open_ended = "**" in kwargs
         slots = scope.slots
         for name, value in zip(names, args, strict=False):

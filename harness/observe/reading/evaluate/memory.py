@@ -29,7 +29,7 @@ from harness.observe.reading.evaluate.values import (
 
 REMEMBERED = 4
 """Remembered calls of one function with the same arguments, in different states."""
-KIN = 3
+KIN = 8
 """Remembered calls of one method with the same arguments on different modules."""
 
 Key = tuple[Any, ...]

@@ -143,20 +143,20 @@ class Objects(Expressions):
 
     def instance_attribute(self, value: Instance, name: str, frame: Frame) -> Value:
         """An attribute of an object of a class: its own, then its class's, bound where it is a function."""
-        if name == "__class__":
-            return value.cls
-        if name == "__dict__":
-            return self._view(value)
         own = self.heap.read(value.slots, name)
-        if name in self.unknown_attrs and name not in _BOUNDARY:
+        if self.unknown_attrs and name in self.unknown_attrs and name not in _BOUNDARY:
             found = own if own is not MISSING else self.find(value.cls.mro, name)
             if not isinstance(found, Function):
                 self.heap.lose(found)
                 return Unknown(deps(found), name, hidden(found))
         if own is not MISSING:
             return own
+        if name == "__class__":
+            return value.cls
+        if name == "__dict__":
+            return self._view(value)
         found = self.find(value.cls.mro, name)
-        if isinstance(found, Function):
+        if type(found) is Function:
             return self.bind(found, value, value.cls, frame)
         if found is not MISSING and not (type(found) is Unknown and value.is_module):
             return found
@@ -170,6 +170,8 @@ class Objects(Expressions):
 
     def bind(self, function: Function, receiver: Value, cls: ClassValue, frame: Frame) -> Value:
         """A function found on a class, as seen through `receiver`."""
+        if function.kind == "plain":
+            return Bound(function, receiver)
         if function.kind == "static":
             return function
         if function.kind == "class":
