@@ -1,4 +1,4 @@
-"""What a constructor made, kept apart from the state, so that the same objects can be made again without evaluating it."""
+"""What a constructor made, kept apart from the state: the same objects can be made again without evaluating it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NotCopyable(Exception):  # noqa: N818  an answer, not a failure
 def blueprint(made: dict[Any, Value], owner: Instance, start: int) -> dict[Any, Value] | None:
     """A detached copy of the attributes that a constructor set on `owner`.
 
-    Objects born at or after `start` were made by it and are copied; older ones are shared. None when that cannot be done.
+    Objects born at or after `start` were made by it and are copied; older ones are shared. None where that cannot be.
     """
     copies = {id(owner.slots): owner}
     try:

@@ -152,7 +152,7 @@ class Heap:
         if self.regions and slots.born <= self.regions[-1]:
             self.journal.append((slots, key, old))
         if slots.watched:
-            self.version += 1
+            self.version = slots.changed = self.version + 1
         _put(slots, key, value)
 
     def make_volatile(self, changes: Changes) -> None:
@@ -204,7 +204,7 @@ class Heap:
             if slots.born > mark.clock:
                 continue
             if slots.watched:
-                self.version += 1
+                self.version = slots.changed = self.version + 1
             volatile = slots.volatile is not None and key in slots.volatile
             _put(slots, key, self._degraded(key, old) if volatile else old)
             if recorder is not None:
@@ -212,6 +212,7 @@ class Heap:
                 if cell in recorder.writes:
                     recorder.writes[cell] = (slots, key, old)
                     recorder.reads.setdefault(cell, (slots, key, old))
+                    slots.watched = True
         del self.journal[mark.at :]
         return cells
 
@@ -348,21 +349,25 @@ class Heap:
         if self.recorder is not None and self.recorder.writes:
             self.recorder.passing = True
 
-    def holds(self, reads: Changes, *, settled: bool) -> bool:
-        """Whether all cells still have the values that were read; if so they count as read now.
+    def note(self, reads: Changes) -> None:
+        """Count these cells as read now."""
+        recorder = self.recorder
+        if recorder is None:
+            return
+        start, known, written = recorder.start, recorder.reads, recorder.writes
+        for cell, entry in reads.items():
+            if cell not in known and entry[0].born < start and cell not in written:
+                known[cell] = entry
 
-        `settled` says that nothing watched has changed since that was last seen to be so.
-        """
-        for slots, key, value in () if settled else reads.values():
+
+def hold(reads: Changes, version: int) -> bool:
+    """Whether all cells have the values that were read; `version` is `Heap.version` when that was last seen to be so."""
+    for slots, key, value in reads.values():
+        if slots.changed > version:
             present = slots.get(key, MISSING)
             if present is not value and not same(present, value):
                 return False
-        recorder = self.recorder
-        if recorder is not None:
-            for cell, entry in reads.items():
-                if entry[0].born < recorder.start and cell not in recorder.reads and cell not in recorder.writes:
-                    recorder.reads[cell] = entry
-        return True
+    return True
 
 
 def same(left: Value, right: Value) -> bool:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from harness.observe.reading.evaluate.blueprint import blueprint, build
-from harness.observe.reading.evaluate.heap import Changes, Recorder, same
+from harness.observe.reading.evaluate.heap import Changes, Recorder, hold, same
 from harness.observe.reading.evaluate.machine import Machine
 from harness.observe.reading.evaluate.values import (
     MISSING,
@@ -70,8 +70,9 @@ class Memories(Machine):
             if self._unseen(memory):
                 continue
             settled = memory.version == self.heap.version
-            if self._undisturbed(memory) and self.heap.holds(memory.reads, settled=settled):
+            if self._undisturbed(memory) and (settled or hold(memory.reads, memory.version)):
                 self.spend(1 if settled else len(memory.reads) // 8 + 1)
+                self.heap.note(memory.reads)
                 memory.version = self.heap.version
                 self._repeat(memory.writes, memory)
                 return memory
@@ -130,7 +131,7 @@ class Memories(Machine):
             if reads is None or not all(id(slots) in pairs for slots, _, _ in memory.writes.values()):
                 continue
             self.spend(len(reads) // 4 + 1)
-            self.heap.holds(reads, settled=True)
+            self.heap.note(reads)
             if memory.plan is not None:
                 self.spend(len(memory.plan))
                 for name, value in build(memory.plan, memory.args[0], args[0], self.heap.new_slots).items():
@@ -160,6 +161,7 @@ def _moved_reads(reads: Changes, pairs: Counterparts) -> Changes | None:
         present = target.get(name, MISSING)
         if not _alike(value, present, pairs):
             return None
+        target.watched = True
         moved[(id(target), name)] = (target, name, present)
     return moved
 

@@ -40,17 +40,18 @@ MISSING = Missing()
 class Slots(dict[Any, Any]):
     """State of one mutable object.
 
-    `born` orders objects by age; `scope` marks the variables of a scope; `watched` is set once a recorded call read it;
-    `volatile` are keys that a callback writes, which may run at any time.
+    `born` orders objects by age; `scope` marks the variables of a scope; `watched` is set once a recorded call read it,
+    and `changed` is then `Heap.version` at the last change; `volatile` are keys that a callback writes, which may run at any time.
     """
 
-    __slots__ = ("born", "scope", "volatile", "watched")
+    __slots__ = ("born", "changed", "scope", "volatile", "watched")
 
     def __init__(self, born: int, *, scope: bool = False) -> None:
         super().__init__()
         self.born = born
         self.scope = scope
         self.watched = False
+        self.changed = 0
         self.volatile: set[Any] | None = None
 
 
