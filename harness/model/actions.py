@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from harness.model.base import At, Frozen
+from harness.model.base import At, Fact, Frozen
 
 
 class ActionKind(StrEnum):
@@ -74,3 +74,16 @@ class TechniqueFact(Frozen):
     technique: Technique
     at: At
     live: bool = True
+
+
+class Announcement(Frozen):
+    """What a program prints where it does what a technique names, and what the logs show of it."""
+
+    technique: Technique
+    at: At
+    lines: tuple[Fact[str], ...] = ()
+    """Constant parts (`...` for values) of what is printed where the technique takes effect; none: it goes unsaid."""
+    shown: tuple[At, ...] = ()
+    """The first of `lines` in each log that holds one."""
+    passed: tuple[Fact[str], ...] = ()
+    """For each whole log that holds none: a line that the same function prints before the place, and one after it."""

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from harness.model.accounting import AccountingFacts
-from harness.model.actions import Action, TechniqueFact
+from harness.model.actions import Action, Announcement, TechniqueFact
 from harness.model.base import Fact, Frozen
 from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
@@ -74,6 +74,8 @@ class SubmissionFacts(Frozen):
     actions: tuple[Action, ...] = ()
     """What scripts do to the outside; those of the launched script first."""
     techniques: tuple[TechniqueFact, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+    """What scripts print where they average their parameters, and which logs show it."""
     statements: tuple[Statement, ...] = ()
     unheld: tuple[Fact[str], ...] = ()
     """Names of logged settings that no text of the submission holds."""

@@ -159,23 +159,6 @@ class TechniquesHeld(SubmissionRule):
     violation_class = "log_code_mismatch"
     basis = ("evidence",)
     remedy = "Name the techniques of the scored run only."
-    _named: ClassVar[tuple[tuple[re.Pattern[str], StatementKind, Technique, str], ...]] = (
-        (
-            re.compile(r"(?<![A-Za-z])(?:EMA|SWA)(?![a-z])"),
-            StatementKind.NAMES_AVERAGE,
-            Technique.AVERAGE,
-            "an average of weights",
-        ),
-        (
-            re.compile(r"(?<![A-Za-z])QAT(?![a-z])"),
-            StatementKind.NAMES_QUANTISED_TRAINING,
-            Technique.FAKE_QUANTISATION,
-            "training under quantisation",
-        ),
-    )
-    _denied = re.compile(
-        r"\b(?:no|non|without|not|vs\.?|instead|drop(?:ped)?|remov\w+|minus|-)\W{0,3}(?:EMA|SWA|QAT)", re.I
-    )
 
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding a technique that is named."""
@@ -185,9 +168,8 @@ class TechniquesHeld(SubmissionRule):
             return
         if not any(framework == "torch" for script in scripts for framework in script.frameworks):
             return
-        for pattern, kind, technique, words in self._named:
-            named = [t for t in _titles(case) if pattern.search(t.value) and not self._denied.search(t.value)]
-            named += [Fact(value=one.text, at=one.at) for one in case.facts.statements if one.kind is kind]
+        for technique, words in _WORDS.items():
+            named = _named(case, technique)
             if not named:
                 continue
             places = techniques(case, technique)
@@ -196,6 +178,77 @@ class TechniquesHeld(SubmissionRule):
             else:
                 message = f"The description names {words}, and no code of the program has the structure of it."
                 yield self.warn(case, message, [at(title.at, title.value) for title in named[:4]])
+
+
+class TechniquesShown(SubmissionRule):
+    """The logs show the techniques that title and headings name.
+
+    What: an average of weights that the description names; the lines that the code prints in the blocks which average
+    or load the average; the logs that hold training and score, nothing of them cut out. Asked only where no log holds
+    such a line although one holds what the same function prints just before and just after, and where every average of
+    the program prints a line.
+    Why: a condition may keep the code from running (a window that training never reaches, too few checkpoints): then
+    the score is that of other weights than the description says.
+    Mend: describe the run whose log is committed, or repair the condition and run again.
+    Blind spots: averages that print nothing; logs of another version of the script, or filtered by hand.
+    """
+
+    id = "PG116"
+    severity = Severity.DEFECT
+    violation_class = "log_code_mismatch"
+    basis = ("evidence",)
+    remedy = "Name the techniques that took effect in the logged run only."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding a technique that is named and announced."""
+        launch = case.facts.launch
+        if launch is None or not launch.complete:  # what runs under which settings is then not known
+            return
+        paths = program_paths(case)
+        for technique, words in _WORDS.items():
+            named = _named(case, technique)
+            places = [one for one in case.facts.announcements if one.technique is technique and one.at.path in paths]
+            if not named or not places or not all(place.lines for place in places):
+                continue
+            shown = [where for place in places for where in place.shown]
+            passed = [fact for place in places for fact in place.passed]
+            if shown:
+                yield self.ok(case, f"The log shows {words}.", [at(where) for where in shown[:4]])
+            elif passed:
+                lines = {line.at.line: line for place in places for line in place.lines}
+                said = ", ".join(repr(line.value) for line in list(lines.values())[:3])
+                message = (
+                    f"The description names {words}; the code prints {said} where it applies one, and no log holds "
+                    "that line: it shows what is printed before and after."
+                )
+                rows = [at(one.at, one.value, role="names it") for one in named[:2]]
+                rows += [at(place.at, role="averages") for place in places[:2]]
+                rows += [at(line.at, line.value, role="prints") for line in list(lines.values())[:3]]
+                rows += [at(fact.at, fact.value, role="shown around it") for fact in passed[:4]]
+                yield self.warn(case, message, rows)
+
+
+_WORDS = {Technique.AVERAGE: "an average of weights", Technique.FAKE_QUANTISATION: "training under quantisation"}
+_TITLED = {
+    Technique.AVERAGE: re.compile(r"(?<![A-Za-z])(?:EMA|SWA)(?![a-z])"),
+    Technique.FAKE_QUANTISATION: re.compile(r"(?<![A-Za-z])QAT(?![a-z])"),
+}
+_HEADED = {
+    Technique.AVERAGE: StatementKind.NAMES_AVERAGE,
+    Technique.FAKE_QUANTISATION: StatementKind.NAMES_QUANTISED_TRAINING,
+}
+_DENIED = re.compile(
+    r"\b(?:no|non|without|not|vs\.?|instead|drop(?:ped)?|remov\w+|minus)\W{0,3}(?:EMA|SWA|QAT)"
+    r"|SWA\W?\d{3}",  # with a width it is sliding-window attention
+    re.I,
+)
+
+
+def _named(case: Case, technique: Technique) -> list[Fact[str]]:
+    """Titles and headings that name a technique."""
+    found = [title for title in _titles(case) if _TITLED[technique].search(title.value)]
+    found += [Fact(value=s.text, at=s.at) for s in case.facts.statements if s.kind is _HEADED[technique]]
+    return [fact for fact in found if not _DENIED.search(fact.value)]
 
 
 _SHAPING = frozenset({"num_layers", "train_seq_len", "model_dim", "num_heads", "num_kv_heads", "vocab_size"})
@@ -225,4 +278,4 @@ def _titles(case: Case) -> Iterator[Fact[str]]:
         yield case.metadata.name
 
 
-RULES = (SizesDeclared, ParametersDerived, SettingsInForce, TechniquesHeld)
+RULES = (SizesDeclared, ParametersDerived, SettingsInForce, TechniquesHeld, TechniquesShown)

@@ -16,6 +16,7 @@ from harness.model.target import FolderEntry
 from harness.observe.intake.content import Content
 from harness.observe.reading.accounting import read_accounting
 from harness.observe.reading.actions import actions_of
+from harness.observe.reading.announcements import read_announcements
 from harness.observe.reading.flow.read import read_order
 from harness.observe.reading.launch import LaunchReading, read_launch
 from harness.observe.reading.logs import LogReading, compare_embedded, is_log, read_log
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 LAUNCH = "(launch)"
 """Stands for the work on all files together where a file would be named."""
-ACTIONS, STATEMENTS, UNHELD = "(actions)", "(statements)", "(unheld settings)"
+ACTIONS, ANNOUNCED, STATEMENTS, UNHELD = "(actions)", "(announcements)", "(statements)", "(unheld settings)"
 ORDER = "(order)"
 """The same for the flow of validation tokens through the launched program."""
 MAX_LOGS = 200
@@ -104,6 +105,7 @@ def read_submission(
     known = launch.facts if launch is not None else None
     actions = reader.each("actions", [ACTIONS], lambda _: (actions_of(scripts, known), techniques_of(scripts, known)))
     statements = reader.each("statements", [STATEMENTS], lambda _: read_statements(siblings))
+    announced = reader.each("announcements", [ANNOUNCED], lambda _: read_announcements(scripts, logs, siblings))
     unheld = reader.each("unheld settings", [UNHELD], lambda _: unheld_settings(logs, scripts, siblings))
     launched = [s for s in scripts if launch is not None and s.facts.path == launch.facts.script]
     accounting = reader.each("accounting", [s.facts.path for s in launched], lambda _: read_accounting(launched[0]))
@@ -121,6 +123,7 @@ def read_submission(
         requirements=_requirements(by_role[Role.REQUIREMENTS], contents),
         actions=actions[0][0] if actions else (),
         techniques=actions[0][1] if actions else (),
+        announcements=announced[0] if announced else (),
         statements=statements[0] if statements else (),
         unheld=unheld[0] if unheld else (),
         unreadable=tuple(reader.unreadable),

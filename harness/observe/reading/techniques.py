@@ -14,24 +14,27 @@ from harness.model.base import At
 from harness.model.launch import LaunchFacts
 from harness.observe.reading.actions.lines import lines_holding
 from harness.observe.reading.actions.live import is_dead
+from harness.observe.reading.averages import LIBRARY, averages, bound, last_name, lines_of, same_name
 from harness.observe.reading.source.accesses import own_expressions
-from harness.observe.reading.source.outline import SIMPLE, Surroundings, outline
+from harness.observe.reading.source.grammar import Parsed
+from harness.observe.reading.source.index import nodes_under
+from harness.observe.reading.source.outline import SIMPLE, Outline
 from harness.observe.reading.source.script import ScriptReading
 
 MAX_SCRIPTS = 40
 MAX_FACTS = 40
 """Places kept of one technique in one script."""
-MAX_NODES = 2_000
-MAX_BODIES = 8 << 20
-"""Characters of function bodies that are searched in one script: functions may be nested in each other."""
+MAX_DEPTH = 3
+"""Calls that are followed from the place of a straight-through gradient to the rounding."""
 
-_STATES = re.compile(r"\.(?:state_dict|named_parameters|parameters|items|named_buffers)\(")
-_AVERAGES = re.compile(
-    r"\blerp_?\(|_foreach_(?:lerp|mul)_\(|AveragedModel\(|\.mul_\([^\n]{0,120}\.add_\(|\.add_\([^\n]{0,120}\.(?:mul|div)_\("
-    r"|\.mean\((?:dim\s?=\s?)?0\)|\]\s?\+=|\]\.add_\(|\]\s?/=|\]\.div_\(|get_ema_multi_avg_fn|swa_utils"
-    r"|\+ ?\(1(?:\.0)? ?- ?\w|\+ ?\w{1,40} ?\* ?\(1(?:\.0)? ?- ?\w|\*\s?\([\w.]{1,40}\s?-\s?[\w.]{1,40}\)"
+_HINT = re.compile(
+    r"\bround_?\(|\brint\(|\bfloor_?\(|\bsign\(|\btrunc\(|fake_quantize|ones_like|\bu?int8\b|\bfloat8_|\bclamp_?\("
 )
-_ROUNDS = re.compile(r"\b(?:round_?|rint|floor|clamp|sign|fake_quantize_per_\w{1,40})\(")
+"""Without one of these a file rounds nothing."""
+_PLACES = re.compile(r"\bdetach\(|\bfloor\(|\.copy_\(|\.data\b")
+_ROUNDS = frozenset({"round", "round_", "rint", "floor", "floor_", "sign", "trunc"})
+_NO_TENSORS = frozenset({"math", "np", "numpy"})
+_NARROW = re.compile(r"u?int[1-8]$|float8_\w+$")
 _CONVERTS = frozenset(
     {"to", "type_as", "float", "half", "bfloat16", "view_as", "reshape", "view", "contiguous", "cuda", "cpu"}
 )
@@ -48,7 +51,7 @@ def techniques_of(scripts: Sequence[ScriptReading], launch: LaunchFacts | None) 
             continue
         layer = len(script.facts.layers)
         counts: dict[Technique, int] = {}
-        for technique, line in _of(script.parsed.tree, script.parsed.text):
+        for technique, line in _of(script.parsed):
             counts[technique] = counts.get(technique, 0) + 1
             if counts[technique] > MAX_FACTS:
                 continue
@@ -58,63 +61,116 @@ def techniques_of(scripts: Sequence[ScriptReading], launch: LaunchFacts | None) 
     return tuple(found)
 
 
-def _of(tree: ast.Module, text: str) -> Iterator[tuple[Technique, int]]:
-    lines = text.split("\n")
-    statements = outline(tree).statements
-    rounds = _ROUNDS.search(text) is not None
-    budget = MAX_BODIES
-    for statement, around in statements:
-        if isinstance(statement, ast.ClassDef):
-            if rounds and any(_last(base) == "Function" for base in statement.bases):
-                yield Technique.FAKE_QUANTISATION, statement.lineno
-            continue
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            body = "\n".join(line[:400] for line in lines[statement.lineno - 1 : statement.end_lineno])
-            budget -= len(body)
-            if budget < 0:
-                break
-            if not _in_optimizer(around) and _STATES.search(body):
-                match = _AVERAGES.search(body)
-                if match is not None:
-                    yield Technique.AVERAGE, statement.lineno + body.count("\n", 0, match.start())
-            continue
-        own = lines[statement.lineno - 1 : statement.end_lineno] if type(statement) in SIMPLE else ()
-        if not rounds:
-            continue
-        straight = any("detach(" in line for line in own) and _passes_through(statement)
-        if straight or (any(".copy_(" in line or ".data" in line for line in own) and _writes_computed(statement)):
-            yield Technique.FAKE_QUANTISATION, statement.lineno
-    words = [(Technique.PACK, _PACKS), (Technique.UNPACK, _UNPACKS)]
+def _of(program: Parsed) -> Iterator[tuple[Technique, int]]:
+    for average in averages(program):
+        yield Technique.AVERAGE, average.statement.lineno
+    if _HINT.search(program.text) is not None:
+        for line in _fake_quantisations(program):
+            yield Technique.FAKE_QUANTISATION, line
+    words = [(Technique.AVERAGE, LIBRARY), (Technique.PACK, _PACKS), (Technique.UNPACK, _UNPACKS)]
     for technique, told in words:
-        for line in lines_holding(text, told, MAX_FACTS):
+        for line in lines_holding(program.text, told, MAX_FACTS):
             yield technique, line
 
 
-def _last(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+def _fake_quantisations(program: Parsed) -> Iterator[int]:
+    """Lines where a rounded value takes the place of weights, or passes its gradient straight through."""
+    roundings = _Roundings(program.outline)
+    for statement, _ in program.outline.statements:
+        functional = isinstance(statement, ast.ClassDef) and any(last_name(b) == "Function" for b in statement.bases)
+        if functional and roundings.reached(statement):
+            yield statement.lineno
+    for statement, around in program.outline.on_lines(lines_of(_PLACES, program.text)):
+        written = type(statement) in SIMPLE and (_passes_through(statement) or _writes_computed(statement))
+        if written and roundings.feeds(statement, around.function):
+            yield statement.lineno
 
 
-def _in_optimizer(around: Surroundings) -> bool:
-    return any(_last(base).endswith("Optimizer") for owner in around.classes for base in owner.bases)
+class _Roundings:
+    """Which functions of a file round tensors, and which statements use what was rounded."""
+
+    def __init__(self, found: Outline) -> None:
+        self._found = found
+        self._functions: dict[str, list[ast.stmt]] = {}
+        for statement, _ in found.statements:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                self._functions.setdefault(statement.name, []).append(statement)
+        self._known: dict[tuple[ast.AST, int], bool] = {}
+        self._values: dict[ast.stmt | None, dict[str, list[ast.expr]]] = {}
+
+    def reached(self, place: ast.AST, depth: int = MAX_DEPTH) -> bool:
+        """Whether a function, class or expression holds a rounding of a tensor, or calls what does."""
+        key = (place, depth)
+        if key not in self._known:
+            self._known[key] = False  # for functions that call themselves
+            self._known[key] = any(_rounds(node) for node in nodes_under(place)) or self._called(place, depth)
+        return self._known[key]
+
+    def _called(self, place: ast.AST, depth: int) -> bool:
+        names = {last_name(node.func) for node in nodes_under(place) if isinstance(node, ast.Call)} if depth else set()
+        return any(self.reached(one, depth - 1) for name in names for one in self._functions.get(name, ()))
+
+    def feeds(self, statement: ast.stmt, function: ast.stmt | None) -> bool:
+        """Whether a rounding goes into a statement, by itself or through what names of its function were assigned."""
+        values = self._assigned(function)
+        pending: list[ast.AST] = list(own_expressions(statement))
+        seen: set[str] = set()
+        while pending:
+            expression = pending.pop()
+            if self.reached(expression):
+                return True
+            names = {node.id for node in nodes_under(expression) if isinstance(node, ast.Name)} - seen
+            seen |= names
+            pending += [value for name in names for value in values.get(name, ())]
+        return False
+
+    def _assigned(self, function: ast.stmt | None) -> dict[str, list[ast.expr]]:
+        """Names of a function to the expressions that they are assigned."""
+        if function not in self._values:
+            values = self._values[function] = {}
+            for statement, around in self._found.statements:
+                if around.function is function and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+                    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                    for name in (name for target in targets for name in bound(target)):
+                        values.setdefault(name, []).extend([] if statement.value is None else [statement.value])
+        return self._values[function]
+
+
+def _rounds(node: ast.AST) -> bool:
+    """A rounding of tensors: by name, to three values by thresholds, or to a type of eight bits or fewer."""
+    if isinstance(node, ast.Attribute):
+        return _NARROW.match(node.attr) is not None and last_name(node.value) == "torch"
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    name = node.func.attr
+    if name == "where" and len(node.args) == 3:
+        one = node.args[1]
+        return isinstance(one, ast.Call) and last_name(one.func) == "ones_like"
+    return name.startswith("fake_quantize") or (name in _ROUNDS and last_name(node.func.value) not in _NO_TENSORS)
 
 
 def _passes_through(statement: ast.stmt) -> bool:
-    """Whether an expression adds a difference whose gradient is stopped: `w + (q - w).detach()` in any spelling."""
-    stack: list[ast.AST] = list(own_expressions(statement))
-    budget = MAX_NODES
-    while stack and budget:
-        budget -= 1
-        node = stack.pop()
-        if isinstance(node, ast.Call) and _last(node.func) == "detach":
+    """Whether a gradient goes past a rounding: `w + (q - w).detach()` in any spelling, `y - y.floor()`."""
+    for node in (inner for expression in own_expressions(statement) for inner in nodes_under(expression)):
+        if isinstance(node, ast.Call) and last_name(node.func) == "detach":
             owner = node.func.value if isinstance(node.func, ast.Attribute) else node.args[0] if node.args else None
-            if isinstance(owner, ast.BinOp) and isinstance(owner.op, ast.Sub):
+            if owner is not None and (
+                _rounds(owner) or (isinstance(owner, ast.BinOp) and isinstance(owner.op, ast.Sub))
+            ):
                 return True
         elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Sub, ast.Add)):
             sides = (node.left, node.right)
-            if any(isinstance(side, ast.Call) and _last(side.func) == "detach" for side in sides):
+            if any(isinstance(side, ast.Call) and last_name(side.func) == "detach" for side in sides):
                 return True
-        stack.extend(ast.iter_child_nodes(node))
+            if isinstance(node.right, ast.Call) and _rounds(node.right) and _is_of(node.right, node.left):
+                return True
     return False
+
+
+def _is_of(call: ast.Call, value: ast.expr) -> bool:
+    """Whether a rounding, as function or method, is of this value."""
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else call
+    return any(same_name(part, value) for part in (owner, *call.args[:1]))
 
 
 def _writes_computed(statement: ast.stmt) -> bool:
@@ -123,13 +179,15 @@ def _writes_computed(statement: ast.stmt) -> bool:
     Values that are looked up (`p.data.copy_(saved[name].to(d))`) restore weights and do not count.
     """
     value: ast.expr | None = None
-    if isinstance(statement, ast.Assign) and any(_last(target) == "data" for target in statement.targets):
+    if isinstance(statement, ast.Assign) and any(last_name(target) == "data" for target in statement.targets):
         value = statement.value
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         call = statement.value
-        value = call.args[0] if _last(call.func) == "copy_" and call.args else None
-    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and _last(value.func) in _CONVERTS:
+        value = call.args[0] if last_name(call.func) == "copy_" and call.args else None
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and last_name(value.func) in _CONVERTS:
         value = value.func.value
-    return isinstance(value, (ast.BinOp, ast.Name)) or (
-        isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
+    values = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+    return any(
+        isinstance(one, (ast.BinOp, ast.Name)) or (isinstance(one, ast.Call) and isinstance(one.func, ast.Name))
+        for one in values
     )

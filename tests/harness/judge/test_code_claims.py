@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests_support.cases import COMPLETE, findings_of
+from tests_support.rename import rename_identifiers
 from tests_support.repository import LOG, METADATA
 
 from harness.model.findings import Finding, Outcome, Severity
@@ -73,6 +74,8 @@ STRAIGHT = "def q(w, s):\n    r = (w / s).round() * s\n    return w + (r - w).de
         ("11L SWA + QAT", AVERAGE, [PASS, WARN]),
         ("11L SWA + QAT", AVERAGE + STRAIGHT, [PASS, PASS]),
         ("11L no EMA", "", []),
+        ("11L SWA-1024", "", []),
+        ("11L Late-QAT", AVERAGE, [WARN]),
         ("Plain schema", "", []),
     ],
 )
@@ -82,6 +85,52 @@ def test_techniques_held(title: str, code: str, outcomes: list[Outcome]) -> None
     assert [f.outcome for f in found("PG111", README__md=f"# {title}\n", train_gpt__py=script)] == outcomes
     renamed = script.replace("upd", "zz").replace("a[k]", "shadow_x[k]").replace("m, a", "m, shadow_x")
     assert [f.outcome for f in found("PG111", README__md=f"# {title}\n", train_gpt__py=renamed)] == outcomes
+
+
+GUARDED = """\
+import torch
+
+def main(model, kept):
+    print(f"peak memory allocated: {len(kept)} MiB")
+    if len(kept) > 1:
+        print(f"swa: averaging {len(kept)} checkpoints")
+        mean = {}
+        for key in kept[0]:
+            mean[key] = torch.stack([one[key] for one in kept]).mean(0)
+        model.load_state_dict(mean)
+    print(f"Serialized model int8+zlib: {len(kept)} bytes")
+
+main(torch.nn.Linear(1, 1), [])
+"""
+
+
+@pytest.mark.parametrize(
+    ("title", "script", "log", "outcomes"),
+    [
+        ("11L SWA", GUARDED, LOG, [WARN]),
+        ("11L", GUARDED, LOG, []),
+        ("11L no SWA", GUARDED, LOG, []),
+        ("11L SWA", GUARDED, LOG.replace("Serialized", "swa: averaging 24 checkpoints\nSerialized"), [PASS]),
+        ("11L SWA", GUARDED.replace("        print", "        str"), LOG, []),
+        ("11L SWA", GUARDED, LOG.replace("peak memory", "peak"), []),
+        ("11L SWA", GUARDED + AVERAGE, LOG, []),
+        ("11L QAT", GUARDED, LOG, []),
+    ],
+)
+def test_techniques_shown(title: str, script: str, log: str, outcomes: list[Outcome]) -> None:
+    """PG116 asks where no log holds the average's line; not where one does, none is printed, or another averages."""
+    findings = found("PG116", README__md=f"# {title}\n", train_gpt__py=script, train_seed42__log=log)
+    assert [f.outcome for f in findings] == outcomes
+    renamed = rename_identifiers(script, 5)
+    again = found("PG116", README__md=f"# {title}\n", train_gpt__py=renamed, train_seed42__log=log)
+    assert [f.outcome for f in again] == outcomes
+    for finding in findings:
+        roles = {row.measured.get("role"): row.path for row in finding.evidence}
+        assert finding.outcome is PASS or (finding.severity, roles["prints"]) == (Severity.DEFECT, "train_gpt.py")
+        assert finding.outcome is PASS or (roles["names it"], roles["shown around it"]) == (
+            "README.md",
+            "train_seed42.log",
+        )
 
 
 KNOWN = {f"num_thing_{c}": i for i, c in enumerate("abcdefghij")}
@@ -146,5 +195,5 @@ def test_artifact_read_back() -> None:
 
 def test_clean_metadata_untouched() -> None:
     """None of the rules has anything against the complete submission."""
-    for rule in ("PG109", "PG110", "PG111", "PG112", "PG114", "PG115"):
+    for rule in ("PG109", "PG110", "PG111", "PG112", "PG114", "PG115", "PG116"):
         assert [f for f in found(rule, submission__json=METADATA) if f.outcome is not PASS] == []
