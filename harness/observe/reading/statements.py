@@ -27,8 +27,10 @@ MAX_OF_KIND = 12
 _PROSE = (".md", ".txt", ".json")
 _COMMANDS = (".sh", ".bash", ".md", ".py")
 
-_WORDS = ("val", "golf", "prefix", "seed")
-"""What a line must hold to be looked at."""
+_WORDS = re.compile(r"val|golf|prefix|seed")
+"""What a line must hold, in lower case, to be looked at."""
+_PYTHON_WORDS = ("_docs", "-docs", "parameter-golf-")
+"""What a Python file must hold to be looked at: little is matched in code."""
 _LINK = re.compile(
     r"\b(?:ln\s+-\w{1,6}|cp(?:\s+-\w{1,6})?|mv)\s+\S{0,200}val\S{0,80}\s+\S{0,200}_train_\S{0,80}", re.IGNORECASE
 )
@@ -118,7 +120,7 @@ def _of(path: str, data: bytes) -> Iterator[Statement]:
     prose = suffix in _PROSE and "/" not in path
     commands = suffix in _COMMANDS
     described = prose and (name.name.lower().startswith(("readme", "submission")))
-    if suffix == ".py" and "val" not in text:
+    if suffix == ".py" and not any(word in text for word in _PYTHON_WORDS):
         return
     readme = described and suffix == ".md"
     muted = 0
@@ -129,7 +131,7 @@ def _of(path: str, data: bytes) -> Iterator[Statement]:
             for kind, pattern in _TECHNIQUES if not muted else ():
                 if pattern.search(line[:MAX_LINE]):
                     yield Statement(kind=kind, at=At(path=path, line=number), text=snippet(line.strip()))
-        if not any(word in line.lower() for word in _WORDS):
+        if not _WORDS.search(line.lower()):
             continue
         for kind, value in _kinds(line[:MAX_LINE], prose=described, commands=commands, python=suffix == ".py"):
             yield Statement(kind=kind, value=value, at=At(path=path, line=number), text=snippet(line.strip()))

@@ -7,7 +7,8 @@ import re
 from collections import deque
 
 from harness.model.accounting import Calibration
-from harness.observe.reading.accounting.program import MAX_DEPTH, Program, called, name_of
+from harness.observe.reading.accounting.program import MAX_DEPTH, Program
+from harness.observe.reading.source.index import called, name_of
 
 MAX_CALLS = 12
 _PATTERNS = {
@@ -96,11 +97,9 @@ class _Origins:
             nodes = self._program.index.under(tree)[:left]
             left -= len(nodes)
             for node in nodes:
-                if isinstance(node, ast.Constant):
-                    if isinstance(node.value, str):
-                        found |= {kind for kind, pattern in _PATTERNS.items() if pattern.search(node.value[:300])}
-                    continue
-                if called(node) in _DRAWS:
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found |= {kind for kind, pattern in _PATTERNS.items() if pattern.search(node.value[:300])}
+                elif isinstance(node, ast.Call) and name_of(node.func) in _DRAWS:
                     found.add("generated")
                 name = name_of(node)
                 if name is None or name in seen or depth >= MAX_DEPTH:

@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator
 
 from harness.model.base import Fact
-from harness.observe.reading.accounting.program import Program, called, name_of
+from harness.observe.reading.accounting.program import Program
+from harness.observe.reading.source.index import called, name_of
 
 MAX_FOUND = 8
 MAX_FACTORS = 24

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.model.base import At, snippet
 from harness.observe.reading.source.grammar import Parsed
+from harness.observe.reading.source.index import name_of
 from harness.observe.reading.source.outline import Definition
 
 MAX_DEPTH = 5
@@ -83,15 +84,3 @@ class Program:
         if len(line) > 300:  # several statements on one line of golfed code
             line = line.encode()[node.col_offset : node.col_offset + 240].decode(errors="replace")
         return snippet(line.strip())
-
-
-def name_of(node: ast.AST) -> str | None:
-    """The name of a variable, or the last part of an attribute."""
-    if isinstance(node, ast.Name):
-        return node.id
-    return node.attr if isinstance(node, ast.Attribute) else None
-
-
-def called(node: ast.AST) -> str | None:
-    """The last part of what a call calls; None for anything else."""
-    return name_of(node.func) if isinstance(node, ast.Call) else None

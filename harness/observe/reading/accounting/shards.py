@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 
 from harness.model.base import Fact
-from harness.observe.reading.accounting.program import Program, called, name_of
-from harness.observe.reading.source.index import Index, nodes_under
+from harness.observe.reading.accounting.program import Program
+from harness.observe.reading.source.index import Index, called, name_of, nodes_under
 
 MAX_FOUND = 4
 _READERS = frozenset({"fromfile", "memmap"})
@@ -20,7 +20,7 @@ _NO_GRADIENT = frozenset({"no_grad", "inference_mode"})
 def read_raw_shards(program: Program) -> tuple[Fact[str], ...]:
     """Reads of whole files of 16-bit numbers, in a program that nowhere reads or skips a shard's header."""
     found: list[Fact[str]] = []
-    for node in program.index.of(ast.Call):
+    for node in program.index.of(ast.Call) if _READERS & program.index.calls.keys() else ():
         if called(node) not in _READERS:
             continue
         keywords = {keyword.arg: keyword.value for keyword in node.keywords}

@@ -6,8 +6,8 @@ import ast
 
 from harness.model.accounting import ByteTable
 from harness.model.base import At
-from harness.observe.reading.accounting.program import Program, called
-from harness.observe.reading.source.index import nodes_under
+from harness.observe.reading.accounting.program import Program
+from harness.observe.reading.source.index import called, nodes_under
 
 MARK = "\u2581"
 MAX_TABLES = 6
@@ -19,29 +19,30 @@ def read_tables(program: Program) -> tuple[ByteTable, ...]:
     if MARK not in program.source and r"\u2581" not in program.source.lower():
         return ()
     index = program.index
-    marks = {id(node) for kind in (ast.Call, ast.Compare) for node in index.of(kind) if _asks_for_mark(node)}
+    marks = {id(node) for node in (*index.calls.get("startswith", ()), *index.of(ast.Compare)) if _asks_for_mark(node)}
+    lengths = {id(call) for call in index.calls.get("len", ()) if _is_length(call)}
+    if not marks or not lengths:
+        return ()
     stores = {
         id(store): store
         for store in index.of(ast.Assign)
-        if isinstance(store.targets[0], ast.Subscript) and any(map(_is_length, nodes_under(store.value)))
+        if isinstance(store.targets[0], ast.Subscript) and _holds(store.value, lengths)
     }
-    if not marks or not stores:
-        return ()
     mask: At | None = None
     looked = False
     found: list[ByteTable] = []
     for function in program.functions_around("encode("):
         nodes = index.under(function)
-        lengths = [stores[id(node)] for node in nodes if id(node) in stores]
-        if not lengths or marks.isdisjoint(map(id, nodes)):
+        filled = [stores[id(node)] for node in nodes if id(node) in stores]
+        if not filled or marks.isdisjoint(map(id, nodes)):
             continue
         if not looked:
             mask, looked = _mask(program), True
-        plus = next((store for store in lengths if _is_length_plus_one(store.value)), None)
+        plus = next((store for store in filled if _is_length_plus_one(store.value)), None)
         found.append(
             ByteTable(
-                at=program.at(lengths[0]),
-                text=program.text(lengths[0]),
+                at=program.at(filled[0]),
+                text=program.text(filled[0]),
                 mark_kept=not any(map(_strips, nodes)),
                 space_in_table=program.at(plus) if plus is not None else None,
                 space_at_evaluation=mask,
@@ -50,6 +51,11 @@ def read_tables(program: Program) -> tuple[ByteTable, ...]:
         if len(found) >= MAX_TABLES:
             break
     return tuple(found)
+
+
+def _holds(node: ast.AST, wanted: set[int]) -> bool:
+    """Whether one of the nodes with these identities stands under `node`."""
+    return not wanted.isdisjoint(map(id, nodes_under(node)))
 
 
 def _asks_for_mark(node: ast.AST) -> bool:
@@ -94,7 +100,7 @@ def _mask(program: Program) -> At | None:
             value = node.value
         else:
             continue
-        if not masks.isdisjoint(map(id, nodes_under(value))):
+        if _holds(value, masks):
             return program.at(node)
     return None
 

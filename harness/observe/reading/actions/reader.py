@@ -47,7 +47,9 @@ def read_actions(path: str, parsed: Parsed, layer: int = 0) -> tuple[Action, ...
 
 def _telling(parsed: Parsed, names: Names) -> list[Item]:
     """Statements that replace something, or stand on a line with a call that is an action, in order."""
-    words = {_last(call.func) for call in parsed.index.of(ast.Call) if _acts(call, names)}
+    calls = parsed.index.calls
+    named = (WORDS | names.aliases.keys()) & calls.keys()
+    words = [word for word in named if any(any(_call(call, names)) for call in calls[word])]
     lines = lines_holding(parsed.text, [f"{word}(" for word in words])
     replacing = [statement for statement in parsed.index.of(ast.Assign) if _replaces(statement, names)]
     return parsed.outline.on_lines([*lines, *(statement.lineno for statement in replacing)])
@@ -61,18 +63,6 @@ def _replaces(statement: ast.Assign, names: Names) -> bool:
 def _replaced(target: ast.expr, names: Names) -> str | None:
     what = names.resolve(target) if isinstance(target, ast.Attribute) else None
     return what if what is not None and REPLACED.match(what) else None
-
-
-def _acts(call: ast.Call, names: Names) -> bool:
-    word = _last(call.func)
-    return (word in WORDS or word in names.aliases) and any(_call(call, names))
-
-
-def _last(function: ast.expr) -> str | None:
-    """The last part of a function's name; of a function that a call gives, that of the call."""
-    while isinstance(function, ast.Call):
-        function = function.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", None)
 
 
 Found = tuple[ActionKind, str, str, ast.AST]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from harness.model.base import snippet
@@ -72,6 +73,15 @@ def find_source(lines: list[tuple[int, str]]) -> list[Region]:
     return regions
 
 
+def outside(lines: list[tuple[int, str]], regions: Iterable[Region]) -> Iterator[tuple[int, str]]:
+    """The numbered lines that are in none of the regions."""
+    start = 0
+    for region in regions:
+        yield from lines[start : bisect_left(lines, (region.first,), start)]
+        start = bisect_left(lines, (region.last + 1,), start)
+    yield from lines[start:]
+
+
 def _is_code(lines: list[tuple[int, str]], index: int) -> bool:
     """Whether the lines from `index` on read like a script, and not like one import in a warning."""
     window = lines[index : index + _WINDOW]
@@ -103,9 +113,11 @@ def _end(lines: list[tuple[int, str]], index: int) -> int:
     main = False
     for i in range(index, len(lines)):
         text = lines[i][1]
+        if not text or text[0].isspace():  # most lines of code; nothing that ends it
+            continue
         if _SEPARATOR.match(text) or _LOG.match(text):
             return i
-        if main and text.strip() and not text[0].isspace() and not text.startswith(("#", "else", "elif")):
+        if main and not text.startswith(("#", "else", "elif")):
             return i
         main = main or bool(_MAIN.match(text))
     return len(lines)

@@ -15,7 +15,11 @@ MACHINE = (
     first_integer("gpus", 1, "gpu", "GPUs: 1", r"(?:^\W{0,4}|[|\s])(?:num_)?gpus[:=]\s?(?P<n>\d{1,4})\b(?!,\d|[.x×])"),
     first_integer("gpus", 2, "gpus", "  Detected 8 GPUs", r"(?:^|[\s(,=])(?P<n>\d{1,4}) ?gpus\b"),
     first_integer(
-        "gpus", 3, "0", "Running on 8×H100 with seed=42...", rf"(?<![\w.])(?P<n>\d{{1,3}}) ?[x×] ?(?:NVIDIA )?{_CARD}\b"
+        "gpus",
+        3,
+        "x|×",
+        "Running on 8×H100 with seed=42...",
+        rf"(?<![\w.])(?P<n>\d{{1,3}}) ?[x×] ?(?:NVIDIA )?{_CARD}\b",
     ),
     first_text(
         "gpu",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from harness.model.base import snippet
 from harness.model.logs import LogEvent
+from harness.observe.reading.logs.hints import Hinted
 from harness.observe.reading.logs.lines import Line
 from harness.observe.reading.logs.numbers import UNIT, seconds
 
@@ -21,22 +22,21 @@ MAX_OF_KIND = 20
 
 
 class Kind(NamedTuple):
-    """Lines of one kind of event; `hints` are pieces of lower-case text of which every such line has one."""
+    """Lines of one kind of event; the pattern is for their lower-case text."""
 
     kind: str
-    hints: tuple[str, ...]
     pattern: re.Pattern[str]
 
 
-def _kind(kind: str, hints: str, pattern: str) -> Kind:
-    return Kind(kind, tuple(hints.split("|")), re.compile(pattern, re.IGNORECASE))
+def _kind(kind: str, hints: str, pattern: str) -> tuple[list[str], Kind]:
+    return hints.split("|"), Kind(kind, re.compile(pattern))
 
 
-KINDS = (
+_KINDS = (
     _kind("token_gate", "gate=", r"\b(?:within|word)\w{0,12}_gate=[1-9]|\bagree\w{0,12}=[1-9]"),
     _kind("over_time", "over time|over_time", r"\bover[ _]time\b"),
     _kind("needs_fix", "needs_fix|needs fix", r"\bneeds[ _]fix\b"),
-    _kind("traceback", "traceback", r"^\W{0,8}Traceback \(most recent call last\)"),
+    _kind("traceback", "traceback", r"^\W{0,8}traceback \(most recent call last\)"),
     _kind(
         "stopping_early", "stop|limit reached", r"stopping_early|early_stop|stopping early|wall-?clock limit reached"
     ),
@@ -93,8 +93,8 @@ KINDS = (
     ),
     _kind(
         "clock",
-        "wall|elapsed|total",
-        r"\w{0,24}(?:_wallclock|wallclock:|elapsed_wallclock|wall_ms)|^\W{0,12}total[_ ]\w{0,12}[_ ]?time\b",
+        "wall|total",
+        r"_wallclock|wallclock:|wall_ms|^\W{0,12}total[_ ]\w{0,12}[_ ]?time\b",
     ),
     _kind(
         "size_check",
@@ -103,6 +103,8 @@ KINDS = (
     ),
     _kind("status", "status|exit", r"^\W{0,12}status\s?:|exit[_ ]?code\s?[:=]"),
 )
+KINDS: Hinted[Kind] = Hinted(_KINDS)
+"""Kinds by the pieces of lower-case text of which every such line has one."""
 
 _CLOCK = re.compile(
     rf"(?:elapsed|time|wall_?clock|wall|\bin|\bt)\s?[:= ]\s?(?P<n>\d[\d.]{{0,15}})\s?{UNIT}", re.IGNORECASE
@@ -112,8 +114,8 @@ _MILLISECONDS = re.compile(r"(?:wall_ms|time_ms|elapsed_ms):\s?(?P<n>\d[\d.]{0,1
 
 def read_event(line: Line) -> LogEvent | None:
     """The event that `line` tells; None for all other lines."""
-    for kind, hints, pattern in KINDS:
-        if any(map(line.low.__contains__, hints)) and pattern.search(line.text):
+    for kind, pattern in KINDS.on(line.low):
+        if pattern.search(line.low):
             duration = _seconds(line.text)
             if kind == "clock" and duration is None:
                 return None

@@ -25,11 +25,11 @@ DECIMAL = r"(?P<n>\d[\d,]{0,15}(?:\.\d{1,12})?)"
 
 @dataclass(frozen=True)
 class Family:
-    """Lines that show one value of field `field`. `hint` is a piece of lower-case text that every such line has."""
+    """Lines that show one value of field `field`; `hints` are pieces of lower-case text: every such line has one."""
 
     field: str
     rank: int
-    hint: str
+    hints: tuple[str, ...]
     pattern: re.Pattern[str]
     convert: Callable[[re.Match[str]], Value | None]
     example: str
@@ -37,8 +37,6 @@ class Family:
 
     def read(self, line: Line) -> tuple[Value, str | None] | None:
         """The value on `line` and the codec it names; None when the line is of another family."""
-        if self.hint not in line.low:
-            return None
         match = self.pattern.search(line.text)
         if match is None:
             return None
@@ -49,8 +47,8 @@ class Family:
 def _maker(
     convert: Callable[[re.Match[str]], Value | None], keep: Literal["first", "last"]
 ) -> Callable[[str, int, str, str, str], Family]:
-    def make(field: str, rank: int, hint: str, example: str, pattern: str) -> Family:
-        return Family(field, rank, hint, re.compile(pattern, re.IGNORECASE), convert, example, keep)
+    def make(field: str, rank: int, hints: str, example: str, pattern: str) -> Family:
+        return Family(field, rank, tuple(hints.split("|")), re.compile(pattern, re.IGNORECASE), convert, example, keep)
 
     return make
 

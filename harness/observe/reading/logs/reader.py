@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.model.logs import LogFacts
 from harness.observe.reading.logs.detect import seed_in_name
-from harness.observe.reading.logs.embedded import describe, find_source
+from harness.observe.reading.logs.embedded import describe, find_source, outside
 from harness.observe.reading.logs.errors import ErrorReader
 from harness.observe.reading.logs.lines import clean_lines, split_lines
 from harness.observe.reading.logs.repeats import merge_repeats
@@ -32,10 +32,9 @@ def read_log(path: str, data: bytes, *, truncated: bool = False) -> LogReading:
     decoded = decode(data)
     numbered, total, omitted = split_lines(decoded.text)
     regions = find_source(numbered)
-    code = {number for region in regions for number in range(region.first, region.last + 1)}
     errors = ErrorReader(path)
     splitter = RunSplitter(path, errors, (region.first for region in regions))
-    for line in clean_lines(pair for pair in numbered if pair[0] not in code):
+    for line in clean_lines(outside(numbered, regions)):
         splitter.read(line)
     source = regions[-1] if regions else None
     facts = LogFacts(

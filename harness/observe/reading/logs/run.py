@@ -12,12 +12,14 @@ from harness.observe.reading.logs import clocks, environment, scores, sizes, ste
 from harness.observe.reading.logs.counts import MAX_COUNTS, read_count
 from harness.observe.reading.logs.events import MAX_OF_KIND, read_event
 from harness.observe.reading.logs.families import Family, Value
+from harness.observe.reading.logs.hints import Hinted
 from harness.observe.reading.logs.lines import Line
 from harness.observe.reading.logs.settings import SettingsReader
 from harness.observe.reading.logs.steps import Step, Stop
 
 FAMILIES: tuple[Family, ...] = (*clocks.FAMILIES, *sizes.FAMILIES, *environment.FAMILIES)
 """Every line family that shows one value."""
+_HINTED: Hinted[Family] = Hinted((family.hints, family) for family in FAMILIES)
 
 MAX_STEPS = 20_000
 """Step lines held at a time; beyond them every second one is let go."""
@@ -83,8 +85,8 @@ class RunReader:
         if stop is not None and (self._stop is None or stop.train_seconds is not None):
             self._stop = stop
             self.finished = True
-        for family in FAMILIES:
-            if family.hint in line.low and (read := family.read(line)) is not None:
+        for family in _HINTED.on(line.low):
+            if (read := family.read(line)) is not None:
                 self._keep(family, Found(read[0], line, family.rank, read[1]))
         if (count := read_count(line)) is not None:
             self._counts = [*self._counts[1 - MAX_COUNTS :], count]
@@ -181,7 +183,8 @@ class RunReader:
     def _main_phase(self) -> list[Step]:
         """Step lines of the phase with most of them, told apart by the M of `N/M`: later phases count anew."""
         counts = Counter(step.planned for step in self._steps)
-        return [s for s in self._steps if s.planned == counts.most_common(1)[0][0]] if counts else []
+        main = max(counts, key=counts.__getitem__, default=None)
+        return [step for step in self._steps if step.planned == main]
 
 
 def _settle_sizes(found: dict[str, Found]) -> None:

@@ -72,7 +72,8 @@ def read_step(line: Line) -> Step | None:
         step = integer(match[1])
         if step is None or not _PROOF.search(rest):
             return None
-        train_loss, val_loss, bpb = (_value(p, rest) for p in (_TRAIN_LOSS, _VAL_LOSS, _VAL_BPB))
+        train_loss, val_loss = _value(_TRAIN_LOSS, rest), _value(_VAL_LOSS, rest)
+        bpb = _value(_VAL_BPB, rest) if "bpb" in line.low else (None, False)
         clock = _CLOCK.search(rest) or _OTHER_CLOCK.search(rest)
         return Step(
             step,

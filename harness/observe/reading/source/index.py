@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TypeVar, cast
 
 N = TypeVar("N", bound=ast.AST)
@@ -63,6 +64,18 @@ def parts_of(node: ast.AST) -> list[ast.AST]:
     return found
 
 
+def name_of(node: ast.AST) -> str | None:
+    """The name of a variable, or the last part of an attribute."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else None
+
+
+def called(node: ast.AST) -> str | None:
+    """The last part of what a call calls; None for anything else."""
+    return name_of(node.func) if isinstance(node, ast.Call) else None
+
+
 class Index:
     """All nodes of a tree in the order of `nodes_under`, those of each kind, and those under one of them."""
 
@@ -76,6 +89,15 @@ class Index:
     def of(self, kind: type[N]) -> list[N]:
         """The nodes of just this kind."""
         return cast(list[N], self._of.get(kind, []))
+
+    @cached_property
+    def calls(self) -> Mapping[str, Sequence[ast.Call]]:
+        """The calls by the last part of what they call."""
+        found: defaultdict[str, list[ast.Call]] = defaultdict(list)
+        for call in self.of(ast.Call):
+            if name := name_of(call.func):
+                found[name].append(call)
+        return dict(found)
 
     def under(self, node: ast.AST) -> list[ast.AST]:
         """What `nodes_under` gives for a node of the tree; it is kept."""

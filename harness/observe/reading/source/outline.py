@@ -65,7 +65,7 @@ class Outline:
         return [
             place
             for place, (statement, _) in enumerate(self.statements)
-            if type(statement) not in SIMPLE and getattr(statement, "decorator_list", ())
+            if type(statement) not in SIMPLE and getattr(statement, "decorator_list", None)
         ]
 
 
