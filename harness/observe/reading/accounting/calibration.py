@@ -8,7 +8,7 @@ from collections import deque
 
 from harness.model.accounting import Calibration
 from harness.observe.reading.accounting.program import MAX_DEPTH, Program
-from harness.observe.reading.source.index import called, name_of
+from harness.observe.reading.source.index import called, name_of, nodes_under
 
 MAX_CALLS = 12
 _PATTERNS = {
@@ -24,7 +24,7 @@ def read_calibrations(program: Program) -> tuple[Calibration, ...]:
     """Every call of a function that sums x^T x in forward hooks, with the kind of data in its arguments."""
     if "register_forward" not in program.source:
         return ()
-    collectors = {f.name: f for f in program.functions_around("register_forward") if _collects(program, f)}
+    collectors = {f.name: f for f in program.functions_around("register_forward") if _collects(f)}
     if not collectors:
         return ()
     origins = _Origins(program)
@@ -43,10 +43,10 @@ def read_calibrations(program: Program) -> tuple[Calibration, ...]:
     return tuple(found)
 
 
-def _collects(program: Program, function: ast.AST) -> bool:
+def _collects(function: ast.AST) -> bool:
     """Hooks and products, in a function that does not train as well: of a whole program the data could not be told."""
     hooks = gram = False
-    for node in program.index.under(function):
+    for node in nodes_under(function):
         if called(node) == "backward":
             return False
         hooks = hooks or called(node) in {"register_forward_hook", "register_forward_pre_hook"}
@@ -94,7 +94,7 @@ class _Origins:
         pending: deque[tuple[ast.AST, int]] = deque([(root, 0)])  # the nearest first
         while pending and left > 0:
             tree, depth = pending.popleft()
-            nodes = self._program.index.under(tree)[:left]
+            nodes = nodes_under(tree)[:left]
             left -= len(nodes)
             for node in nodes:
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):

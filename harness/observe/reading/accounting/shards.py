@@ -51,16 +51,16 @@ def read_random_batches(program: Program) -> tuple[Fact[str], ...]:
     """Loops without gradients whose batches come from a function that draws at random, and that take up losses."""
     if "randint" not in program.source or "item" not in program.source:
         return ()
-    drawing = {f.name for f in program.functions_around("randint") if _draws_slices(program.index.under(f))}
+    drawing = {f.name for f in program.functions_around("randint") if _draws_slices(nodes_under(f))}
     if not drawing:
         return ()
     found: list[Fact[str]] = []
     for node in program.index.of(ast.With):
         if not any(called(i.context_expr) in _NO_GRADIENT for i in node.items):
             continue
-        for loop in program.index.under(node):
+        for loop in nodes_under(node):
             if isinstance(loop, ast.For) and called(loop.iter) == "range":
-                calls = {called(part) for part in program.index.under(loop)}
+                calls = {called(part) for part in nodes_under(loop)}
                 if calls & drawing and "item" in calls:
                     found.append(
                         Fact(value=min(c for c in calls & drawing if c), at=program.at(loop), text=program.text(loop))
@@ -75,7 +75,7 @@ def read_overlaps(program: Program) -> tuple[Fact[str], ...]:
         return ()
     found: list[Fact[str]] = []
     for function in program.functions_around("//"):
-        nodes = program.index.under(function)
+        nodes = nodes_under(function)
         if weighted.isdisjoint(map(id, nodes)):
             continue
         for loop in nodes:

@@ -23,18 +23,18 @@ def read_tables(program: Program) -> tuple[ByteTable, ...]:
     lengths = {id(call) for call in index.calls.get("len", ()) if _is_length(call)}
     if not marks or not lengths:
         return ()
-    stores = {
-        id(store): store
+    stores = [
+        store
         for store in index.of(ast.Assign)
         if isinstance(store.targets[0], ast.Subscript) and _holds(store.value, lengths)
-    }
+    ]
     mask: At | None = None
     looked = False
     found: list[ByteTable] = []
     for function in program.functions_around("encode("):
-        nodes = index.under(function)
-        filled = [stores[id(node)] for node in nodes if id(node) in stores]
-        if not filled or marks.isdisjoint(map(id, nodes)):
+        filled = [store for store in stores if function.lineno <= store.lineno <= (function.end_lineno or 0)]
+        nodes = nodes_under(function) if filled else []
+        if marks.isdisjoint(map(id, nodes)):
             continue
         if not looked:
             mask, looked = _mask(program), True

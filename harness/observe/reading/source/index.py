@@ -77,14 +77,13 @@ def called(node: ast.AST) -> str | None:
 
 
 class Index:
-    """All nodes of a tree in the order of `nodes_under`, those of each kind, and those under one of them."""
+    """All nodes of a tree in the order of `nodes_under`, those of each kind, and the calls by name."""
 
     def __init__(self, tree: ast.AST) -> None:
         self.nodes = nodes_under(tree)
         self._of: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         for node in self.nodes:
             self._of[type(node)].append(node)
-        self._under: dict[int, list[ast.AST]] = {}
 
     def of(self, kind: type[N]) -> list[N]:
         """The nodes of just this kind."""
@@ -98,10 +97,3 @@ class Index:
             if name := name_of(call.func):
                 found[name].append(call)
         return dict(found)
-
-    def under(self, node: ast.AST) -> list[ast.AST]:
-        """What `nodes_under` gives for a node of the tree; it is kept."""
-        found = self._under.get(id(node))
-        if found is None:
-            found = self._under[id(node)] = nodes_under(node)
-        return found

@@ -59,14 +59,15 @@ def test_nodes_under(text: str) -> None:
 
 
 def test_index() -> None:
-    """Nodes of one kind keep their order; what stands under a node is looked for once."""
-    tree = ast.parse("def f():\n    return g(1, h(2))\ni(3)\n")
-    index = Index(tree)
-    assert [call.func.id for call in index.of(ast.Call) if isinstance(call.func, ast.Name)] == ["i", "g", "h"]
+    """Nodes of one kind keep their order, and calls are known by the last part of what they call."""
+    index = Index(ast.parse("def f():\n    return a.g(1, h(2))\nh(3)\nk()()\n"))
+    assert [call.lineno for call in index.of(ast.Call)] == [3, 4, 2, 4, 2]
     assert index.of(ast.Lambda) == []
-    under = index.under(tree.body[0])
-    assert under == nodes_under(tree.body[0])
-    assert index.under(tree.body[0]) is under
+    assert {name: [call.lineno for call in calls] for name, calls in index.calls.items()} == {
+        "h": [3, 2],
+        "k": [4],
+        "g": [2],
+    }
 
 
 def test_deep_nesting() -> None:
