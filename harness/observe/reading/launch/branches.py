@@ -11,6 +11,7 @@ from harness.model.launch import BranchFact
 from harness.observe.reading.evaluate.trace import TestTrace, Trace
 from harness.observe.reading.evaluate.tree import blocks, statements
 from harness.observe.reading.evaluate.values import Source
+from harness.observe.reading.source.outline import SIMPLE
 
 MAX_BRANCHES = 400
 MAX_UNREACHED = 300
@@ -82,7 +83,7 @@ def _last_line(node: ast.stmt) -> int:
 
 def _dead_after(tree: ast.Module, trace: Trace) -> Iterator[tuple[int, tuple[int, int]]]:
     """Statements that follow an `if` which always leaves: they were never executed although the `if` was."""
-    for node in (tree, *statements(tree)):
+    for node in (tree, *(node for node in statements(tree) if type(node) not in SIMPLE)):
         for block in blocks(node):
             yield from _after(block, trace)
 
@@ -112,6 +113,6 @@ def unreached(trace: Trace, main: Source) -> tuple[Fact[str], ...]:
                 else:
                     at = At(path=main.path, line=child.lineno, end_line=child.end_lineno, layer=main.layer)
                     found.append(Fact(value=name[:200], at=at))
-            else:
+            elif type(child) not in SIMPLE:
                 stack.append((child, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix))
     return tuple(sorted(found, key=lambda fact: fact.at.line or 0))

@@ -16,6 +16,7 @@ from harness.observe.reading.evaluate.machine import Frame
 from harness.observe.reading.evaluate.trace import EnvTrace, Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function, Source, Unknown, raw
 from harness.observe.reading.launch.commands import Command
+from harness.observe.reading.launch.labels import other_labels
 
 
 def launcher(world_size: int) -> dict[str, str]:
@@ -37,7 +38,6 @@ PER_RUN = frozenset({"seed", "run_id", "data_seed", "log_dir", "logfile"})
 """Settings that differ between runs by design: the first run's value counts."""
 
 _INTEGER = re.compile(r"[+-]?\d[\d_]{0,20}")
-_LABEL = re.compile(r"\b([A-Za-z_]\w{0,60})\s?[:=]\s?\{([^{}:!\n]{1,80})[:!}]")
 _PLAIN = re.compile(r"[^\s={}<>|]{0,300}")
 """Text values that a log prints as they are; others are pieces of a sentence or of a longer dump."""
 _WORDS = {"true": True, "false": False, "none": None}
@@ -256,17 +256,6 @@ def environment_text(discovery: Discovery, read: EnvTrace, value: Scalar) -> str
         if type(got) is type(value) and got == value:
             return text
     return None
-
-
-def other_labels(text: str) -> set[str]:
-    """Names that the script prints before something else: `embed_lr:{token_lr}` says nothing of `embed_lr`."""
-    own: set[str] = set()
-    others: set[str] = set()
-    for label, expression in _LABEL.findall(text):
-        name = label.lower()
-        last = expression.strip().rpartition(".")[2].lower()
-        (own if last == name else others).add(name)
-    return others - own
 
 
 def fold_settings(

@@ -146,8 +146,8 @@ def _executes(source: str) -> bool:
 def _without_literals(parsed: Parsed) -> int:
     """Length of the code without string literals of `_LITERAL` characters and more."""
     size = len(parsed.source)
-    for node in ast.walk(parsed.tree) if parsed.tree is not None else ():
-        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) and len(node.value) >= _LITERAL:
+    for node in parsed.index.of(ast.Constant):
+        if isinstance(node.value, (str, bytes)) and len(node.value) >= _LITERAL:
             same_line = node.end_lineno == node.lineno
             size -= (node.end_col_offset or 0) - node.col_offset if same_line else len(node.value)
     return max(size, 1)
