@@ -125,7 +125,7 @@ class Expressions(Operators, Comprehensions):
         args: list[Value] = []
         kwargs: dict[str, Value] = {}
         for arg in node.args:
-            if isinstance(arg, ast.Starred):
+            if type(arg) is ast.Starred:
                 items = self.iterate(self.evaluate(arg.value, frame), frame)
                 if items is None:
                     kwargs["**"] = UNKNOWN

@@ -139,21 +139,23 @@ class Heap:
         if slots.volatile is not None and key in slots.volatile:
             value = self._degraded(key, value)
         recorder = self.recorder
+        old = slots.get(key, MISSING)
         if recorder is not None and slots.born < recorder.start:
             cell = (id(slots), key)
-            present = slots.get(key, MISSING)
-            first = recorder.before.setdefault(cell, present)
-            if first is not present and present is not value and not same(first, present):
+            first = recorder.before.setdefault(cell, old)
+            if first is not old and old is not value and not same(first, old):
                 recorder.passing = True
             recorder.writes[cell] = (slots, key, value)
-        old = slots.get(key, MISSING)
         if old is value:
             return
         if self.regions and slots.born <= self.regions[-1]:
             self.journal.append((slots, key, old))
         if slots.watched:
             self.version = slots.changed = self.version + 1
-        _put(slots, key, value)
+        if value is MISSING:
+            slots.pop(key, None)
+        else:
+            slots[key] = value
 
     def make_volatile(self, changes: Changes) -> None:
         """These cells are written by code that may run at any time: they are unknown from now on."""

@@ -62,21 +62,21 @@ def call(machine: Calls, path: str, args: Args, kwargs: Kwargs, node: ast.AST, f
     if rule is not None:
         return rule(machine, args, kwargs, node, frame)
     root, _, name = path.partition(".")
+    if root == "builtins":
+        if name.startswith(("globals().", "locals().")):
+            machine.trace.incomplete("`globals()` is used in a way that is not followed")
+        return builtin.call(machine, name, args, kwargs, frame)
+    last = path.rsplit(".", 1)[-1]
     if root == "torch":
         machine.risks += 1
-    if path.startswith(("builtins.globals().", "builtins.locals().")):
-        machine.trace.incomplete("`globals()` is used in a way that is not followed")
-    if root == "builtins":
-        return builtin.call(machine, name, args, kwargs, frame)
-    if root == "os":
+        if path.startswith("torch.nn.init."):
+            return args[0] if args else UNKNOWN
+    elif root == "os":
         found = environment.call(machine, path, args, node, frame)
         if found is not None or path.startswith("os.environ."):
             return found
-    last = path.rsplit(".", 1)[-1]
-    if root == "math" and name in _MATH:
+    elif root == "math" and name in _MATH:
         return _math(machine, name, args)
-    if path.startswith("torch.nn.init."):
-        return args[0] if args else UNKNOWN
     if path.startswith(_SHAPED):
         made = tensors.create(machine, last, args, kwargs)
         if made is not None:

@@ -32,6 +32,9 @@ REMEMBERED = 4
 KIN = 8
 """Remembered calls of one method with the same arguments on different modules."""
 
+_TIELESS = SCALARS | {Dep, External, Function, type(MISSING)}
+"""Types of values that lead to no part of a module."""
+
 Key = tuple[Any, ...]
 Counterparts = dict[int, Slots]
 """State of the parts of one module, by identity, and the state of the same part of another module."""
@@ -143,7 +146,7 @@ class Memories(Machine):
                 target = pairs[id(slots)]
                 writes[(id(target), name)] = (target, name, value)
             self._repeat(writes, memory)
-            moved = replace(memory, args=list(args), reads=reads, writes=writes, version=-1)
+            moved = Memory(list(args), reads, writes, memory.result, -1, memory.attrs, memory.risks, memory.passing)
             _keep(self._memories.setdefault(key, []), moved, REMEMBERED)
             return moved
         return None
@@ -159,7 +162,7 @@ def _moved_reads(reads: Changes, pairs: Counterparts) -> Changes | None:
     for slots, name, value in reads.values():
         target = pairs.setdefault(id(slots), slots)
         present = target.get(name, MISSING)
-        if not _alike(value, present, pairs):
+        if not (present is value and type(value) in _TIELESS) and not _alike(value, present, pairs):
             return None
         target.watched = True
         moved[(id(target), name)] = (target, name, present)

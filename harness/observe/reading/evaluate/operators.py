@@ -12,6 +12,7 @@ from harness.observe.reading.evaluate.values import (
     UNKNOWN,
     ClassValue,
     Container,
+    Dep,
     DictValue,
     External,
     Function,
@@ -43,7 +44,8 @@ class Operators(Machine):
     def operate(self, op: ast.operator, left: Value, right: Value, node: ast.AST, frame: Frame) -> Value:
         """`left op right`."""
         names = union(deps(left), deps(right))
-        a, b = raw(left), raw(right)
+        a = left.value if type(left) is Dep else left
+        b = right.value if type(right) is Dep else right
         if type(a) is Unknown or type(b) is Unknown:
             other = b if type(a) is Unknown else a
             if isinstance(other, Instance):

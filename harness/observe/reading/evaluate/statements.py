@@ -113,7 +113,7 @@ class Statements(Loops, Definitions):
 
     def assign(self, target: ast.expr, value: Value, frame: Frame) -> None:
         """Bind `value` to an assignment target."""
-        if isinstance(target, ast.Name):
+        if type(target) is ast.Name:
             scope = frame.scope
             slots = scope.exported.get(target.id, scope.slots) if scope.exported else scope.slots
             self.heap.write(slots, target.id, tag(value, self.control) if self.control else value)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-_BLOCKS = frozenset({"body", "orelse", "handlers", "finalbody", "cases"})
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+_BLOCKS_OF = {
+    kind: names
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and (names := [name for name in _BLOCKS if name in getattr(kind, "_fields", ())])
+}
+"""Fields that hold statements, by type of node: most types have none."""
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def blocks(node: ast.AST) -> Iterator[list[ast.AST]]:
     """The statement lists directly below a node (also of its handlers and cases)."""
-    for name in _BLOCKS.intersection(node._fields):
+    for name in _BLOCKS_OF.get(type(node), ()):
         block = getattr(node, name)
-        if isinstance(block, list):
+        if isinstance(block, list):  # a lambda's body is an expression
             yield block
 
 
@@ -23,7 +29,7 @@ def statements(node: ast.AST, *, own: bool = False) -> Iterator[ast.AST]:
     while stack:
         for child in stack.pop():
             yield child
-            if not (own and isinstance(child, DEFINITIONS)):
+            if type(child) in _BLOCKS_OF and not (own and isinstance(child, DEFINITIONS)):
                 stack.extend(blocks(child))
 
 

@@ -325,7 +325,8 @@ def raw(value: Value) -> Value:
 
 def deps(value: Value) -> Deps:
     """Settings that the value depends on."""
-    return value.deps if type(value) in (Dep, Unknown) else NO_DEPS
+    kind = type(value)
+    return value.deps if kind is Dep or kind is Unknown else NO_DEPS
 
 
 def tag(value: Value, names: Deps) -> Value:
@@ -390,13 +391,12 @@ def plain_tuple(value: tuple[Value, ...]) -> tuple[Value, ...]:
 
 def hidden(value: Value) -> str | None:
     """What model parameters the value holds or may hold, as words; None when it holds none."""
-    if isinstance(value, TensorValue) and value.parameter:
-        return "a parameter"
-    if isinstance(value, Instance) and value.is_module:
-        return value.cls.name
-    if type(value) is Unknown:
+    kind = type(value)
+    if kind is Unknown:
         return value.hides
-    return None
+    if kind is TensorValue:
+        return "a parameter" if value.parameter else None
+    return value.cls.name if kind is Instance and value.cls.is_module else None
 
 
 def truth(value: Value) -> tuple[bool | None, Deps]:
