@@ -72,12 +72,11 @@ class Expressions(Operators, Comprehensions):
         self.fuel -= 1
         if self.fuel < 0:
             raise Exhausted
-        kind = type(node)
-        if kind is ast.Name:  # the two most frequent kinds first: a dispatch costs as much as they do
-            return self._name(node, frame)  # type: ignore[arg-type]  # narrowed by the line above
-        if kind is ast.Constant:
-            return node.value  # type: ignore[attr-defined]  # narrowed by the line above
-        handler = self._expressions.get(kind)
+        if isinstance(node, ast.Name):  # the two most frequent kinds first: a dispatch costs as much as they do
+            return self._name(node, frame)
+        if isinstance(node, ast.Constant):
+            return node.value
+        handler = self._expressions.get(type(node))
         return handler(node, frame) if handler is not None else UNKNOWN
 
     def test(self, node: ast.expr, owner: ast.AST, frame: Frame) -> tuple[bool | None, Deps]:

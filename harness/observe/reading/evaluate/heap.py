@@ -363,7 +363,7 @@ class Heap:
 
 
 def hold(reads: Changes, version: int) -> bool:
-    """Whether all cells have the values that were read; `version` is `Heap.version` when that was last seen to be so."""
+    """Whether all cells have the values that were read; at `version` of the heap they were last seen to have them."""
     for slots, key, value in reads.values():
         if slots.changed > version:
             present = slots.get(key, MISSING)

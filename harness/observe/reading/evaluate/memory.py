@@ -177,9 +177,9 @@ def _alike(value: Value, present: Value, pairs: Counterparts) -> bool:
     if isinstance(value, (Instance, TensorValue, Container)):
         if pairs.setdefault(id(value.slots), present.slots) is not present.slots:
             return False
-        if kind is TensorValue:
+        if isinstance(value, TensorValue):
             return value.shape == present.shape and value.parameter is present.parameter
-        return kind is not Instance or value.cls is present.cls
+        return not isinstance(value, Instance) or value.cls is present.cls
     if kind in (tuple, list):
         return len(value) == len(present) and all(_alike(a, b, pairs) for a, b in zip(value, present, strict=True))
     if kind is dict:

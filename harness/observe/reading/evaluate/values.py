@@ -41,7 +41,8 @@ class Slots(dict[Any, Any]):
     """State of one mutable object.
 
     `born` orders objects by age; `scope` marks the variables of a scope; `watched` is set once a recorded call read it,
-    and `changed` is then `Heap.version` at the last change; `volatile` are keys that a callback writes, which may run at any time.
+    and `changed` is then `Heap.version` at the last change; `volatile` are keys that a callback writes, which may run
+    at any time.
     """
 
     __slots__ = ("born", "changed", "scope", "volatile", "watched")
@@ -391,12 +392,11 @@ def plain_tuple(value: tuple[Value, ...]) -> tuple[Value, ...]:
 
 def hidden(value: Value) -> str | None:
     """What model parameters the value holds or may hold, as words; None when it holds none."""
-    kind = type(value)
-    if kind is Unknown:
+    if isinstance(value, Unknown):
         return value.hides
-    if kind is TensorValue:
+    if isinstance(value, TensorValue):
         return "a parameter" if value.parameter else None
-    return value.cls.name if kind is Instance and value.cls.is_module else None
+    return value.cls.name if isinstance(value, Instance) and value.cls.is_module else None
 
 
 def truth(value: Value) -> tuple[bool | None, Deps]:
