@@ -41,15 +41,14 @@ class Program:
                 self._assigned(node.target, node.value, node.lineno)
 
     def _assigned(self, target: ast.expr, value: ast.expr, line: int) -> None:
+        pairs: Iterable[tuple[ast.expr, ast.expr]] = ((target, value),)
         if isinstance(target, (ast.Tuple, ast.List)):
-            pairs: Iterable[tuple[ast.expr, ast.expr]] = ((part, value) for part in target.elts)
+            pairs = ((part, value) for part in target.elts)
             if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
                 pairs = zip(target.elts, value.elts, strict=True)
-            for part, its in pairs:
-                if name := name_of(part):
-                    self.values.setdefault(name, []).append((line, its))
-        elif name := name_of(target):
-            self.values.setdefault(name, []).append((line, value))
+        for part, its in pairs:
+            if name := name_of(part):
+                self.values.setdefault(name, []).append((line, its))
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
         """All function definitions, outer ones first."""

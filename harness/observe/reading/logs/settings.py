@@ -16,6 +16,8 @@ MAX_VALUES = 3
 MAX_LENGTH = 200
 
 _HEADER = re.compile(r"\W{0,4}(?:hyper-?parameters?|config(?:uration)?|args|settings)\W{0,6}$", re.IGNORECASE)
+_HEADER_LENGTH = 26
+"""Characters that `_HEADER` matches at most."""
 _ENTRY = re.compile(r"\s{1,8}[\"']?(?P<name>[A-Za-z_]\w{0,63})[\"']?\s{0,24}[:=]\s?(?P<value>.{0,400})$")
 _PAIR = re.compile(r"(?P<name>[A-Za-z_][\w.]{0,63})[:=](?P<value>\S{1,400})$")
 _DUMP = re.compile(r"(?P<open>\{|\b(?:Hyperparameters|Namespace|Config|Args)\()(?P<body>.{2,2000})$")
@@ -53,12 +55,12 @@ class SettingsReader:
                 self._add(entry["name"], entry["value"], line.number)
                 return True
             self._in_dump = False
-        if _HEADER.match(line.text):
+        if len(line.text) <= _HEADER_LENGTH and _HEADER.match(line.text):
             self._in_dump = True
             return True
         if ":" not in line.text and "=" not in line.text:
             return False
-        if entry := _ENVIRONMENT.match(line.text.strip()):
+        if "=" in line.text and (entry := _ENVIRONMENT.match(line.text.strip())):
             self._add(entry["name"], entry["value"], line.number)
             return True
         for name, value in _pairs(line, header=header):
@@ -79,7 +81,7 @@ class SettingsReader:
 
 def _pairs(line: Line, *, header: bool) -> Iterator[tuple[str, str]]:
     """Names and values of a one-line dump or of a settings line."""
-    dump = _DUMP.search(line.text) if header else None
+    dump = _DUMP.search(line.text) if header and ("{" in line.text or "(" in line.text) else None
     if dump and (":" in dump["body"] or "=" in dump["body"]):
         if dump["open"] != "{" or _CONFIGURATION.search(line.low):
             yield from ((item["name"], item["value"]) for item in _ITEM.finditer(dump["body"]))
