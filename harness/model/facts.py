@@ -10,6 +10,7 @@ from pydantic import Field
 from harness.model.accounting import AccountingFacts
 from harness.model.actions import Action, Announcement, TechniqueFact
 from harness.model.base import Fact, Frozen
+from harness.model.documents import DocumentFacts
 from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
@@ -69,6 +70,8 @@ class SubmissionFacts(Frozen):
     """What scores and what learns, in which order; None where no program could be followed."""
     accounting: AccountingFacts | None = None
     """What scores divide by and what calibrates the artifact; None where there is no script that parses."""
+    documents: DocumentFacts | None = None
+    """Where the launched script's model looks over document boundaries; None where its attention knows none."""
     tokenizers: tuple[TokenizerFacts, ...] = ()
     requirements: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()

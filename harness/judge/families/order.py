@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar, NamedTuple
 
 from harness.judge.case import Case
+from harness.judge.families import documents
 from harness.judge.rule import SubmissionRule, at
 from harness.model.findings import Evidence, Finding, Outcome, Severity, Strength
 from harness.model.order import Exposure, OrderFacts, Score, Update, UpdateKind
@@ -288,4 +289,11 @@ class OptimisedOnScored(_Order):
             yield self.warn(case, f"The submission calls itself so ({title.snippet!r}).", [title])
 
 
-RULES = (ScoreBeforeLearning, ArtifactBeforeValidation, ScoredOnce, OptimisedOnScored, CalibratedOnTraining)
+RULES = (
+    ScoreBeforeLearning,
+    ArtifactBeforeValidation,
+    ScoredOnce,
+    OptimisedOnScored,
+    CalibratedOnTraining,
+    *documents.RULES,
+)

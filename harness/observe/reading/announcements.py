@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from harness.model.actions import Announcement, Technique
 from harness.model.base import At, Fact, snippet
 from harness.model.logs import LogFacts
-from harness.observe.reading.averages import Average, averages, last_name, lines_of
-from harness.observe.reading.source.accesses import own_expressions
+from harness.observe.reading.averages import Average, averages
+from harness.observe.reading.expressions import last_name, lines_of, own_nodes
 from harness.observe.reading.source.grammar import Parsed
 from harness.observe.reading.source.index import nodes_under
 from harness.observe.reading.source.outline import SIMPLE, Item
@@ -126,7 +126,7 @@ class _Program:
             for statement, _ in self._holding(frozenset({function.name})):
                 if any(
                     isinstance(node, ast.Call) and getattr(node.func, "id", None) == function.name
-                    for node in _own(statement)
+                    for node in own_nodes(statement)
                 ):
                     blocks += self._climb(statement)[0]
         for statement, around in self._holding(_holders(average)):
@@ -162,7 +162,7 @@ class _Program:
         return [
             item
             for item in self._found.on_lines(lines)
-            if type(item[0]) in SIMPLE and any(getattr(node, "id", None) in names for node in _own(item[0]))
+            if type(item[0]) in SIMPLE and any(getattr(node, "id", None) in names for node in own_nodes(item[0]))
         ]
 
     def _climb(self, statement: ast.stmt) -> tuple[list[list[ast.stmt]], ast.AST | None]:
@@ -280,11 +280,6 @@ def _holders(average: Average) -> frozenset[str]:
     return frozenset(
         one.value.id for one in targets if isinstance(one, ast.Subscript) and isinstance(one.value, ast.Name)
     )
-
-
-def _own(statement: ast.stmt) -> Iterator[ast.AST]:
-    for expression in own_expressions(statement):
-        yield from nodes_under(expression)
 
 
 def _loads(node: ast.AST) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.observe.reading.source.accesses import own_expressions
+from harness.observe.reading.expressions import bound, last_name, lines_of, own_nodes, root_name, same_name
 from harness.observe.reading.source.grammar import Parsed
 from harness.observe.reading.source.index import nodes_under
 from harness.observe.reading.source.outline import SIMPLE, Outline, Surroundings
@@ -50,30 +50,6 @@ def averages(program: Parsed) -> list[Average]:
         for statement, around in program.outline.on_lines(lines_of(_HINT, program.text))
         if type(statement) in SIMPLE and _averages(statement, names, around)
     ]
-
-
-def lines_of(pattern: re.Pattern[str], text: str) -> list[int]:
-    """Numbers (from 1) of the lines of `text` that hold `pattern`."""
-    return [number for number, line in enumerate(text.split("\n"), 1) if pattern.search(line)]
-
-
-def last_name(node: ast.expr) -> str:
-    """`c` of `a.b.c`; empty where the expression is no name."""
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-def bound(target: ast.expr) -> Iterator[str]:
-    """Names that an assignment to `target` binds."""
-    for node in nodes_under(target):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-
-
-def same_name(node: ast.AST, other: ast.AST) -> bool:
-    """Whether two names or entries are spelled alike."""
-    if not isinstance(node, (ast.Subscript, ast.Name, ast.Attribute)) or type(node) is not type(other):
-        return False
-    return list(map(_word, nodes_under(node))) == list(map(_word, nodes_under(other)))
 
 
 class _Picked(NamedTuple):
@@ -133,7 +109,7 @@ class _Names:
                 if isinstance(call.func, ast.Attribute) and call.func.attr == "append" and call.args:
                     value, targets = call.args[0], [call.func.value]
             if value is not None and any(map(test, nodes_under(value))):
-                yield from (name for target in targets for name in (*bound(target), *_root(target)))
+                yield from (name for target in targets for name in (*bound(target), root_name(target)) if name)
 
     def _entries(self, function: ast.AST | None) -> Iterator[str]:
         for statement, around in self._found.statements:
@@ -148,10 +124,12 @@ class _Names:
 
 def _averages(statement: ast.stmt, names: _Names, around: Surroundings) -> bool:
     """Whether one statement averages."""
-    if _in_optimizer(around) or not (_takes_in(statement, names, around) or any(map(_maps_means, _own(statement)))):
+    if _in_optimizer(around) or not (
+        _takes_in(statement, names, around) or any(map(_maps_means, own_nodes(statement)))
+    ):
         return False
     gradients = names.gradients(around)
-    return not any(_is_gradient(node) or getattr(node, "id", None) in gradients for node in _own(statement))
+    return not any(_is_gradient(node) or getattr(node, "id", None) in gradients for node in own_nodes(statement))
 
 
 def _takes_in(statement: ast.stmt, names: _Names, around: Surroundings) -> bool:
@@ -168,11 +146,6 @@ def _takes_in(statement: ast.stmt, names: _Names, around: Surroundings) -> bool:
     return isinstance(statement, ast.Assign) and any(
         _is_picked(target, picked) and _is_mean(statement.value, target, names.several(around)) for target in targets
     )
-
-
-def _own(statement: ast.stmt) -> Iterator[ast.AST]:
-    for expression in own_expressions(statement):
-        yield from nodes_under(expression)
 
 
 def _takes_in_place(call: ast.Call, names: _Names, around: Surroundings) -> bool:
@@ -248,7 +221,7 @@ def _one_of_many(node: ast.AST) -> bool:
         return False
     many = frozenset(name for part in node.generators for name in bound(part.target))
     entries = [inner for inner in nodes_under(node.elt) if isinstance(inner, ast.Subscript)]
-    return any(many.intersection(_root(entry)) and isinstance(entry.slice, ast.Name) for entry in entries)
+    return any(root_name(entry) in many and isinstance(entry.slice, ast.Name) for entry in entries)
 
 
 def _is_share(value: ast.expr) -> bool:
@@ -308,12 +281,6 @@ def _plain(node: ast.expr) -> ast.expr:
     return node
 
 
-def _word(node: ast.AST) -> tuple[type, object]:
-    return type(node), node.value if isinstance(node, ast.Constant) else getattr(
-        node, "id", getattr(node, "attr", None)
-    )
-
-
 def _hands_out(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _STATES
 
@@ -328,11 +295,3 @@ def _in_optimizer(around: Surroundings) -> bool:
 
 def _loop_names(around: Surroundings) -> frozenset[str]:
     return frozenset(name for loop in around.loops for name in bound(loop.target))
-
-
-def _root(node: ast.expr) -> Iterator[str]:
-    """`a` of `a.b[c]`."""
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    if isinstance(node, ast.Name):
-        yield node.id

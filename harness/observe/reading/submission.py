@@ -17,6 +17,7 @@ from harness.observe.intake.content import Content
 from harness.observe.reading.accounting import read_accounting
 from harness.observe.reading.actions import actions_of
 from harness.observe.reading.announcements import read_announcements
+from harness.observe.reading.documents import read_documents
 from harness.observe.reading.flow.read import read_order
 from harness.observe.reading.launch import LaunchReading, read_launch
 from harness.observe.reading.logs import LogReading, compare_embedded, is_log, read_log
@@ -109,6 +110,7 @@ def read_submission(
     unheld = reader.each("unheld settings", [UNHELD], lambda _: unheld_settings(logs, scripts, siblings))
     launched = [s for s in scripts if launch is not None and s.facts.path == launch.facts.script]
     accounting = reader.each("accounting", [s.facts.path for s in launched], lambda _: read_accounting(launched[0]))
+    documents = reader.each("documents", [s.facts.path for s in launched], lambda _: read_documents(launched[0], known))
     return SubmissionFacts(
         folder=folder,
         metadata=tuple(metadata),
@@ -119,6 +121,7 @@ def read_submission(
         models=launch.models if launch is not None else (),
         order=order[0] if order else None,
         accounting=accounting[0] if accounting else None,
+        documents=documents[0] if documents else None,
         tokenizers=tuple(tokenizers),
         requirements=_requirements(by_role[Role.REQUIREMENTS], contents),
         actions=actions[0][0] if actions else (),

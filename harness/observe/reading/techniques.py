@@ -14,7 +14,8 @@ from harness.model.base import At
 from harness.model.launch import LaunchFacts
 from harness.observe.reading.actions.lines import lines_holding
 from harness.observe.reading.actions.live import is_dead
-from harness.observe.reading.averages import LIBRARY, averages, bound, last_name, lines_of, same_name
+from harness.observe.reading.averages import LIBRARY, averages
+from harness.observe.reading.expressions import Assigned, last_name, lines_of, own_nodes, same_name
 from harness.observe.reading.source.accesses import own_expressions
 from harness.observe.reading.source.grammar import Parsed
 from harness.observe.reading.source.index import nodes_under
@@ -90,13 +91,12 @@ class _Roundings:
     """Which functions of a file round tensors, and which statements use what was rounded."""
 
     def __init__(self, found: Outline) -> None:
-        self._found = found
+        self._assigned = Assigned(found)
         self._functions: dict[str, list[ast.stmt]] = {}
         for statement, _ in found.statements:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self._functions.setdefault(statement.name, []).append(statement)
         self._known: dict[tuple[ast.AST, int], bool] = {}
-        self._values: dict[ast.stmt | None, dict[str, list[ast.expr]]] = {}
 
     def reached(self, place: ast.AST, depth: int = MAX_DEPTH) -> bool:
         """Whether a function, class or expression holds a rounding of a tensor, or calls what does."""
@@ -112,28 +112,8 @@ class _Roundings:
 
     def feeds(self, statement: ast.stmt, function: ast.stmt | None) -> bool:
         """Whether a rounding goes into a statement, by itself or through what names of its function were assigned."""
-        values = self._assigned(function)
-        pending: list[ast.AST] = list(own_expressions(statement))
-        seen: set[str] = set()
-        while pending:
-            expression = pending.pop()
-            if self.reached(expression):
-                return True
-            names = {node.id for node in nodes_under(expression) if isinstance(node, ast.Name)} - seen
-            seen |= names
-            pending += [value for name in names for value in values.get(name, ())]
-        return False
-
-    def _assigned(self, function: ast.stmt | None) -> dict[str, list[ast.expr]]:
-        """Names of a function to the expressions that they are assigned."""
-        if function not in self._values:
-            values = self._values[function] = {}
-            for statement, around in self._found.statements:
-                if around.function is function and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-                    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                    for name in (name for target in targets for name in bound(target)):
-                        values.setdefault(name, []).extend([] if statement.value is None else [statement.value])
-        return self._values[function]
+        reaching = self._assigned.reaching(own_expressions(statement), function)
+        return any(map(self.reached, reaching))
 
 
 def _rounds(node: ast.AST) -> bool:
@@ -151,7 +131,7 @@ def _rounds(node: ast.AST) -> bool:
 
 def _passes_through(statement: ast.stmt) -> bool:
     """Whether a gradient goes past a rounding: `w + (q - w).detach()` in any spelling, `y - y.floor()`."""
-    for node in (inner for expression in own_expressions(statement) for inner in nodes_under(expression)):
+    for node in own_nodes(statement):
         if isinstance(node, ast.Call) and last_name(node.func) == "detach":
             owner = node.func.value if isinstance(node.func, ast.Attribute) else node.args[0] if node.args else None
             if owner is not None and (
