@@ -108,11 +108,12 @@ def _against(case: Case, policy: Policy, record: AcceptedRecord | None, runs: tu
     ratio = record.nats_per_bpb
     margin = (fmean(record.val_bpb) - mean) * ratio
     tested = lower_mean(scores, record.val_bpb, policy.margin_nats / ratio, policy.test)
-    status = _status(policy, margin, tested, claimed=not scores)
+    status = status_of(policy, margin, tested, claimed=not scores)
     return Comparison(policy, status, record, runs, mean, margin, tested, claimed=not scores)
 
 
-def _status(policy: Policy, margin: float, tested: Tested | None, *, claimed: bool) -> RecordStatus:
+def status_of(policy: Policy, margin: float, tested: Tested | None, *, claimed: bool) -> RecordStatus:
+    """The status under `policy` of a mean that is better by `margin` nats; `claimed` where no log shows it."""
     if margin <= 0:
         return RecordStatus.NOT_BETTER
     if tested is not None:

@@ -44,10 +44,10 @@ def lower_mean(
     if error == 0:
         return Tested(name, math.copysign(math.inf, difference), degrees, 0.0 if difference < 0 else 1.0)
     t = difference / error
-    return Tested(name, t, degrees, _student(t, degrees))
+    return Tested(name, t, degrees, student(t, degrees))
 
 
-def _student(t: float, degrees: float) -> float:
+def student(t: float, degrees: float) -> float:
     """Probability of a value below `t` under Student's distribution."""
     from scipy.special import stdtr  # imported when first needed: it costs more than everything else of a check
 

@@ -68,6 +68,17 @@ class AcceptedRecord(Frozen):
     note: str | None = None
 
 
+class ListedSubmission(Frozen):
+    """A row of the organisers' tables whose folder was never merged; `url` is the commit that listed it."""
+
+    pr: int
+    folder: str
+    accepted: dt.date
+    url: str
+    track: str | None = None
+    """Track of the table, where the folder lies in another."""
+
+
 class SignificanceTest(StrEnum):
     """The one-sided t-test that a policy asks for."""
 
@@ -100,6 +111,7 @@ class Competition(Frozen):
     tolerances: tuple[Tolerance, ...]
     records: tuple[AcceptedRecord, ...] = ()
     policies: tuple[Policy, ...] = ()
+    listed: tuple[ListedSubmission, ...] = ()
 
     def track(self, name: str | None) -> Track | None:
         """The track of that id, or None."""
@@ -122,7 +134,7 @@ class Competition(Frozen):
         return next((t for t in self.tolerances if t.id == name and t.since <= as_of), None)
 
 
-FILES = ("tracks", "rulings", "tolerances", "records", "policies")
+FILES = ("tracks", "rulings", "tolerances", "records", "policies", "listed")
 
 
 @cache

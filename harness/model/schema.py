@@ -8,9 +8,10 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from harness.model.facts import FACTS_SCHEMA, Facts
+from harness.model.leaderboard import LEADERBOARD_SCHEMA, Leaderboard
 from harness.model.review import REVIEW_SCHEMA, Review
 
-MODELS: dict[str, type[BaseModel]] = {FACTS_SCHEMA: Facts, REVIEW_SCHEMA: Review}
+MODELS: dict[str, type[BaseModel]] = {FACTS_SCHEMA: Facts, REVIEW_SCHEMA: Review, LEADERBOARD_SCHEMA: Leaderboard}
 FOLDER = Path(__file__).parent / "schemas"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import harness
 
-_JUDGING = {"competition", "findings", "fingerprints", "review", "schema"}
+_JUDGING = {"competition", "findings", "fingerprints", "leaderboard", "review", "schema"}
 """Models of judgement: facts do not depend on them."""
 
 
