@@ -30,7 +30,8 @@ from harness.observe.reading.evaluate.values import (
 Cell = tuple[int, Any]
 Changes = dict[Cell, tuple[Slots, Any, Value]]
 """Cells and the values they end with."""
-
+Listings = dict[int, tuple[Slots, tuple[Any, ...]]]
+"""Objects by the identity of their slots, with the keys there were."""
 
 CONTENT = frozenset({"items", "_items"})
 """Keys under which containers keep their content; None there means that it is unknown."""
@@ -59,7 +60,7 @@ class Witness:
 class Recorder:
     """What a call read from, and wrote to, state older than itself."""
 
-    __slots__ = ("before", "parent", "passing", "reads", "start", "writes")
+    __slots__ = ("before", "listed", "parent", "passing", "reads", "start", "writes")
 
     def __init__(self, start: int, parent: Recorder | None) -> None:
         self.start = start
@@ -70,6 +71,8 @@ class Recorder:
         """What the cells in `writes` were at the start."""
         self.passing = False
         """Whether a cell had a value on the way that neither its first nor its last value stands for."""
+        self.listed: Listings = {}
+        """Older objects whose attributes were gone over, with the names there were."""
 
 
 class Heap:
@@ -129,6 +132,14 @@ class Heap:
                 recorder.reads[cell] = (slots, key, value)
                 slots.watched = True
         return value
+
+    def entries(self, slots: Slots) -> list[tuple[Any, Value]]:
+        """Everything in `slots`, as it stands."""
+        recorder = self.recorder
+        if recorder is not None and slots.born < recorder.start:
+            recorder.listed.setdefault(id(slots), (slots, tuple(slots)))
+            slots.watched = True
+        return [(key, self.read(slots, key)) for key in list(slots)]
 
     def content(self, container: Container) -> Any:
         """The content of a container, None when unknown."""
@@ -345,25 +356,34 @@ class Heap:
                     parent.passing = True
                 parent.writes[cell] = entry
         parent.passing = parent.passing or recorder.passing
+        for identity, listing in recorder.listed.items():
+            if listing[0].born < start:
+                parent.listed.setdefault(identity, listing)
 
     def escaped(self) -> None:
         """An exception ended a path: what it had changed is part of no outcome, but a handler may have seen it."""
         if self.recorder is not None and self.recorder.writes:
             self.recorder.passing = True
 
-    def note(self, reads: Changes) -> None:
-        """Count these cells as read now."""
+    def note(self, reads: Changes, listed: Listings) -> None:
+        """Count these cells as read now, and these objects as gone over."""
         recorder = self.recorder
         if recorder is None:
             return
+        for identity, listing in listed.items():
+            if listing[0].born < recorder.start:
+                recorder.listed.setdefault(identity, listing)
         start, known, written = recorder.start, recorder.reads, recorder.writes
         for cell, entry in reads.items():
             if cell not in known and entry[0].born < start and cell not in written:
                 known[cell] = entry
 
 
-def hold(reads: Changes, version: int) -> bool:
+def hold(reads: Changes, listed: Listings, version: int) -> bool:
     """Whether all cells have the values that were read; at `version` of the heap they were last seen to have them."""
+    for slots, keys in listed.values():
+        if slots.changed > version and tuple(slots) != keys:
+            return False
     for slots, key, value in reads.values():
         if slots.changed > version:
             present = slots.get(key, MISSING)

@@ -182,7 +182,7 @@ def _copy(machine: Calls, args: Args, _: Kwargs, __: ast.AST, ___: Frame) -> Val
     value = args[0] if args else UNKNOWN
     if isinstance(value, Instance):
         twin = Instance(machine.heap.new_slots(), value.cls)
-        for key, item in list(value.slots.items()):
+        for key, item in machine.heap.entries(value.slots):
             machine.heap.write(twin.slots, key, item)
         return twin
     if isinstance(value, ListValue):

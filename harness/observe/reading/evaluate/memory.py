@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 from harness.observe.reading.evaluate.blueprint import blueprint, build
-from harness.observe.reading.evaluate.heap import Changes, Recorder, hold, same
+from harness.observe.reading.evaluate.heap import Changes, Listings, Recorder, hold, same
 from harness.observe.reading.evaluate.machine import Machine
 from harness.observe.reading.evaluate.values import (
     MISSING,
@@ -55,6 +55,8 @@ class Memory:
     risks: int
     passing: bool
     """`Recorder.passing`: a handler of exceptions around the call might see more than its outcome."""
+    listed: Listings = field(default_factory=dict)
+    """`Recorder.listed`."""
     plan: dict[Any, Value] | None = None
     """What a constructor set on its object, as a blueprint; `writes` is empty then."""
 
@@ -73,9 +75,9 @@ class Memories(Machine):
             if self._unseen(memory):
                 continue
             settled = memory.version == self.heap.version
-            if self._undisturbed(memory) and (settled or hold(memory.reads, memory.version)):
+            if self._undisturbed(memory) and (settled or hold(memory.reads, memory.listed, memory.version)):
                 self.spend(1 if settled else len(memory.reads) // 8 + 1)
-                self.heap.note(memory.reads)
+                self.heap.note(memory.reads, memory.listed)
                 memory.version = self.heap.version
                 self._repeat(memory.writes, memory)
                 return memory
@@ -133,8 +135,11 @@ class Memories(Machine):
             reads = _moved_reads(memory.reads, pairs) if memory.args[0].cls is args[0].cls else None
             if reads is None or not all(id(slots) in pairs for slots, _, _ in memory.writes.values()):
                 continue
+            listed = _moved_listings(memory.listed, pairs)
+            if listed is None:
+                continue
             self.spend(len(reads) // 4 + 1)
-            self.heap.note(reads)
+            self.heap.note(reads, listed)
             if memory.plan is not None:
                 self.spend(len(memory.plan))
                 for name, value in build(memory.plan, memory.args[0], args[0], self.heap.new_slots).items():
@@ -146,7 +151,9 @@ class Memories(Machine):
                 target = pairs[id(slots)]
                 writes[(id(target), name)] = (target, name, value)
             self._repeat(writes, memory)
-            moved = Memory(list(args), reads, writes, memory.result, -1, memory.attrs, memory.risks, memory.passing)
+            moved = Memory(
+                list(args), reads, writes, memory.result, -1, memory.attrs, memory.risks, memory.passing, listed
+            )
             _keep(self._memories.setdefault(key, []), moved, REMEMBERED)
             return moved
         return None
@@ -166,6 +173,18 @@ def _moved_reads(reads: Changes, pairs: Counterparts) -> Changes | None:
             return None
         target.watched = True
         moved[(id(target), name)] = (target, name, present)
+    return moved
+
+
+def _moved_listings(listed: Listings, pairs: Counterparts) -> Listings | None:
+    """What would be gone over on the other module; None when other names stand there."""
+    moved: Listings = {}
+    for identity, (_, keys) in listed.items():
+        target = pairs.get(identity)
+        if target is None or tuple(target) != keys:
+            return None
+        target.watched = True
+        moved[id(target)] = (target, keys)
     return moved
 
 

@@ -222,9 +222,7 @@ def _collect(
 ) -> bool:
     exact = len(found) < MAX_TENSORS
     seen.add(id(value))
-    for key, child in list(value.slots.items()):
-        if key == "_items" or isinstance(child, Instance):
-            machine.heap.read(value.slots, key)  # so that a recorded call knows what it went over
+    machine.heap.entries(value.slots)  # so that a recorded call knows what it went over
     for key, child in members(value):
         if isinstance(child, Instance) and child.is_module and id(child) not in seen and exact:
             seen.add(id(child))
@@ -336,7 +334,7 @@ def clone(machine: Calls, value: Value, copies: dict[int, Value]) -> Value:
         machine.spend(4 * (1 + len(value.slots)))
         twin = Instance(machine.heap.new_slots(), value.cls)
         copies[id(value)] = twin
-        for key, item in list(value.slots.items()):
+        for key, item in machine.heap.entries(value.slots):
             machine.heap.write(twin.slots, key, _clone_content(machine, item, copies))
         return twin
     if isinstance(value, (ListValue, DictValue)):

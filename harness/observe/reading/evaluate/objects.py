@@ -353,7 +353,7 @@ class Objects(Expressions):
 
     def _view(self, value: Instance | ClassValue) -> DictValue:
         """`value.__dict__`."""
-        names = {key: self.heap.read(value.slots, key) for key in list(value.slots) if isinstance(key, str)}
+        names = {key: item for key, item in self.heap.entries(value.slots) if isinstance(key, str)}
         view = self.heap.new_dict(names)
         view.slots["owner"] = value
         return view

@@ -170,7 +170,7 @@ def _setattr(machine: Calls, args: Args, _: Kwargs, frame: Frame) -> Value:
     if isinstance(name, str):
         machine.set_attribute(value, name, args[2], frame)
     elif isinstance(value, (Instance, ClassValue, ModuleValue)):
-        for key, item in list(value.slots.items()):
+        for key, item in machine.heap.entries(value.slots):
             if not isinstance(item, Function):
                 machine.heap.write(value.slots, key, machine.heap.join(item, Unknown(deps(args[1]))))
         machine.heap.lose(args[2])
@@ -203,7 +203,7 @@ def _dir(machine: Calls, args: Args, _: Kwargs, __: Frame) -> Value:
     value = args[0] if args else UNKNOWN
     if not isinstance(value, (Instance, ClassValue)):
         return machine.heap.new_list(None)
-    names = {key for key in value.slots if isinstance(key, str)}
+    names = {key for key, _ in machine.heap.entries(value.slots) if isinstance(key, str)}
     for base in (value.cls if isinstance(value, Instance) else value).mro:
         names |= {key for key in base.slots if isinstance(key, str)} if isinstance(base, ClassValue) else set()
     return machine.heap.new_list(sorted(names))
