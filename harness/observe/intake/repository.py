@@ -161,14 +161,15 @@ class Repository:
 
     def first_parents(self, branch: str) -> list[tuple[str, tuple[str, ...], str]]:
         """(commit, parents, subject) along the first parents of `branch`, newest first."""
-        listing = self._repo.git.rev_list("--first-parent", "--parents", "--format=%s", branch)
+        # The tab tells a subject that begins with "commit" from the line that names a commit.
+        listing = self._repo.git.rev_list("--first-parent", "--parents", "--format=%x09%s", branch)
         commits = []
         head: list[str] = []
         for line in listing.splitlines():
             if line.startswith("commit "):
                 head = line.split()[1:]
             elif head:
-                commits.append((head[0], tuple(head[1:]), line))
+                commits.append((head[0], tuple(head[1:]), line[1:]))
                 head = []
         return commits
 
