@@ -19,6 +19,7 @@ from harness.observe.reading.evaluate.values import (
     Wrapped,
     words,
 )
+from harness.observe.reading.source.index import nodes_under
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 LOSSES = words(
@@ -34,7 +35,7 @@ _MAX_CALLS = 60_000
 _ACTS = (ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Callee:
     """One thing that a call may call."""
 
@@ -51,11 +52,19 @@ class Callee:
     """Dotted name in a library."""
     source: Source | None = None
     """The file that a function stands in."""
+    in_module: bool = False
+    """Whether it is a method of a torch module or of an autograd function: it computes, and learns nothing."""
 
-    @property
-    def in_module(self) -> bool:
-        """Whether it is a method of a torch module or of an autograd function: it computes, and learns nothing."""
-        return self.owner is not None and (is_module(self.owner) or outer(self.owner, "torch.autograd"))
+
+@dataclass(eq=False, slots=True)
+class Target:
+    """All that one call expression may call."""
+
+    callees: list[Callee]
+    followed: list[Callee]
+    """The functions, classes and modules among them."""
+    name: str
+    """The last word of what is called, should it stand in a library; `optim` for the making of an optimizer."""
 
 
 class Callees:
@@ -65,25 +74,59 @@ class Callees:
         """`effects` are the library calls that do more than compute."""
         self._calls = trace.callees
         self._effects = effects
-        self._resolved: dict[int, list[Callee]] = {}
+        self._targets: dict[int, Target] = {}
+        self._named: dict[str, Callee] = {}
+        """What stands in libraries, by its dotted name."""
         self._plain: dict[int, bool] = {}
         self._restores: dict[int, bool] = {}
         self._losses: dict[int, bool] = {}
         self._left = _MAX_CALLS
 
-    def of(self, node: ast.Call) -> list[Callee]:
+    def target(self, node: ast.Call) -> Target:
         """What the call may call, as far as it is known."""
-        if id(node) not in self._resolved:
-            self._resolved[id(node)] = self._resolve(node)
-        return self._resolved[id(node)]
+        found = self._targets.get(id(node))
+        if found is None:
+            callees = self._resolve(node)
+            followed = [callee for callee in callees if not callee.path]
+            found = self._targets[id(node)] = Target(callees, followed, _library_name(node, callees))
+        return found
+
+    def of(self, node: ast.Call) -> list[Callee]:
+        """The functions, classes and modules among what the call may call, and the names in libraries."""
+        return self.target(node).callees
 
     def _resolve(self, node: ast.Call) -> list[Callee]:
-        found = [callee for value in self._calls.get(id(node), ()) for callee in _callees(value)]
+        values = self._calls.get(id(node), ())
+        found = [callee for value in values for callee in self._callees(value)]
+        if len(found) < 2:
+            return found
         distinct: dict[tuple[int, int, str], Callee] = {}
         for callee in found:
             key = (id(callee.function or callee.cls or callee.module), id(callee.owner), callee.path)
             distinct.setdefault(key, callee)
         return list(distinct.values())
+
+    def _callees(self, value: Value) -> list[Callee]:
+        if isinstance(value, External):
+            callee = self._named.get(value.path)
+            if callee is None:
+                callee = self._named[value.path] = Callee(path=value.path)
+            return [callee]
+        if isinstance(value, Function):
+            return [_method(value, value.owner)]
+        if isinstance(value, Bound):
+            return [_method(value.function, value.function.owner, bound=True)]
+        if isinstance(value, ClassValue):
+            return [Callee(cls=value)]
+        if isinstance(value, Wrapped):
+            return self._callees(value.inner)
+        if isinstance(value, Partial):
+            return self._callees(value.function)
+        if not isinstance(value, Instance):
+            return []
+        if value.is_module:
+            return [Callee(module=value.cls, bound=True)]
+        return [_method(method, value.cls, bound=True) for method in methods(value.cls, ("__call__",))]
 
     def scores(self, callee: Callee) -> bool:
         """Whether what is called computes a loss somewhere inside."""
@@ -112,7 +155,7 @@ class Callees:
         key = id(function)
         if key not in self._restores:
             self._restores[key] = False  # also ends recursion
-            self._restores[key] = any(self._sets_anew(node) for node in ast.walk(function))
+            self._restores[key] = any(self._sets_anew(node) for node in nodes_under(function))
         return self._restores[key]
 
     def _sets_anew(self, node: ast.AST) -> bool:
@@ -123,7 +166,7 @@ class Callees:
 
     def _only_computes(self, function: FunctionNode) -> bool:
         body = [function.body] if isinstance(function, ast.Lambda) else function.body
-        for node in (child for part in body for child in ast.walk(part)):
+        for node in (child for part in body for child in nodes_under(part)):
             self._left -= 1
             if self._left < 0 or isinstance(node, _ACTS):
                 return False
@@ -152,7 +195,7 @@ class Callees:
             return self._losses[id(node)]
         self._losses[id(node)] = False  # also ends recursion
         result = False
-        for call in (child for child in ast.walk(node) if isinstance(child, ast.Call)):
+        for call in (child for child in nodes_under(node) if isinstance(child, ast.Call)):
             self._left -= 1
             name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             if name in LOSSES or (fused and name in _LOGARITHMS):
@@ -172,27 +215,16 @@ def _is_plain(value: str | float) -> bool:
     return "val" not in value.lower() and "train" not in value.lower()
 
 
-def _callees(value: Value) -> Iterator[Callee]:
-    if isinstance(value, Function):
-        yield Callee(function=value.node, owner=value.owner, source=value.scope.module.source)
-    elif isinstance(value, Bound):
-        inner = value.function
-        yield Callee(function=inner.node, owner=inner.owner, bound=True, source=inner.scope.module.source)
-    elif isinstance(value, ClassValue):
-        yield Callee(cls=value)
-    elif isinstance(value, External):
-        yield Callee(path=value.path)
-    elif isinstance(value, Wrapped):
-        yield from _callees(value.inner)
-    elif isinstance(value, Partial):
-        yield from _callees(value.function)
-    elif isinstance(value, Instance):
-        if value.is_module:
-            yield Callee(module=value.cls, bound=True)
-        else:
-            for method in methods(value.cls, ("__call__",)):
-                source = method.scope.module.source
-                yield Callee(function=method.node, owner=value.cls, bound=True, source=source)
+def _library_name(node: ast.Call, callees: list[Callee]) -> str:
+    path = next((callee.path for callee in callees if callee.path), "")
+    if path:
+        return path.rpartition(".")[2] if not path.startswith("torch.optim.") else "optim"
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _method(function: Function, owner: ClassValue | None, *, bound: bool = False) -> Callee:
+    inside = owner is not None and (is_module(owner) or outer(owner, "torch.autograd"))
+    return Callee(function.node, owner, bound, source=function.scope.module.source, in_module=inside)
 
 
 def methods(cls: ClassValue, names: tuple[str, ...]) -> Iterator[Function]:

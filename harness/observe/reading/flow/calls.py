@@ -11,9 +11,9 @@ from harness.observe.reading.evaluate.values import ClassValue, Function
 from harness.observe.reading.flow.callees import Callee, Callees, is_module, methods, outer
 from harness.observe.reading.flow.journal import Value, flat, merged
 from harness.observe.reading.flow.labels import NONE, Labels, has, join, thing, things, without
-from harness.observe.reading.flow.library import ACTIONS, Library, LibraryCall
-from harness.observe.reading.flow.state import Frame, Scope
-from harness.observe.reading.flow.statements import bound_names
+from harness.observe.reading.flow.library import ACTIONS, Library
+from harness.observe.reading.flow.names import bound_names
+from harness.observe.reading.flow.state import Frame, Scope, outside
 
 _HOLDERS = frozenset({"ModuleList", "ModuleDict", "Sequential", "ParameterList", "ParameterDict"})
 MAX_ACTIVE = 2
@@ -23,8 +23,8 @@ MAX_ACTIVE = 2
 class Calls(Library):
     """Calls of anything."""
 
-    def __init__(self, trace: Trace) -> None:
-        super().__init__(trace)
+    def __init__(self, trace: Trace, tree: ast.Module) -> None:
+        super().__init__(trace, tree)
         self.callees = Callees(trace, ACTIONS)
         self.active: list[int] = []
         self.followed: set[int] = set()
@@ -35,21 +35,21 @@ class Calls(Library):
 
     def call(self, node: ast.Call, frame: Frame) -> Value:
         """What a call gives, and what it changes."""
-        receiver = self.value(node.func.value, frame) if isinstance(node.func, ast.Attribute) else NONE
-        args = [self.value(arg, frame) for arg in node.args]
-        named = [(keyword.arg, self.value(keyword.value, frame)) for keyword in node.keywords]
+        receiver = self.labels(node.func.value, frame) if isinstance(node.func, ast.Attribute) else NONE
+        args = [self.value(arg, frame) for arg in node.args] if node.args else []
+        named = [(keyword.arg, self.value(keyword.value, frame)) for keyword in node.keywords] if node.keywords else []
         self.calls.append(id(node))
         try:
-            return self._call(node, flat(receiver), args, named, frame)
+            return self._call(node, receiver, args, named, frame)
         finally:
             self.calls.pop()
 
     def _call(
         self, node: ast.Call, receiver: Labels, args: list[Value], named: list[tuple[str | None, Value]], frame: Frame
     ) -> Value:
-        callees = self.callees.of(node)
+        target = self.callees.target(node)
         results: list[Value] = []
-        for callee in callees:
+        for callee in target.followed:
             if callee.function is not None and not callee.in_module and not self._optimizes(callee, node):
                 results.append(self._follow(node, callee, receiver, args, named))
             elif callee.cls is not None:
@@ -61,17 +61,9 @@ class Calls(Library):
             for other in results[1:]:
                 result = merged(result, other)
             return result
-        name = self.library_name(node, callees)
         base = receiver if isinstance(node.func, ast.Attribute) else self.labels(node.func, frame)
         given = _together(args, named)
-        return self.library(LibraryCall(node, name, base, args, given, frame))
-
-    def library_name(self, node: ast.Call, callees: Sequence[Callee]) -> str:
-        """The last word of what is called in a library."""
-        paths = [callee.path for callee in callees if callee.path]
-        if paths:
-            return paths[0].rpartition(".")[2] if not paths[0].startswith("torch.optim.") else "optim"
-        return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        return self.library(node, target.name, base, args, given, frame)
 
     def _optimizes(self, callee: Callee, node: ast.Call) -> bool:
         """Whether this is a step of an optimizer that the submission defines."""
@@ -167,7 +159,7 @@ class Calls(Library):
             return self.combined(_together(args, named))
         given: list[Value] = [receiver, *args] if callee.bound and isinstance(node.func, ast.Attribute) else args
         if callee.bound and not isinstance(node.func, ast.Attribute):
-            given = [self.memory.get(self.variable(getattr(node.func, "id", ""), self._scope_of(function))), *args]
+            given = [self.memory.get(self._scope_of(function).variable(getattr(node.func, "id", ""))), *args]
         before, self.records.source = self.records.source, callee.source
         try:
             return self.run(node, function, given, named)
@@ -181,13 +173,12 @@ class Calls(Library):
         """Follow the body of a function with these arguments."""
         memory = self.memory
         self.followed.add(id(function))
-        everything = _together(args, named)
         if self.active.count(id(function)) >= MAX_ACTIVE:
-            return self.combined(everything)
+            return self.combined(_together(args, named))
         with memory.deeper() as allowed:
             if not allowed:
                 self.incomplete("calls nest too deeply")
-                return self.combined(everything)
+                return self.combined(_together(args, named))
             scope = memory.scope(self._scope_of(function), self._locals_of(function))
             inner = Frame(scope, function, memory.mark())
             self._bind(function.args, args, named, scope)
@@ -201,10 +192,11 @@ class Calls(Library):
             ends = inner.exits + ([memory.changes(inner.mark)] if falls and inner.exits else [])
             if ends:
                 memory.rollback(inner.mark)
-                memory.meet(ends)
-            if not any(kept is scope for kept in self.scopes.values()):
-                for name in scope.locals:
-                    memory.put(("var", scope.id, name), NONE)
+                memory.meet(ends if scope.closed_over else [outside(scope, end) for end in ends])
+            else:
+                if not scope.closed_over:
+                    memory.drop(scope)
+                memory.condense(inner.mark)
         if inner.yielded:
             return self.container(node, join(inner.yielded))
         if not inner.returned:
@@ -257,7 +249,14 @@ class Calls(Library):
 
 def _together(args: list[Value], named: list[tuple[str | None, Value]]) -> Labels:
     """The atoms of all arguments."""
-    return join([*(flat(arg) for arg in args), *(flat(value) for _, value in named)])
+    result = NONE
+    for value in args:
+        if value:
+            result |= flat(value)
+    for _, value in named:
+        if value:
+            result |= flat(value)
+    return result
 
 
 def _parameters(spec: ast.arguments) -> frozenset[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from abc import abstractmethod
+from functools import lru_cache
 from typing import Any
 
 from harness.observe.reading.flow.journal import Value, flat
 from harness.observe.reading.flow.labels import (
     DISTRIBUTION,
     LN2,
-    LOG2,
     LOSS,
     NONE,
     Labels,
@@ -20,17 +20,20 @@ from harness.observe.reading.flow.labels import (
     join,
     of_kind,
     path,
-    placed,
     thing,
     things,
     validation_loops,
     without,
 )
+from harness.observe.reading.flow.names import stored_names
 from harness.observe.reading.flow.records import MixRecord
-from harness.observe.reading.flow.state import Frame
+from harness.observe.reading.flow.state import Exhausted, Frame
 from harness.observe.reading.flow.statements import Statements
+from harness.observe.reading.source.index import parts_of
 
 _SPLIT = re.compile(r"(?<![A-Za-z])(val|valid|validation|train|training)(?![A-Za-z])", re.IGNORECASE)
+_LONGEST = 400
+"""Letters of the longest text that is taken for a name."""
 _MEASURES = frozenset(
     ["shape", "ndim", "dtype", "device", "size", "numel", "nbytes", "itemsize", "is_cuda", "requires_grad", "training"]
 )
@@ -49,29 +52,20 @@ class Expressions(Statements):
         """What a call gives."""
 
     @abstractmethod
-    def learnt_by_key(self, node: ast.AST, key: Labels, value: Labels) -> Labels:
-        """What a container comes to know by a store under a key."""
-
-    @abstractmethod
-    def scored(self, node: ast.AST, value: Labels) -> Labels:
-        """Losses are added to a sum."""
-
-    @abstractmethod
     def reported(self, node: ast.AST, value: Labels) -> None:
         """A sum of losses becomes bits."""
 
-    @abstractmethod
-    def changed_in_place(self, node: ast.AST, target: Labels, value: Labels) -> None:
-        """Something that an object holds changes in place."""
-
     def value(self, node: ast.expr, frame: Frame) -> Value:
         """What an expression gives."""
-        self.memory.spend()
+        memory = self.memory
+        memory.fuel -= 1
+        if memory.fuel < 0:
+            raise Exhausted
         handler = _HANDLERS.get(type(node))
         if handler is not None:
             result: Value = handler(self, node, frame)
             return result
-        return join(self.labels(child, frame) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
+        return join([self.labels(child, frame) for child in parts_of(node) if isinstance(child, ast.expr)])
 
     def _constant(self, node: ast.Constant, _: Frame) -> Value:
         value = node.value
@@ -82,7 +76,7 @@ class Expressions(Statements):
         return NONE
 
     def _name(self, node: ast.Name, frame: Frame) -> Value:
-        return self.memory.get(self.variable(node.id, frame.scope))
+        return self.memory.cells.get(frame.scope.variable(node.id), NONE)
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
         if node.attr in _MEASURES:
@@ -92,23 +86,27 @@ class Expressions(Statements):
 
     def attribute(self, base: Labels, name: str) -> Value:
         """An attribute of an object, of its class, or a part of the value itself."""
+        sites = things(base)
+        if not sites:
+            return base
+        memory = self.memory
         found: list[Value] = []
-        for site in things(base):
-            for place in (site, self.memory.classes.get(site)):
-                value = self.memory.cells.get(("of", place, name))
-                if value is not None:
-                    found.append(value)
-                    break
+        for site in sites:
+            value = memory.cells.get(("of", site, name))
+            if value is None:
+                value = memory.cells.get(("of", memory.classes.get(site), name))
+            if value is not None:
+                found.append(value)
         if found:
-            return found[0] if len(found) == 1 else join(flat(value) for value in found)
+            return found[0] if len(found) == 1 else join([flat(value) for value in found])
         if not name.startswith(_PARTS):
             # What a module of torch tells of itself is a size; only parameters and methods stand for it.
-            modules = {
-                site
-                for site in things(base)
-                if self.memory.kinds.get(site) == "module" and name not in self.memory.methods.get(site, ())
-            }
-            base = frozenset(atom for atom in base if atom[0] != "thing" or atom[1] not in modules)
+            modules = [
+                thing(site)
+                for site in sites
+                if memory.kinds.get(site) == "module" and name not in memory.methods.get(site, ())
+            ]
+            return base.difference(modules) if modules else base
         return base
 
     def _subscript(self, node: ast.Subscript, frame: Frame) -> Value:
@@ -117,31 +115,32 @@ class Expressions(Statements):
         if isinstance(value, tuple) and isinstance(place, int) and -len(value) <= place < len(value):
             item: Value = value[place]
             return item
-        base = flat(value)
+        base = flat(value) if isinstance(value, tuple) else value
         if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
             return self.attribute(self.memory.held(base) | base, node.slice.value)
         if _is_empty(node.slice):
             return NONE
         index = self.labels(node.slice, frame)
         held = self.memory.held(base)
-        if has(index, "tokens"):
-            held = without(held, "thing")
+        if not index:
+            return held
         if DISTRIBUTION in held:
             # Which entry of a distribution is asked may depend on a table; what it says does not.
-            index = frozenset(atom for atom in index if atom[0] != "known" or not self.is_table(atom[1]))
+            index = self.without_tables(index)
+        if has(index, "tokens"):
+            return chosen(without(held, "thing"), without(index, "path"))
         # The name of a parameter tells nothing that the parameter knows.
-        plain = without(index, "path") if has(index, "tokens") else without(index, "path", "thing", "known")
-        return chosen(held, plain)
+        return chosen(held, without(index, "path", "thing", "known"))
 
     def _slice(self, node: ast.Slice, frame: Frame) -> Value:
-        return join(self.labels(part, frame) for part in (node.lower, node.upper, node.step) if part is not None)
+        return join([self.labels(part, frame) for part in (node.lower, node.upper, node.step) if part is not None])
 
     def _tuple(self, node: ast.Tuple, frame: Frame) -> Value:
         values = tuple(self.value(item, frame) for item in node.elts)
-        return join(flat(v) for v in values) if any(isinstance(e, ast.Starred) for e in node.elts) else values
+        return flat(values) if any(isinstance(e, ast.Starred) for e in node.elts) else values
 
     def _list(self, node: ast.List | ast.Set, frame: Frame) -> Value:
-        return self.container(node, join(self.labels(item, frame) for item in node.elts))
+        return self.container(node, join([self.labels(item, frame) for item in node.elts]))
 
     def _dict(self, node: ast.Dict, frame: Frame) -> Value:
         site = self.memory.make((id(node), *self.context), "dict")
@@ -169,12 +168,7 @@ class Expressions(Statements):
             return self._spelled_out(node, first.iter.elts, frame)
         loops: list[int] = []
         chosen_by = NONE
-        names = frozenset(
-            name.id
-            for generator in node.generators
-            for name in ast.walk(generator.target)
-            if isinstance(name, ast.Name)
-        )
+        names = frozenset([name for generator in node.generators for name in stored_names(generator.target)])
         scope = self.memory.scope(frame.scope, names)
         inner = Frame(scope, frame.node)
         mark = self.memory.mark()
@@ -187,7 +181,7 @@ class Expressions(Statements):
                 # `[name for name in names if "val" in name]`: what is chosen by a split is of that split.
                 chosen_by |= frozenset(of_kind(self.labels(test, inner), "path"))
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        content = join(self.labels(part, inner) for part in parts) | chosen_by
+        content = join([self.labels(part, inner) for part in parts]) | chosen_by
         result = self.container(node, content, "dict" if isinstance(node, ast.DictComp) else "table")
         for loop in reversed(loops):
             self.memory.leave(loop, mark)
@@ -196,8 +190,7 @@ class Expressions(Statements):
     def _spelled_out(self, node: Any, items: list[ast.expr], frame: Frame) -> Value:
         """A comprehension over a few items that are written out, such as both splits: its values stay apart."""
         target = node.generators[0].target
-        names = frozenset(name.id for name in ast.walk(target) if isinstance(name, ast.Name))
-        inner = Frame(self.memory.scope(frame.scope, names), frame.node)
+        inner = Frame(self.memory.scope(frame.scope, frozenset(stored_names(target))), frame.node)
         values: list[Value] = []
         for item in items:
             self.store(target, self.value(item, frame), inner)
@@ -215,13 +208,17 @@ class Expressions(Statements):
 
     def combined(self, labels: Labels) -> Labels:
         """The result of a computation: what its operands held just now, where tokens are among them."""
-        if ("ln2",) in labels and len(labels) > 1:
+        if len(labels) > 1 and ("ln2",) in labels:
             labels = without(labels, "ln2")
+        if not has(labels, "thing"):
+            return labels
         held = self.memory.held(labels)
         return without(held, "thing") if has(held, "tokens") else labels
 
     def mixed(self, node: ast.AST, left: Labels, right: Labels) -> None:
         """Note where the realised token's probability meets what a table says."""
+        if not self.records.tables:
+            return
         left, right = self.memory.held(left), self.memory.held(right)
         for score, other in ((left, right), (right, left)):
             if LOSS not in score or LOSS in other:
@@ -236,16 +233,20 @@ class Expressions(Statements):
         """Whether an update is a store into a table."""
         return self.records.updates[update].kind == "table"
 
+    def without_tables(self, labels: Labels) -> Labels:
+        """All atoms but those that a table learnt."""
+        return frozenset(atom for atom in labels if atom[0] != "known" or not self.is_table(atom[1]))
+
     def _compare(self, node: ast.Compare, frame: Frame) -> Value:
         parts = [self.memory.held(self.labels(part, frame)) for part in (node.left, *node.comparators)]
         together = join(parts)
         if has(together, "tokens") and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
             # Whether a token is the one that a table proposes: a tilt of one entry, whose norm has a closed form.
-            together = frozenset(atom for atom in together if atom[0] != "known" or not self.is_table(atom[1]))
+            together = self.without_tables(together)
         return self.combined(together)
 
     def _boolean(self, node: ast.BoolOp, frame: Frame) -> Value:
-        return join(self.labels(part, frame) for part in node.values)
+        return join([self.labels(part, frame) for part in node.values])
 
     def _ternary(self, node: ast.IfExp, frame: Frame) -> Value:
         self.value(node.test, frame)
@@ -280,87 +281,6 @@ class Expressions(Statements):
                 found |= frozenset(a for a in self.labels(part.value, frame) if a[0] in {"path", "varies"})
         return found
 
-    def store(self, target: ast.expr, value: Value, frame: Frame) -> None:
-        """Bind a value to a target. Storing under a key made of tokens is learning; in a fixed place it is content."""
-        memory = self.memory
-        if isinstance(target, ast.Name):
-            memory.put(self.variable(target.id, frame.scope), value)
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            parts = value if isinstance(value, tuple) and len(value) == len(target.elts) else None
-            for index, item in enumerate(target.elts):
-                inner = item.value if isinstance(item, ast.Starred) else item
-                self.store(inner, flat(value) if parts is None else parts[index], frame)
-        elif isinstance(target, ast.Attribute):
-            base = self.labels(target.value, frame)
-            self._store_attribute(target, base, value)
-        elif isinstance(target, ast.Subscript):
-            base = self.labels(target.value, frame)
-            if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
-                for site in things(base):
-                    memory.add(("of", site, target.slice.value), value)
-                return
-            key = self.labels(target.slice, frame)
-            content = self.learnt_by_key(target, memory.held(key), placed(memory.held(flat(value)), key))
-            self.into(target.value, base, content, frame)
-
-    def _store_attribute(self, target: ast.Attribute, base: Labels, value: Value) -> None:
-        sites = things(base)
-        for site in sites:
-            if not value and self.memory.kinds.get(site) == "module":
-                continue  # sizes and switches of modules: many, and without atoms
-            cell = ("of", site, target.attr)
-            if len(sites) == 1:
-                self.memory.put(cell, value)
-            else:
-                self.memory.add(cell, value)
-            if self.memory.kinds.get(site) == "module":
-                labels = flat(value)
-                held = self.memory.learners(self.memory.held(labels)) | frozenset(of_kind(labels, "known"))
-                self.memory.add(("of", site, None), held - {thing(site)})
-        if target.attr == "data" and sites:
-            self.changed_in_place(target, base, flat(value))
-
-    def into(self, holder: ast.expr, base: Labels, content: Labels, frame: Frame) -> None:
-        """Add to the content of a container; one without identity is the variable that holds it."""
-        sites = things(base)
-        for site in sites:
-            self.memory.add(("of", site, None), content)
-        if not sites:
-            while isinstance(holder, ast.Subscript):
-                holder = holder.value
-            if isinstance(holder, ast.Name):
-                self.memory.add(self.variable(holder.id, frame.scope), content)
-
-    def accumulate(self, node: ast.AugAssign, frame: Frame) -> None:
-        """`target op= value`: a sum grows, a counter steps, a table counts, or a parameter changes."""
-        memory = self.memory
-        value = self.labels(node.value, frame)
-        held = memory.held(value)
-        if isinstance(node.op, (ast.Div, ast.Mult)) and ("ln2",) in value:
-            self.reported(node, self.labels(node.target, frame))
-        if LOSS in held or LOG2 in held:
-            held = self.scored(node, held)
-        if isinstance(node.target, ast.Subscript):
-            self.store(node.target, held, frame)
-            return
-        present = self.labels(node.target, frame)
-        self.mixed(node, present, held)
-        result = self.combined(present | without(held, "thing") if has(held, "tokens") else present | value)
-        if isinstance(node.target, ast.Name):
-            cell = self.variable(node.target.id, frame.scope)
-            memory.put(cell, result)
-            memory.stepped.append(cell)
-            if things(present):
-                self.changed_in_place(node, present, held)
-                for site in things(present):
-                    memory.add(("of", site, None), without(held, "thing"))
-        elif isinstance(node.target, ast.Attribute):
-            base = self.labels(node.target.value, frame)
-            for site in things(base):
-                cell = ("of", site, node.target.attr)
-                memory.add(cell, result)
-                memory.stepped.append(cell)
-
 
 def _is_empty(index: ast.expr) -> bool:
     """Whether a slice selects nothing: `[:0]`."""
@@ -370,8 +290,11 @@ def _is_empty(index: ast.expr) -> bool:
 
 def _split_of(text: str) -> Labels:
     """Which shards a text names: a file name, a pattern, or the bare word for a split."""
-    if len(text) > 400:
-        return NONE
+    return _split_of_name(text) if len(text) <= _LONGEST else NONE
+
+
+@lru_cache(maxsize=4096)
+def _split_of_name(text: str) -> Labels:
     found = {match[1].lower()[:3] for match in _SPLIT.finditer(text)}
     bare = _SPLIT.fullmatch(text) is not None
     if not (bare or ".bin" in text or "*" in text or "/" in text or "_" in text):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Callable
 from typing import Any
 
 from harness.observe.reading.flow.labels import Labels, join
@@ -30,11 +29,8 @@ class Journal:
         if old is value:
             return
         self._log.append((cell, old))
-        self._restore(cell, value)
-
-    def _restore(self, cell: Cell, value: Value | None) -> None:
         if value is None:
-            self.cells.pop(cell, None)
+            del self.cells[cell]
         else:
             self.cells[cell] = value
 
@@ -44,33 +40,51 @@ class Journal:
 
     def changes(self, mark: int) -> Changes:
         """What has changed since a mark, as it now stands."""
-        return {cell: self.cells.get(cell) for cell, _ in self._log[mark:]}
+        if len(self._log) == mark:
+            return {}
+        now = self.cells.get
+        return {cell: value for cell, old in self.before(mark).items() if (value := now(cell)) is not old}
 
     def before(self, mark: int) -> Changes:
         """What has changed since a mark, as it then stood."""
-        old: Changes = {}
-        for cell, value in self._log[mark:]:
-            old.setdefault(cell, value)
-        return old
+        return dict(reversed(self._log[mark:]))  # of several changes of a cell the first one is the last to be kept
 
     def rollback(self, mark: int) -> None:
         """Undo everything since a mark."""
-        for cell, old in reversed(self._log[mark:]):
-            self._restore(cell, old)
+        if len(self._log) == mark:
+            return
+        cells = self.cells
+        for cell, old in self.before(mark).items():
+            if old is not None:
+                cells[cell] = old
+            else:
+                cells.pop(cell, None)
         del self._log[mark:]
 
-    def meet(self, ends: Iterable[Changes]) -> None:
-        """Make the present state the join of several ends, each given as changes to it."""
-        ends = list(ends)
-        for cell in dict.fromkeys(cell for end in ends for cell in end):
+    def condense(self, mark: int) -> None:
+        """Forget the values that cells had between a mark and now: nobody comes back to them."""
+        now = self.cells.get
+        self._log[mark:] = [(cell, old) for cell, old in self.before(mark).items() if now(cell) is not old]
+
+    def meet(self, ends: list[Changes], change: Callable[[Value], Value] | None = None) -> None:
+        """Make the present state the join of several ends, each given as changes to it.
+
+        `change` is applied to the values that the join brings.
+        """
+        for cell in ends[0] if len(ends) == 1 else dict.fromkeys([cell for end in ends for cell in end]):
             present = self.cells.get(cell)
-            values = [value for end in ends if (value := end.get(cell, present)) is not None]
-            self.set(cell, reduce(merged, values) if values else None)
+            joined: Value | None = None
+            for end in ends:
+                value = end.get(cell, present)
+                if value is not None:
+                    joined = value if joined is None else merged(joined, value)
+            if joined is not present:
+                self.set(cell, joined if change is None or joined is None else change(joined))
 
 
 def flat(value: Value) -> Labels:
     """The atoms of a value, those of a tuple's items together."""
-    return join(flat(item) for item in value) if isinstance(value, tuple) else value
+    return join([flat(item) for item in value]) if isinstance(value, tuple) else value
 
 
 def merged(left: Value, right: Value) -> Value:
@@ -80,5 +94,5 @@ def merged(left: Value, right: Value) -> Value:
     if isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right):
         return tuple(merged(a, b) for a, b in zip(left, right, strict=True))
     if isinstance(left, frozenset) and isinstance(right, frozenset):
-        return left | right if right else left
+        return left if right <= left else left | right
     return flat(left) | flat(right)

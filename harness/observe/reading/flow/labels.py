@@ -72,12 +72,15 @@ def of_kind(labels: Labels, kind: str) -> list[Atom]:
 
 def has(labels: Labels, kind: str) -> bool:
     """Whether there is an atom of that kind."""
-    return any(atom[0] == kind for atom in labels)
+    for atom in labels:  # noqa: SIM110  asked of every value: a generator would cost more than the question
+        if atom[0] == kind:
+            return True
+    return False
 
 
 def without(labels: Labels, *kinds: str) -> Labels:
     """All atoms but those of these kinds."""
-    return frozenset(atom for atom in labels if atom[0] not in kinds)
+    return frozenset([atom for atom in labels if atom[0] not in kinds]) if labels else labels
 
 
 def validation_loops(labels: Labels) -> Loops | None:
@@ -93,7 +96,7 @@ def variables(labels: Labels) -> Loops:
 
 def things(labels: Labels) -> list[int]:
     """Sites of the objects that a value may be or hold."""
-    return [atom[1] for atom in labels if atom[0] == "thing"]
+    return [atom[1] for atom in labels if atom[0] == "thing"] if labels else []
 
 
 def chosen(labels: Labels, index: Labels) -> Labels:
@@ -135,26 +138,21 @@ def next_iteration(labels: Labels, loop: int) -> Labels:
 
 def after_loop(labels: Labels, loop: int) -> Labels:
     """What a label means once the loop has ended: its pieces are all pieces."""
-    if not any(_names(atom, loop) for atom in labels):
-        return labels
-    changed = []
+    gone: list[Atom] = []
+    new: list[Atom] = []
     for atom in labels:
-        if not _names(atom, loop):
-            changed.append(atom)
-        elif atom[0] == "tokens":
-            changed.append(tokens(atom[1], atom[2] - {loop}))
-        elif atom[0] == "known":
-            changed.append(known(atom[1], atom[2] - {loop}, atom[3] - {loop}))
-    return frozenset(changed)
-
-
-def _names(atom: Atom, loop: int) -> bool:
-    kind = atom[0]
-    if kind == "varies":
-        return bool(atom[1] == loop)
-    if kind == "tokens":
-        return loop in atom[2]
-    return kind == "known" and (loop in atom[2] or loop in atom[3])
+        kind = atom[0]
+        if kind == "varies":
+            if atom[1] == loop:
+                gone.append(atom)
+        elif kind == "tokens":
+            if loop in atom[2]:
+                gone.append(atom)
+                new.append(tokens(atom[1], atom[2] - {loop}))
+        elif kind == "known" and (loop in atom[2] or loop in atom[3]):
+            gone.append(atom)
+            new.append(known(atom[1], atom[2] - {loop}, atom[3] - {loop}))
+    return labels.difference(gone).union(new) if gone else labels
 
 
 def exposed(labels: Labels, loops: Loops) -> dict[int, bool]:

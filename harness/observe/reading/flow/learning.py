@@ -7,7 +7,6 @@ from typing import Any
 
 from harness.model.order import UpdateKind
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.flow.expressions import Expressions
 from harness.observe.reading.flow.journal import Cell, flat
 from harness.observe.reading.flow.labels import (
     LOG2,
@@ -24,6 +23,7 @@ from harness.observe.reading.flow.labels import (
     validation_loops,
     without,
 )
+from harness.observe.reading.flow.stores import Stores
 
 GRADIENTS: Cell = ("gradients",)
 """Pieces of validation tokens that gradients hold at present."""
@@ -31,11 +31,11 @@ HOPS = 3
 """How far the parts of an object are followed."""
 
 
-class Learning(Expressions):
+class Learning(Stores):
     """Scores, updates and writes."""
 
-    def __init__(self, trace: Trace) -> None:
-        super().__init__(trace)
+    def __init__(self, trace: Trace, tree: ast.Module) -> None:
+        super().__init__(trace, tree)
         self.hooks: dict[Any, set[int]] = {}
         """Functions registered as forward hooks, with the modules they listen to."""
         self.backward: list[tuple[Labels, ast.AST]] = []

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from harness.observe.reading.evaluate.tree import statements
 from harness.observe.reading.evaluate.values import words
 from harness.observe.reading.flow.callees import INITIALISERS, LOSSES
 from harness.observe.reading.flow.journal import Value, flat
@@ -47,7 +49,7 @@ WRITES = words("save write write_bytes dump savez savez_compressed tofile write_
 LOGARITHMS = words("log log2 log1p exp exp2 logaddexp")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class LibraryCall:
     """A call of a library, of a method of a library's object, or of something unknown."""
 
@@ -75,14 +77,14 @@ class LibraryCall:
 class Library(Learning):
     """The library half of calls."""
 
-    def library(self, call: LibraryCall) -> Value:
-        """What a call of a library gives, and what it changes."""
-        handler = _HANDLERS.get(call.name)
-        if handler is not None:
-            return handler(self, call)
-        if call.name.endswith("_") and not call.name.endswith("__") and call.method:
-            return self._in_place(call)
-        return self.combined(call.everything)
+    def library(self, node: ast.Call, name: str, base: Labels, args: list[Value], given: Labels, frame: Frame) -> Value:
+        """What a call of a library gives, and what it changes: the arguments are the fields of a `LibraryCall`."""
+        handler = _HANDLERS.get(name)
+        if handler is None and _changes(name) and isinstance(node.func, ast.Attribute):
+            handler = Library._in_place
+        if handler is None:
+            return self.combined(base | given if given else base)
+        return handler(self, LibraryCall(node, name, base, args, given, frame))
 
     def _measure(self, _: LibraryCall) -> Value:
         return NONE
@@ -246,7 +248,7 @@ class Library(Learning):
         index = without(self.memory.held(call.given), "thing")
         if DISTRIBUTION not in held:
             return held | index
-        index = frozenset(atom for atom in index if atom[0] != "known" or not self.is_table(atom[1]))
+        index = self.without_tables(index)
         return self.loss((held | index) - {DISTRIBUTION})
 
     def _deep_copy(self, call: LibraryCall) -> Value:
@@ -296,8 +298,15 @@ class Library(Learning):
     def _named_functions(self, name: str) -> list[ast.FunctionDef]:
         return [function for function in self.functions if function.name == name]
 
-    functions: tuple[ast.FunctionDef, ...] = ()
-    """Every function of the launched file."""
+    @cached_property
+    def functions(self) -> list[ast.FunctionDef]:
+        """Every function of the launched file."""
+        return [node for node in statements(self.tree) if isinstance(node, ast.FunctionDef)]
+
+
+def _changes(name: str) -> bool:
+    """Whether a method changes its object in place, by the custom of torch."""
+    return name.endswith("_") and not name.endswith("__")
 
 
 def _is_two(node: ast.Call) -> bool:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from harness.model.base import At
 from harness.model.order import ArtifactFact, Exposure, Mixture, OrderFacts, Score, Update
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.evaluate.tree import statements
 from harness.observe.reading.evaluate.values import FunctionNode, Source
 from harness.observe.reading.flow.calls import Calls
+from harness.observe.reading.flow.names import bound_names
 from harness.observe.reading.flow.state import Exhausted, Frame
-from harness.observe.reading.flow.statements import bound_names
 
 MAX_FACTS = 60
 """Most updates, scores, mixtures and writes that are listed."""
@@ -23,8 +22,7 @@ def read_order(trace: Trace, main: Source, roots: Sequence[FunctionNode] = ()) -
 
     `roots` are functions to follow although nothing calls them.
     """
-    flow = Calls(trace)
-    flow.functions = tuple(node for node in statements(main.tree) if isinstance(node, ast.FunctionDef))
+    flow = Calls(trace, main.tree)
     try:
         flow.module_scope.locals = bound_names(main.tree.body)
         frame = Frame(flow.module_scope, main.tree)

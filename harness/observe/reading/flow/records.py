@@ -63,6 +63,8 @@ class Records:
     """Where validation tokens are first read."""
     source: Source | None = None
     """The file of the function in progress; None for the launched file."""
+    tables: bool = False
+    """Whether any place learns into a table."""
     _update_at: dict[tuple[int, str], UpdateRecord] = field(default_factory=dict)
     _score_at: dict[int, ScoreRecord] = field(default_factory=dict)
 
@@ -73,6 +75,7 @@ class Records:
             record = UpdateRecord(len(self.updates), kind, node, learnt, self.source)
             self._update_at[id(node), kind] = record
             self.updates.append(record)
+            self.tables = self.tables or kind is UpdateKind.TABLE
         record.module = record.module or module
         return record
 

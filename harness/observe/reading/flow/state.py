@@ -40,6 +40,19 @@ class Scope:
     parent: Scope | None
     locals: frozenset[str]
     """Names that the body binds; all others belong to a scope around it."""
+    closed_over: bool = False
+    """Whether a function was defined in it, which may outlive the call."""
+    _seen: dict[str, Cell] = field(default_factory=dict)
+
+    def variable(self, name: str) -> Cell:
+        """The cell of a name as seen from here."""
+        cell = self._seen.get(name)
+        if cell is None:
+            scope: Scope | None = self
+            while scope is not None and name not in scope.locals:
+                scope = scope.parent
+            cell = self._seen[name] = ("var", 0 if scope is None else scope.id, name)
+        return cell
 
 
 @dataclass(eq=False)
@@ -71,6 +84,7 @@ class Memory(Journal):
     def __init__(self) -> None:
         super().__init__()
         self.fuel = FUEL
+        """Nodes that may still be visited."""
         self.depth = 0
         self._scopes = 0
         self._loops: dict[Any, int] = {}
@@ -88,12 +102,6 @@ class Memory(Journal):
         """Whether anything has learnt from validation tokens yet."""
         self.stepped: list[Cell] = []
         """Cells that were counted up since a loop in progress began its iteration."""
-
-    def spend(self) -> None:
-        """One node was visited."""
-        self.fuel -= 1
-        if self.fuel < 0:
-            raise Exhausted
 
     def scope(self, parent: Scope | None, names: frozenset[str]) -> Scope:
         """A fresh scope."""
@@ -114,6 +122,13 @@ class Memory(Journal):
         """The value of a cell; no atoms where nothing was stored."""
         return self.cells.get(cell, NONE)
 
+    def drop(self, scope: Scope) -> None:
+        """A call has ended: nobody sees its variables again."""
+        for name in scope.locals:
+            cell = ("var", scope.id, name)
+            if cell in self.cells:
+                self.set(cell, None)
+
     def put(self, cell: Cell, value: Value) -> None:
         """Replace a cell. Only an attribute is kept without atoms: it may hide that of its class."""
         kept = value or (cell[0] == "of" and cell[2] is not None)
@@ -130,17 +145,15 @@ class Memory(Journal):
     def held(self, labels: Labels) -> Labels:
         """The labels with the contents of all objects among them."""
         sites = things(labels)
-        if not sites:
-            return labels
-        seen: set[int] = set()
+        content = self.cells.get
         for _ in range(HOPS):
-            fresh = [site for site in sites if site not in seen]
-            if not fresh:
+            if not sites:
                 break
-            seen.update(fresh)
-            contents = [flat(self.cells[cell]) for site in fresh if (cell := ("of", site, None)) in self.cells]
-            labels = join([labels, *contents])
-            sites = things(join(contents))
+            new = join([flat(content(("of", site, None), NONE)) for site in sites]) - labels
+            if not new:
+                break
+            labels |= new
+            sites = things(new)
         return labels
 
     def learners(self, labels: Labels) -> Labels:
@@ -161,21 +174,18 @@ class Memory(Journal):
             if follow():
                 ends.append(self.changes(mark))
             self.rollback(mark)
-        self.meet(ends)
+        if any(ends):
+            self.meet(ends)
         return bool(ends)
 
     def _convert(self, change: Callable[[Labels, int], Labels], loop: int, mark: int) -> None:
         """Apply a change of meaning to what the loop has touched: nothing else can speak of it."""
-        known: dict[Labels, Labels] = {}
-
-        def remembered(labels: Labels, loop: int) -> Labels:
-            if labels not in known:
-                known[labels] = change(labels, loop)
-            return known[labels]
-
+        known: dict[Value, Value] = {}
         for cell, value in self.changes(mark).items():
             if value:
-                self.set(cell, mapped(value, remembered, loop))
+                if value not in known:
+                    known[value] = mapped(value, change, loop)
+                self.set(cell, known[value])
 
     def turn(self, loop: int, since: int, mark: int) -> None:
         """Another iteration begins: pieces become earlier pieces, and what was counted up varies with the loop."""
@@ -187,6 +197,11 @@ class Memory(Journal):
     def leave(self, loop: int, mark: int) -> None:
         """The loop that began at the mark has ended."""
         self._convert(after_loop, loop, mark)
+
+    def finish(self, loop: int, mark: int, ends: list[Changes]) -> None:
+        """The loop that began at the mark has ended in one of these states."""
+        self.rollback(mark)
+        self.meet(ends, lambda value: mapped(value, after_loop, loop))
 
     def passing(self) -> Labels:
         """A value that differs in every iteration of the loops in progress."""
@@ -213,3 +228,8 @@ class Memory(Journal):
 def mapped(value: Value, change: Callable[[Labels, int], Labels], loop: int) -> Value:
     """A change of meaning, applied to all items of a value."""
     return tuple(mapped(item, change, loop) for item in value) if isinstance(value, tuple) else change(value, loop)
+
+
+def outside(scope: Scope, changes: Changes) -> Changes:
+    """The changes to all but the variables of a scope."""
+    return {cell: value for cell, value in changes.items() if cell[0] != "var" or cell[1] != scope.id}

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.evaluate.tree import DEFINITIONS, statements
-from harness.observe.reading.flow.journal import Cell, Changes, Value, flat
+from harness.observe.reading.flow.journal import Changes, Value, flat
 from harness.observe.reading.flow.labels import NONE, Labels, after_loop, chosen, thing, things, varies
+from harness.observe.reading.flow.names import bound_names
 from harness.observe.reading.flow.records import Records
-from harness.observe.reading.flow.state import Frame, Loop, Memory, Scope, mapped
+from harness.observe.reading.flow.state import Exhausted, Frame, Loop, Memory, Scope, mapped
 
 PASSES = 2
 """Passes over a loop body: the second meets what the first has learnt."""
@@ -23,8 +23,10 @@ CONTEXT = 6
 class Statements:
     """The statement half of the analysis."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, tree: ast.Module) -> None:
+        """`tree` is the launched file, `trace` what was seen of it."""
         self.trace = trace
+        self.tree = tree
         self.memory = Memory()
         self.records = Records()
         self.scopes: dict[int, Scope] = {}
@@ -55,19 +57,26 @@ class Statements:
 
     def labels(self, node: ast.expr, frame: Frame) -> Labels:
         """The atoms of an expression."""
-        return flat(self.value(node, frame))
+        value = self.value(node, frame)
+        return flat(value) if isinstance(value, tuple) else value
 
     def block(self, body: list[ast.stmt], frame: Frame) -> bool:
         """Follow statements; whether control reaches the end."""
-        return all(self.statement(node, frame) for node in body)
+        for node in body:  # noqa: SIM110  a generator would take one more frame for every block that is open
+            if not self.statement(node, frame):
+                return False
+        return True
 
     def statement(self, node: ast.stmt, frame: Frame) -> bool:
         """Follow one statement; whether control reaches the next. Dead ones are passed over."""
-        self.memory.spend()
+        memory = self.memory
+        memory.fuel -= 1
+        if memory.fuel < 0:
+            raise Exhausted
         if self.trace.complete and id(node) not in self.trace.executed:
             return True
-        handler: Callable[[ast.AST, Frame], bool] | None = getattr(self, "_" + type(node).__name__.lower(), None)
-        return True if handler is None else handler(node, frame)
+        handler = _HANDLERS.get(type(node))
+        return True if handler is None else handler(self, node, frame)
 
     def _expr(self, node: ast.Expr, frame: Frame) -> bool:
         self.value(node.value, frame)
@@ -133,8 +142,6 @@ class Statements:
                 self.store(item.optional_vars, value, frame)
         return self.block(node.body, frame)
 
-    _asyncwith = _with
-
     def _try(self, node: ast.Try | ast.TryStar, frame: Frame) -> bool:
         falls = self.block(node.body, frame) and self.block(node.orelse, frame)
 
@@ -146,8 +153,6 @@ class Statements:
             ended = falls
             falls = self.memory.branch(lambda: ended, *handlers)
         return self.block(node.finalbody, frame) and falls
-
-    _trystar = _try
 
     def _alive(self, body: list[ast.stmt]) -> bool:
         return not self.trace.complete or any(id(statement) in self.trace.executed for statement in body)
@@ -167,11 +172,10 @@ class Statements:
         self.store(ast.Name(node.name, ast.Store()), NONE.union(*values) if values else NONE, frame)
         return True
 
-    _asyncfunctiondef = _functiondef
-
     def define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, frame: Frame) -> None:
         """Remember the scope around a function."""
         self.scopes[id(node)] = frame.scope
+        frame.scope.closed_over = True
 
     def _classdef(self, node: ast.ClassDef, frame: Frame) -> bool:
         memory = self.memory
@@ -181,7 +185,7 @@ class Statements:
         body.scope.locals = bound_names([child for child in node.body if not isinstance(child, defined)])
         for statement in node.body:
             if isinstance(statement, defined):
-                self.scopes[id(statement)] = frame.scope
+                self.define(statement, frame)
             else:
                 self.statement(statement, body)
         for name in body.scope.locals:
@@ -209,8 +213,6 @@ class Statements:
         passes = 1 if length == 1 else PASSES
         falls = self.repeat(loop, step, node.body, frame, certain=True, passes=passes)
         return self.block(node.orelse, frame) if falls and node.orelse else falls
-
-    _asyncfor = _for
 
     def _while(self, node: ast.While, frame: Frame) -> bool:
         if self.decided(node.test) is False:
@@ -240,27 +242,29 @@ class Statements:
         memory.running.append(number)
         ends: list[Changes] = [] if endless or certain else [{}]
         since = len(memory.stepped)
-        for _ in range(passes):
+        for remaining in reversed(range(passes)):
             step()
             falls = self.block(body, frame)
-            states = loop.continues + ([memory.changes(loop.mark)] if falls else [])
+            states = [*loop.continues, *([memory.changes(loop.mark)] if falls else [])]
             loop.continues = []
             if not states:
                 break
+            state = states[0]
             if not falls or len(states) > 1:
                 memory.rollback(loop.mark)
                 memory.meet(states)
+                state = memory.changes(loop.mark)
             if not endless:
-                ends.append(memory.changes(loop.mark))
+                ends.append(state)
+            if not remaining:
+                break
             memory.turn(number, since, loop.mark)
             if memory.settled(loop.mark):
                 break
         frame.loops.pop()
         memory.running.pop()
         ends += loop.breaks
-        memory.rollback(loop.mark)
-        memory.meet(ends)
-        memory.leave(number, loop.mark)
+        memory.finish(number, loop.mark, ends)
         return bool(ends)
 
     def _break(self, _: ast.Break, frame: Frame) -> bool:
@@ -283,43 +287,28 @@ class Statements:
         keys = bool(sites) and all(memory.kinds.get(site) == "dict" for site in sites)
         return chosen(NONE if keys else memory.held(iterated), frozenset({varies(loop)}))
 
-    def variable(self, name: str, scope: Scope) -> Cell:
-        """The cell of a name as seen from a scope."""
-        current: Scope | None = scope
-        while current is not None:
-            if name in current.locals:
-                return ("var", current.id, name)
-            current = current.parent
-        return ("var", 0, name)
 
-
-def bound_names(body: list[ast.stmt]) -> frozenset[str]:
-    """Names that statements bind, without those of functions and classes inside and those declared elsewhere."""
-    names: set[str] = set()
-    elsewhere: set[str] = set()
-    # As the body of a module: the walk then tells the functions inside from the statements themselves.
-    for node in statements(ast.Module(body=list(body), type_ignores=[]), own=True):
-        if isinstance(node, DEFINITIONS):
-            names.add(node.name)
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
-            elsewhere.update(node.names)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names.add(node.name)
-        for part in _binding(node):
-            names.update(n.id for n in ast.walk(part) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-    return frozenset(names - elsewhere)
-
-
-def _binding(node: ast.AST) -> list[ast.AST]:
-    """The parts of a statement that can bind names: targets, and conditions, in which `:=` may stand."""
-    if isinstance(node, ast.Assign):
-        return [*node.targets]
-    if isinstance(node, (ast.AnnAssign, ast.AugAssign, ast.For, ast.AsyncFor)):
-        return [node.target]
-    if isinstance(node, (ast.With, ast.AsyncWith)):
-        return [item.optional_vars for item in node.items if item.optional_vars is not None]
-    if isinstance(node, (ast.If, ast.While)):
-        return [node.test]
-    return [node.pattern] if isinstance(node, ast.match_case) else []
+_HANDLERS: dict[type[ast.stmt], Callable[[Statements, Any, Frame], bool]] = {
+    ast.Expr: Statements._expr,
+    ast.Assign: Statements._assign,
+    ast.AnnAssign: Statements._annassign,
+    ast.AugAssign: Statements._augassign,
+    ast.Return: Statements._return,
+    ast.Raise: Statements._raise,
+    ast.Assert: Statements._assert,
+    ast.Delete: Statements._delete,
+    ast.If: Statements._if,
+    ast.With: Statements._with,
+    ast.AsyncWith: Statements._with,
+    ast.Try: Statements._try,
+    ast.TryStar: Statements._try,
+    ast.Match: Statements._match,
+    ast.FunctionDef: Statements._functiondef,
+    ast.AsyncFunctionDef: Statements._functiondef,
+    ast.ClassDef: Statements._classdef,
+    ast.For: Statements._for,
+    ast.AsyncFor: Statements._for,
+    ast.While: Statements._while,
+    ast.Break: Statements._break,
+    ast.Continue: Statements._continue,
+}
