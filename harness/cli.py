@@ -17,9 +17,10 @@ from harness.judge.plugins import PluginError
 from harness.model.competition import DEFAULT_POLICY, load
 from harness.model.review import Review, Verdict
 from harness.observe.target import Request, TargetError, is_url
-from harness.review import review_target
+from harness.review import address_of, review_target
 from harness.rulepages import rule_pages
 from harness.store.store import Store, default_root
+from reports.formats import Format, document
 from reports.rulebook import rule_list, rule_page
 from reports.terminal import TerminalReport
 
@@ -42,13 +43,6 @@ class Exit(IntEnum):
     HARNESS = 4
 
 
-class Format(StrEnum):
-    """Output formats of a review."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 class Depth(StrEnum):
     """How far to look."""
 
@@ -69,6 +63,9 @@ AsOfOption = Annotated[
     typer.Option(formats=["%Y-%m-%d"], help="Judge under the rules of this date (default: that of the commit)."),
 ]
 PolicyOption = Annotated[str, typer.Option(help="Decides the record status: readme or chronological.")]
+GithubOption = Annotated[
+    str | None, typer.Option(help="OWNER/NAME on GitHub that links go to (default: the target's own address).")
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="List the rules that hold, too.")]
 
 
@@ -99,11 +96,12 @@ def review(
     output: OutputOption = None,
     as_of: AsOfOption = None,
     policy: PolicyOption = DEFAULT_POLICY,
+    github: GithubOption = None,
     verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
 ) -> None:
     """Review a submission folder, or a pull request or ref of a git repository."""
     del depth
-    _review(Request(target, pr, ref, base, folder), as_of, policy, format_, output, verbose=verbose)
+    _review(Request(target, pr, ref, base, folder), as_of, policy, format_, output, github, verbose=verbose)
 
 
 @app.command("rules")
@@ -152,17 +150,25 @@ def sweep(
 
 
 def _review(
-    request: Request, as_of: dt.datetime | None, policy: str, format_: Format, output: Path | None, *, verbose: bool
+    request: Request,
+    as_of: dt.datetime | None,
+    policy: str,
+    format_: Format,
+    output: Path | None,
+    github: str | None = None,
+    *,
+    verbose: bool,
 ) -> None:
     try:
         done = review_target(request, Store(default_root()), _date(as_of), _policy(policy))
     except TargetError as error:
         _stop(str(error))
-    if format_ is Format.JSON:
-        text = done.review.model_dump_json(indent=2) + "\n"
-        output.write_text(text, encoding="utf-8") if output else sys.stdout.write(text)
-    else:
+    if format_ is Format.TEXT:
         _print(TerminalReport(done.review, verbose=verbose), output)
+    else:
+        home = github or address_of(request)
+        text = document(format_, done.review, done.facts, home, rule_pages() if format_ is Format.SARIF else ())
+        output.write_text(text, encoding="utf-8") if output else sys.stdout.write(text)
     raise typer.Exit(exit_code(done.review))
 
 

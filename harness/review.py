@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from dataclasses import dataclass
+
+import git
 
 from harness.judge.judge import judge
 from harness.model.competition import DEFAULT_POLICY
@@ -13,7 +16,7 @@ from harness.model.target import Intake
 from harness.observe.intake.content import Source
 from harness.observe.observe import facts_key, observe
 from harness.observe.reading.worker import Reader
-from harness.observe.target import Request, open_target
+from harness.observe.target import Request, is_url, open_target
 from harness.store.store import Store
 
 
@@ -34,6 +37,18 @@ def review_target(
     with Reader() as reader:
         facts, cached = facts_of(intake, source, reader, store)
     return Reviewed(judge(facts, as_of, policy=policy), facts, cached)
+
+
+def address_of(request: Request) -> str | None:
+    """Where the repository of `request` lives: the address given, or that of its clone's `origin`; None if unknown."""
+    if is_url(request.target):
+        return request.target
+    command = ["git", "-C", request.target, "config", "--get", "remote.origin.url"]
+    environment = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    try:
+        return str(git.Git().execute(command, env=environment)).strip() or None
+    except git.GitCommandError:
+        return None
 
 
 def facts_of(intake: Intake, source: Source, reader: Reader, store: Store) -> tuple[Facts, bool]:

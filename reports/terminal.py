@@ -10,10 +10,26 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from harness.model.findings import Evidence, Finding, Outcome, Severity
-from harness.model.review import Record, Review, ReviewedSubmission, Verdict
+from harness.model.findings import Evidence, Finding, Outcome
+from harness.model.review import Review, ReviewedSubmission, Verdict
 from harness.model.target import TargetKind
-from reports.words import STRENGTHS, VERDICTS, clean, needs_someone, where
+from reports import groups
+from reports.groups import Step, group_of, steps
+from reports.text import plain
+from reports.words import (
+    VERDICTS,
+    by_seed,
+    claim_line,
+    kind,
+    measured,
+    number,
+    record_line,
+    said,
+    target_name,
+    versions,
+    where,
+    words,
+)
 
 _COLOURS = {
     Verdict.VIOLATION: "bold white on red",
@@ -23,13 +39,17 @@ _COLOURS = {
     Verdict.CLEAN: "bold black on green",
 }
 _SIGNS = {
-    Outcome.FAIL: ("✗", "red"),
-    Outcome.WARN: ("!", "yellow"),
-    Outcome.INCONCLUSIVE: ("?", "blue"),
-    Outcome.ERROR: ("‼", "magenta"),
-    Outcome.PASS: ("✓", "green"),
+    groups.Group.SHOWN: ("✗", "red"),
+    groups.Group.QUESTIONS: ("?", "yellow"),
+    groups.Group.DECISIONS: ("!", "yellow"),
+    groups.Group.MEND: ("!", "yellow"),
+    groups.Group.UNKNOWN: ("○", "blue"),
+    groups.Group.OURS: ("‼", "magenta"),
+    groups.Group.TOLERATED: ("✓", "green"),
+    groups.Group.HOLDS: ("✓", "green"),
 }
 _EVIDENCE_SHOWN = 4
+_FOLDERS_SHOWN = 6
 
 
 class TerminalReport:
@@ -43,54 +63,39 @@ class TerminalReport:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Rich's protocol."""
         yield self._head()
-        todo = list(self._todo())
+        todo = steps(self.review)
         if todo:
             yield Text("\nWhat to do next", style="bold")
-            yield from todo
+            for count, step in enumerate(todo, 1):
+                yield from _step(count, step, several=len(self.review.submissions) > 1)
         if self.review.hygiene and self.review.target.kind is not TargetKind.FOLDER:
             yield Text("\nThe pull request as a whole", style="bold")
             yield self._findings(self.review.hygiene)
         for submission in self.review.submissions:
             yield from self._submission(submission)
-        yield self._foot()
+        yield Text(f"\n{versions(self.review)}", style="dim")
 
     def _head(self) -> RenderableType:
         verdict = self.review.compliance.verdict
-        target = self.review.target
-        name = f"pull request {target.pr}" if target.pr is not None else clean(target.ref or target.repository, 80)
-        line = Text.assemble(
-            (f" {verdict.value.replace('_', ' ')} ", _COLOURS[verdict]), "  ", VERDICTS[verdict], style="default"
-        )
+        line = Text.assemble((f" {words(verdict.value)} ", _COLOURS[verdict]), "  ", VERDICTS[verdict], style="default")
         if self.review.compliance.rules:
             line.append(f"  ({', '.join(self.review.compliance.rules)})", style="dim")
-        return Panel(line, title=Text(name), title_align="left", expand=False)
-
-    def _todo(self) -> Iterator[RenderableType]:
-        groups = [("", self.review.hygiene), *((s.folder, s.findings) for s in self.review.submissions)]
-        several = len(self.review.submissions) > 1
-        urgent = ((folder, finding) for folder, group in groups for finding in group if needs_someone(finding))
-        for count, (folder, finding) in enumerate(urgent, 1):
-            text = Text.assemble(f"{count}. ", (finding.rule, "bold"), " ", clean(finding.message, 400))
-            if several and folder:
-                text.append(f"  in {clean(folder.rsplit('/', 1)[-1], 60)}", style="dim")
-            yield Padding(text, (0, 0, 0, 1))
-            if finding.remedy:
-                yield Padding(Text(f"→ {finding.remedy}", style="green"), (0, 0, 0, 4))
+        return Panel(line, title=Text(target_name(self.review)), title_align="left", expand=False)
 
     def _submission(self, submission: ReviewedSubmission) -> Iterator[RenderableType]:
         yield Text()
-        yield Text.assemble(("Submission  ", "bold"), clean(submission.folder, 160))
+        yield Text.assemble(("Submission  ", "bold"), plain(submission.folder, 160))
         for line in _facts(submission):
             yield Padding(line, (0, 0, 0, 1))
         if submission.runs:
             yield Padding(_runs(submission), (1, 0, 0, 1))
-            labels = ", ".join(dict.fromkeys(clean(run.label or "?", 60) for run in submission.runs))
+            labels = ", ".join(dict.fromkeys(plain(run.label or "?", 60) for run in submission.runs))
             yield Padding(Text(f"scores are those of: {labels}", style="dim"), (0, 0, 0, 1))
         yield Padding(self._findings(submission.findings), (1, 0, 0, 0))
         if submission.not_examined:
             yield Text("\nNot examined", style="bold")
             for item in submission.not_examined:
-                yield Padding(Text(f"- {clean(item)}", style="dim"), (0, 0, 0, 1))
+                yield Padding(Text(f"- {plain(item, 240)}", style="dim"), (0, 0, 0, 1))
 
     def _findings(self, findings: Iterable[Finding]) -> RenderableType:
         rows: list[RenderableType] = []
@@ -104,10 +109,33 @@ class TerminalReport:
             rows.append(Padding(Text(f"✓ {_count(passed)}: {', '.join(passed)}", style="green"), (0, 0, 0, 1)))
         return Group(*rows)
 
-    def _foot(self) -> RenderableType:
-        info = self.review.harness
-        parts = f"golf {info.version}, rules {info.ruleset} as of {info.as_of}, depth {info.depth.value}"
-        return Text(f"\n{parts}", style="dim")
+
+def _step(count: int, step: Step, *, several: bool) -> Iterator[RenderableType]:
+    """One step: a single finding and its remedy; several findings of one rule below their common remedy."""
+    if len(step.findings) == 1:
+        folder, finding = step.findings[0]
+        text = Text.assemble(f"{count}. ", (step.rule, "bold"), " ", said(finding, 400))
+        if several and folder:
+            text.append(f"  in {_short(folder)}", style="dim")
+        yield Padding(text, (0, 0, 0, 1))
+        if step.remedy:
+            yield Padding(Text(f"→ {plain(step.remedy)}", style="green"), (0, 0, 0, 4))
+    else:
+        head = Text.assemble(f"{count}. ", (step.rule, "bold"), " ")
+        head.append(plain(step.remedy or step.title), style="green")
+        yield Padding(head, (0, 0, 0, 1))
+        for folder, finding in step.findings[:_FOLDERS_SHOWN]:
+            line = Text(f"- {said(finding, 160)}")
+            if several and folder:
+                line.append(f"  in {_short(folder)}", style="dim")
+            yield Padding(line, (0, 0, 0, 4))
+        more = len(step.findings) - _FOLDERS_SHOWN
+        if more > 0:
+            yield Padding(Text(f"and {more} more", style="dim"), (0, 0, 0, 6))
+
+
+def _short(folder: str) -> str:
+    return plain(folder.rsplit("/", 1)[-1], 60)
 
 
 def _count(rules: list[str]) -> str:
@@ -115,43 +143,25 @@ def _count(rules: list[str]) -> str:
 
 
 def _facts(submission: ReviewedSubmission) -> Iterator[Text]:
-    claimed = submission.claimed
-    said = []
-    if claimed.val_bpb is not None:
-        said.append(f"val_bpb {claimed.val_bpb:.4f}")
-    if claimed.bytes_total is not None:
-        said.append(f"{claimed.bytes_total:,} bytes")
-    if claimed.seeds:
-        said.append("seeds " + ", ".join(map(str, claimed.seeds[:8])))
-    yield Text.assemble(("Author   ", "dim"), clean(submission.author or "unknown", 80))
-    yield Text.assemble(("Track    ", "dim"), clean(submission.track or "unknown", 40))
-    yield Text.assemble(("Claimed  ", "dim"), ", ".join(said) or "nothing")
-    verdict = submission.compliance.verdict
-    yield Text.assemble(("Verdict  ", "dim"), (verdict.value.replace("_", " "), "bold"))
-    yield Text.assemble(("Record   ", "dim"), _record(submission.record))
-
-
-def _record(record: Record) -> str:
-    """Record status with the numbers that decided it."""
-    words = record.status.value.replace("_", " ")
-    if record.margin_nats is None:
-        return words
-    said = f"{abs(record.margin_nats):.4f} nats {'better' if record.margin_nats > 0 else 'worse'} than the record"
-    return f"{words}: {said}" + (f", p = {record.p_value:.2g}" if record.p_value is not None else "")
+    yield Text.assemble(("Author   ", "dim"), plain(submission.author or "unknown", 80))
+    yield Text.assemble(("Track    ", "dim"), plain(submission.track or "unknown", 40))
+    yield Text.assemble(("Claimed  ", "dim"), claim_line(submission.claimed))
+    yield Text.assemble(("Verdict  ", "dim"), (words(submission.compliance.verdict.value), "bold"))
+    yield Text.assemble(("Record   ", "dim"), record_line(submission.record))
 
 
 def _runs(submission: ReviewedSubmission) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, justify in _COLUMNS:
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich's literal type is private
-    for run in sorted(submission.runs, key=lambda run: run.seed or 0):
+    for run in by_seed(submission):
         table.add_row(
-            _cell(run.seed),
-            _cell(run.val_bpb, ".6f"),
-            _cell(run.steps, ","),
-            _cell(run.train_seconds, ".1f"),
-            _cell(run.eval_seconds, ".1f"),
-            _cell(run.bytes_total, ","),
+            number(run.seed),
+            number(run.val_bpb, ".6f"),
+            number(run.steps, ","),
+            number(run.train_seconds, ".1f"),
+            number(run.eval_seconds, ".1f"),
+            number(run.bytes_total, ","),
             Text(where(run.log, run.line)),
         )
     return table
@@ -168,17 +178,14 @@ _COLUMNS = (
 )
 
 
-def _cell(value: float | None, form: str = "") -> str:
-    return "–" if value is None else format(value, form)
-
-
 def _finding(finding: Finding) -> RenderableType:
-    sign, colour = _SIGNS.get(finding.outcome, ("·", "dim"))
-    head = Text.assemble((f"{sign} ", colour), (finding.rule, "bold"), " ", clean(finding.message, 600))
+    group = group_of(finding)
+    sign, colour = _SIGNS.get(group, ("·", "dim"))
+    head = Text.assemble((f"{sign} ", colour), (finding.rule, "bold"), " ", said(finding))
     if finding.tolerated is not None:
         head.append(f"  tolerated: {finding.tolerated}", style="green")
-    elif finding.outcome in {Outcome.FAIL, Outcome.WARN} and finding.severity is not Severity.ADVICE:
-        head.append(f"  [{finding.severity.value}, {STRENGTHS[finding.strength]}]", style="dim")
+    elif group.urgent and group is not groups.Group.OURS:
+        head.append(f"  [{kind(finding)}]", style="dim")
     rows: list[RenderableType] = [head]
     if finding.outcome is not Outcome.PASS:
         shown = [e for e in finding.evidence[:_EVIDENCE_SHOWN] if e.path != "."]
@@ -191,9 +198,9 @@ def _finding(finding: Finding) -> RenderableType:
 
 def _evidence(evidence: Evidence) -> Text:
     text = Text(where(evidence.path, evidence.line), style="cyan")
-    measured = ", ".join(f"{name}={value}" for name, value in evidence.measured.items() if value is not None)
-    if measured:
-        text.append(f"  {clean(measured, 200)}", style="default")
+    numbers = measured(evidence)
+    if numbers:
+        text.append(f"  {numbers}", style="default")
     if evidence.snippet:
-        text.append(f"  {clean(evidence.snippet, 120)}", style="dim")
+        text.append(f"  {plain(evidence.snippet, 120)}", style="dim")
     return text

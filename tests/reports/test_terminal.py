@@ -16,7 +16,7 @@ from harness.model.facts import Facts
 from harness.model.review import Review
 from harness.model.target import Target, TargetKind
 from reports.terminal import TerminalReport
-from reports.words import clean
+from reports.text import plain
 
 
 def review_of(files: dict[str, str]) -> Review:
@@ -55,4 +55,4 @@ def test_verbose_lists_what_holds() -> None:
 @given(st.text(max_size=60))
 def test_no_control_characters(name: str) -> None:
     """Whatever stands in a submission's text, only printable characters reach the report."""
-    assert clean(name).isprintable()
+    assert plain(name).isprintable()
