@@ -68,7 +68,9 @@ def explain(printed: str, entry: Entry) -> Explanation:
     agreement = hypothesis.agreement
     if agreement in EXPLAINED_BY_RULE:
         agreement = Agreement.TRUNCATED if "cut" in how else Agreement.DOUBLE_ROUNDING
-    return Explanation(agreement, f"{hypothesis.words}{how}; {_shown(entry)}", hypothesis.value)
+    by_rule = bool(entry.scores) and hypothesis.value == fmean(entry.scores)
+    shown = "" if by_rule else f"; {_shown(entry)}"
+    return Explanation(agreement, f"{hypothesis.words}{how}{shown}", hypothesis.value)
 
 
 def _matches(hypotheses: Iterable[_Hypothesis], printed: str) -> list[tuple[_Hypothesis, str]]:
@@ -131,7 +133,11 @@ def _gives_claim(hypothesis: _Hypothesis, entry: Entry) -> bool:
 def _hypotheses(entry: Entry) -> Iterator[_Hypothesis]:
     """What a published score may be by the logs, plainest first."""
     scores = entry.scores
-    if scores:
+    labels = dict.fromkeys(counted.score.label for counted in entry.counted)
+    if len(labels) > 1:
+        words = f"the mean of {len(scores)} runs under {' and '.join(map(repr, labels))}"
+        yield _Hypothesis(Agreement.LABEL_SPELLINGS, fmean(scores), f"{words} ({_score(fmean(scores))})")
+    elif scores:
         alone = len(scores) == 1
         words = f"the only run, {_runs([entry.counted[0].run])}" if alone else f"the mean of {len(scores)} runs"
         kind = Agreement.SINGLE_RUN if alone else Agreement.MEAN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from statistics import fmean, stdev
@@ -48,11 +49,26 @@ def evidence(case: RowCase) -> tuple[SeedRun, ...]:
     return case.runs if len(set(seeds)) == len(seeds) else alike(case)
 
 
+_CODEC = re.compile(r"(?:int|fp|q)\d+|zlib|zstd|lzma|brotli|final|exact")
+"""Words of a label that name how the model was packed, not how it was scored."""
+
+
 def with_common_label(held: Sequence[tuple[LogFacts, RunFacts]]) -> list[SeedRun]:
-    """Each run under the last label that all share; under its own final one where they share none."""
+    """Each run under the last label that all share.
+
+    Final labels that differ in words of packing alone (`final_ttt_lora`, `final_int8_ttt_lora`) are one label spelled
+    in two ways. Runs that share none stand under their own final one.
+    """
+    finals = [run.final for _, run in held]
+    spelled = {_spelling(final.label) for final in finals if final is not None}
     shared = common_final([run for _, run in held])
-    scores = shared[1] if shared is not None else [run.final for _, run in held]
+    one = len(spelled) == 1 and len({final.label for final in finals if final is not None}) > 1
+    scores = finals if shared is None or one else shared[1]
     return [SeedRun(*pair, score) for pair, score in zip(held, scores, strict=True) if score is not None]
+
+
+def _spelling(label: str) -> frozenset[str]:
+    return frozenset(word for word in re.split(r"[\W_]+", label) if not _CODEC.fullmatch(word))
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float | None, float | None]:

@@ -1,0 +1,1 @@
+"""`golf leaderboard`: joins what main held on a date, stored facts and judgement, and publishes the result."""
