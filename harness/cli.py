@@ -17,10 +17,10 @@ from harness.judge.plugins import PluginError
 from harness.model.competition import DEFAULT_POLICY, load
 from harness.model.review import Review, Verdict
 from harness.observe.target import Request, TargetError, is_url
-from harness.review import address_of, review_target
+from harness.review import Reviewed, address_of, review_target
 from harness.rulepages import rule_pages
 from harness.store.store import Store, default_root
-from reports.formats import Format, document
+from reports.formats import Format, document, json_document
 from reports.rulebook import rule_list, rule_page
 from reports.terminal import TerminalReport
 
@@ -104,6 +104,47 @@ def review(
     _review(Request(target, pr, ref, base, folder), as_of, policy, format_, output, github, verbose=verbose)
 
 
+bot = typer.Typer(name="bot", help="What a review says on a pull request.", no_args_is_help=True)
+app.add_typer(bot)
+
+
+class PayloadFormat(StrEnum):
+    """How payloads are shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@bot.command("review-pr")
+def review_pr(
+    repository: Annotated[str | None, typer.Argument(help="Repository (default: that of the GitHub Action).")] = None,
+    pr: Annotated[int | None, typer.Option(min=1, help="Pull request (default: that of the action's event).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be posted.")] = False,  # noqa: FBT002  as above
+    depth: DepthOption = Depth.STATIC,
+    format_: Annotated[PayloadFormat, typer.Option("--format", help="Output format.")] = PayloadFormat.TEXT,
+    output: OutputOption = None,
+    as_of: AsOfOption = None,
+    policy: PolicyOption = DEFAULT_POLICY,
+    github: GithubOption = None,
+) -> None:
+    """Print the comment and the check run that a review would post on a pull request."""
+    del depth
+    from harness.bot.action import ContextError, context
+    from harness.bot.compose import compose, readable
+
+    if not dry_run:
+        _stop("posting is not part of this version; `golf bot review-pr --dry-run` prints what would be posted")
+    try:
+        found = context(os.environ, repository, pr)
+    except ContextError as error:
+        _stop(str(error))
+    request = Request(found.target, found.pr)
+    done = _reviewed(request, as_of, policy)
+    payloads = compose(done.review, done.facts, github or found.address or address_of(request))
+    _write(readable(payloads) if format_ is PayloadFormat.TEXT else json_document(payloads), output)
+    raise typer.Exit(exit_code(done.review))
+
+
 @app.command("rules")
 def rules_(rule: Annotated[str | None, typer.Argument(help="Id of one rule, such as PG201.")] = None) -> None:
     """Show the rule book, or the page of one rule."""
@@ -159,17 +200,21 @@ def _review(
     *,
     verbose: bool,
 ) -> None:
-    try:
-        done = review_target(request, Store(default_root()), _date(as_of), _policy(policy))
-    except TargetError as error:
-        _stop(str(error))
+    done = _reviewed(request, as_of, policy)
     if format_ is Format.TEXT:
         _print(TerminalReport(done.review, verbose=verbose), output)
     else:
         home = github or address_of(request)
         text = document(format_, done.review, done.facts, home, rule_pages() if format_ is Format.SARIF else ())
-        output.write_text(text, encoding="utf-8") if output else sys.stdout.write(text)
+        _write(text, output)
     raise typer.Exit(exit_code(done.review))
+
+
+def _reviewed(request: Request, as_of: dt.datetime | None, policy: str) -> Reviewed:
+    try:
+        return review_target(request, Store(default_root()), _date(as_of), _policy(policy))
+    except TargetError as error:
+        _stop(str(error))
 
 
 def _date(moment: dt.datetime | None) -> dt.date | None:
@@ -200,6 +245,10 @@ def _print(what: RenderableType, output: Path | None = None) -> None:
         return
     with output.open("w", encoding="utf-8") as stream:
         Console(file=stream, width=120, highlight=False).print(what)
+
+
+def _write(text: str, output: Path | None) -> None:
+    output.write_text(text, encoding="utf-8") if output else sys.stdout.write(text)
 
 
 def _stop(message: str) -> NoReturn:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from pydantic import BaseModel
+
 from harness.model.facts import Facts
 from harness.model.review import Review
 from reports.links import Links
 from reports.markdown import comment
-from reports.page import page
 from reports.rulebook import RulePage
 from reports.sarif import sarif_text
 from reports.text import json_text
@@ -33,15 +34,22 @@ def document(form: Format, review: Review, facts: Facts, repository: str | None,
     links = Links.of(review.target, repository, unpacked_paths(facts))
     match form:
         case Format.JSON:
-            return json_text(review.model_dump_json(indent=2)) + "\n"
+            return json_document(review)
         case Format.MARKDOWN:
             return comment(review, links)
         case Format.HTML:
+            from reports.page import page  # brings jinja2, which a check in the terminal need not wait for
+
             return page(review, links, facts)
         case Format.SARIF:
             return sarif_text(review, pages, links)
         case Format.TEXT:
             raise ValueError("the terminal report is no document; print reports.terminal.TerminalReport")
+
+
+def json_document(model: BaseModel) -> str:
+    """A model as JSON; characters that cannot be seen are escapes in it."""
+    return json_text(model.model_dump_json(indent=2)) + "\n"
 
 
 def unpacked_paths(facts: Facts) -> frozenset[str]:

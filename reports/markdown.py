@@ -7,7 +7,7 @@ do next and what was not examined are in every version.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.model.findings import Basis, Evidence, Finding
@@ -78,11 +78,22 @@ def size(text: str) -> int:
 
 def comment(review: Review, links: Links | None = None, whole: str | None = None, limit: int = LIMIT) -> str:
     """The comment, at most `limit` characters. `whole` says in our own words where the whole review is."""
+    return _fitted(review, links, limit, lambda writer, left_out: writer.whole(left_out, whole))
+
+
+def summary(review: Review, links: Links | None = None, limit: int = LIMIT) -> str:
+    """The verdict, what to do next and what was not examined: the short form for a check run."""
+    return _fitted(review, links, limit, lambda writer, _: writer.short())
+
+
+def _fitted(
+    review: Review, links: Links | None, limit: int, lines: Callable[[_Writer, Sequence[str]], Iterable[str]]
+) -> str:
     left_out: list[str] = []
     text = ""
     for plan in PLANS:
         left_out += [plan.left_out] if plan.left_out else []
-        text = "\n".join(_Writer(review, links or Links(), plan).lines(left_out, whole)) + "\n"
+        text = "\n".join(lines(_Writer(review, links or Links(), plan), left_out)) + "\n"
         if size(text) <= limit:
             return text
     # Every part of the last plan is bounded, below GitHub's limit; for callers who ask for less whole lines go.
@@ -112,7 +123,13 @@ class _Writer:
         self.plan = plan
         self.several = len(review.submissions) > 1
 
-    def lines(self, left_out: Sequence[str], whole: str | None) -> Iterator[str]:
+    def short(self) -> Iterator[str]:
+        yield from (*self.head(), "")
+        yield from self.todo()
+        yield from self.not_examined()
+        yield f"<sub>{markdown(versions(self.review))}</sub>"
+
+    def whole(self, left_out: Sequence[str], whole: str | None) -> Iterator[str]:
         yield from (MARKER, *self.head(), "")
         yield from self.todo()
         if self.several:
