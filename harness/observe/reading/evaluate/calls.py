@@ -134,7 +134,15 @@ class Calls(Memories, Callbacks):
             held = [*args, *kwargs.values(), function]
             attrs, risks = len(self.unknown_attrs), self.risks - risks
             done = Memory(
-                held, recorder.reads, recorder.writes, result, -1, attrs, risks, recorder.passing, recorder.listed
+                held,
+                recorder.reads | recorder.absent,
+                recorder.writes,
+                result,
+                -1,
+                attrs,
+                risks,
+                recorder.passing,
+                recorder.listed,
             )
             self.remember(key, kin, recorder, done, exposed=len(self.heap.exposed) > exposed)
         return result

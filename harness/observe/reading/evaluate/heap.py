@@ -60,12 +60,15 @@ class Witness:
 class Recorder:
     """What a call read from, and wrote to, state older than itself."""
 
-    __slots__ = ("before", "listed", "parent", "passing", "reads", "start", "writes")
+    __slots__ = ("absent", "before", "listed", "parent", "passing", "reads", "start", "writes")
 
     def __init__(self, start: int, parent: Recorder | None) -> None:
         self.start = start
         self.parent = parent
         self.reads: Changes = {}
+        self.absent: Changes = {}
+        """Variables that some path did not set and that had no value: what they end with depends on that. For the next
+        iteration of a loop it makes no difference, since a variable without a value adds nothing to a join."""
         self.writes: Changes = {}
         self.before: dict[Cell, Value] = {}
         """What the cells in `writes` were at the start."""
@@ -224,7 +227,8 @@ class Heap:
                 cell = (id(slots), key)
                 if cell in recorder.writes:
                     recorder.writes[cell] = (slots, key, old)
-                    recorder.reads.setdefault(cell, (slots, key, old))
+                    seen = recorder.absent if old is MISSING and slots.scope else recorder.reads
+                    seen.setdefault(cell, (slots, key, old))
                     slots.watched = True
         del self.journal[mark.at :]
         return cells
@@ -349,6 +353,9 @@ class Heap:
         for cell, entry in recorder.reads.items():
             if entry[0].born < start and cell not in parent.reads and cell not in parent.writes:
                 parent.reads[cell] = entry
+        for cell, entry in recorder.absent.items():
+            if entry[0].born < start and cell not in parent.writes:
+                parent.absent.setdefault(cell, entry)
         for cell, entry in recorder.writes.items():
             if entry[0].born < start:
                 first = recorder.before[cell]

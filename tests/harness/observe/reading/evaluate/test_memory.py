@@ -152,3 +152,21 @@ def test_a_switch_turned_between_calls_is_seen() -> None:
         seen += [two.mode()]
     """
     assert value(run(program), "seen") == ["off", "off", "off", "off", "on", "off"]
+
+
+def test_a_variable_that_a_call_perhaps_sets_depends_on_what_it_was() -> None:
+    """A call that sets a global on one path only is not recalled once that global has another value."""
+    program = """
+        import sys
+        def perhaps():
+            global g
+            if len(sys.argv) > 1:
+                g = 1
+        perhaps()
+        first = g
+        g = 2
+        perhaps()
+        second = g
+    """
+    evaluator = run(program)
+    assert (value(evaluator, "first"), value(evaluator, "second")) == (1, "?")
