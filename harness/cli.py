@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from harness.judge.judge import harness_errors
 from harness.judge.plugins import PluginError
 from harness.model.competition import DEFAULT_POLICY, load
+from harness.model.leaderboard import View
 from harness.model.review import Review, Verdict
 from harness.observe.target import Request, TargetError, is_url
 from harness.review import Reviewed, address_of, review_target
@@ -188,6 +189,56 @@ def sweep(
         index = run_sweep(planned, jobs, report)
     _print(f"{len(index.rows)} pull requests in {output / 'index.json'}")
     raise typer.Exit(Exit.HARNESS if index.errors else Exit.CLEAN)
+
+
+@app.command()
+def leaderboard(
+    repository: Annotated[str, typer.Argument(help="Local git repository that holds the pull requests.")],
+    output: Annotated[Path, typer.Option(help="Folder for leaderboard.json, the site and its README.")],
+    as_of: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The state of main, and the rules, of this date (default: the last)."),
+    ] = None,
+    policy: PolicyOption = DEFAULT_POLICY,
+    view: Annotated[View, typer.Option(help="Which submissions are rows.")] = View.PUBLISHED,
+    reviews: Annotated[Path | None, typer.Option(help="Folder of a finished sweep, instead of the store.")] = None,
+    readme: Annotated[Path | None, typer.Option(help="README whose table, between its markers, is renewed.")] = None,
+    include: Annotated[str, typer.Option(help="Pull requests to rank as if they were accepted: 3,7.")] = "",
+    github: GithubOption = None,
+    home: Annotated[str, typer.Option(help="Address of the site, for the feed.")] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
+) -> None:
+    """Make the leaderboard anew from the committed logs: data, README table and site."""
+    from harness.leaderboard.publish import publish
+    from harness.leaderboard.request import Request as Wanted
+    from harness.leaderboard.request import rank
+    from harness.observe.intake.repository import RepositoryError
+    from harness.sweep.plan import PlanError
+    from harness.sweep.progress import show
+    from reports.links import github_name
+    from reports.site.readme import MarkerError
+
+    if is_url(repository):
+        _stop("a leaderboard reads a local repository; clone it first with: git clone --mirror URL")
+    wanted = Wanted(
+        Path(repository), default_root(), _date(as_of), _policy(policy), view, reviews, _numbers(include), github
+    )
+    try:
+        ranked = rank(wanted, jobs, lambda plan: show(plan, Console(stderr=True)))
+        files = publish(ranked, output, jobs, readme, github_name(github) if github else None, home)
+    except (PlanError, RepositoryError, MarkerError) as error:
+        _stop(str(error))
+    board = ranked.leaderboard
+    missing = f"; {len(board.not_read)} pull requests of this view were never read" if board.not_read else ""
+    _print(f"{len(board.rows)} rows as of {board.as_of}, {len(files)} files in {output}{missing}")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Numbers separated by commas, or the end of the program."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        _stop(f"--include: {text!r} is no list of numbers such as 3,7")
 
 
 def _review(

@@ -17,6 +17,7 @@ from harness.leaderboard.gather import Gathered, Source, gather, gathered_of, kn
 from harness.leaderboard.history import Held, History, read_history
 from harness.leaderboard.study import study
 from harness.model.competition import DEFAULT_POLICY, ListedSubmission, load
+from harness.model.facts import Facts
 from harness.model.leaderboard import Leaderboard, View
 from harness.observe.intake.pull_request import read_ref
 from harness.observe.intake.repository import Repository
@@ -51,11 +52,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A leaderboard, the keys by which the reviews of its rows are found, and where these are."""
+    """A leaderboard, and where the reviews of its rows are: keys of pull requests, and facts of folders without one."""
 
     leaderboard: Leaderboard
     keys: Mapping[int, Key]
     source: Source
+    alone: Mapping[str, Facts]
+    """Facts of folders of main that no pull request brought, by folder."""
 
 
 def rank(request: Request, jobs: int, show: Show) -> Ranked:
@@ -74,7 +77,8 @@ def rank(request: Request, jobs: int, show: Show) -> Ranked:
     if request.reviews is None:
         _read(plan, [pr for pr in plan.keys if pr in wanted], source, jobs, show)
     found = gather({pr: plan.keys[pr] for pr in known(plan.keys, source)}, source, jobs)
-    candidates = _candidates(request, repository, history, listed, found)
+    alone: dict[str, Facts] = {}
+    candidates = _candidates(request, repository, history, listed, found, alone)
     leaderboard = build(
         candidates, read_tables(history.readme), load().policy(request.policy), history.day, request.view
     )
@@ -92,6 +96,7 @@ def rank(request: Request, jobs: int, show: Show) -> Ranked:
         ),
         plan.keys,
         source,
+        alone,
     )
 
 
@@ -111,10 +116,11 @@ def _candidates(
     history: History,
     listed: Sequence[ListedSubmission],
     found: Mapping[int, Gathered],
+    alone: dict[str, Facts],
 ) -> list[Candidate]:
     """What main held, then what was only listed, then (in the wider views) every other submission known."""
     with Reader() as reader:
-        candidates = [_of_held(held, repository, request, reader, found) for held in history.held]
+        candidates = [_of_held(held, repository, request, reader, found, alone) for held in history.held]
     for one in listed:
         candidates += [_of_listed(one, entry) for entry in _entries(found, [one.pr]) if entry.folder == one.folder]
     seen = {candidate.names for candidate in candidates}
@@ -133,15 +139,24 @@ def _entries(found: Mapping[int, Gathered], prs: Collection[int]) -> list[Entry]
 
 
 def _of_held(
-    held: Held, repository: Repository, request: Request, reader: Reader, found: Mapping[int, Gathered]
+    held: Held,
+    repository: Repository,
+    request: Request,
+    reader: Reader,
+    found: Mapping[int, Gathered],
+    alone: dict[str, Facts],
 ) -> Candidate:
-    """A folder of main: as its pull request brought it where it still stands so, else as main holds it."""
+    """A folder of main: as its pull request brought it where it still stands so, else as main holds it.
+
+    Facts of the latter are put into `alone`.
+    """
     entry = next((e for e in _entries(found, [held.pr] if held.pr else []) if e.folder == held.folder), None)
     tree = repository.trees([held.commit], held.folder).get(held.commit)
     if entry is None or (request.reviews is None and entry.tree != tree):
         intake = read_ref(repository, held.commit, folder=held.folder)
         facts, _ = facts_of(intake, repository, reader, Store(request.store))
         (entry,) = gathered_of(facts, judge(facts, request.as_of)).entries
+        alone[held.folder] = facts
     return Candidate(entry.model_copy(update={"pr": held.pr}), held.accepted, held.removed_by)
 
 

@@ -6,13 +6,13 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
 
-from harness.judge.rulebook import rules
+from harness.judge.rulebook import FAMILIES, rules
 from harness.leaderboard.gather import Gathered
 from harness.model.leaderboard import RuleCount, Study
 from harness.model.review import Verdict
 
-_FAMILY_DIGITS = 3
-"""`PG4` of `PG401`."""
+_PREFIX = 3
+"""Letters of an id that name its family: `PG4` of `PG401`."""
 
 
 def study(found: Iterable[Gathered], known: int, until: dt.date) -> Study:
@@ -32,7 +32,7 @@ def study(found: Iterable[Gathered], known: int, until: dt.date) -> Study:
             RuleCount(
                 rule=rule.id,
                 title=rule.title(),
-                family=rule.id[:_FAMILY_DIGITS],
+                family=_family(rule.id),
                 counts=tuple(broken[rule.id, week] for week in weeks),
             )
             for rule in rules()
@@ -47,3 +47,10 @@ def _week(gathered: Gathered, until: dt.date) -> dt.date | None:
         return None
     day = dt.datetime.fromisoformat(gathered.committed_at).date()
     return day - dt.timedelta(days=day.weekday()) if day <= until else None
+
+
+def _family(rule: str) -> str:
+    """What the rule's family says of itself; a rule of a plug-in has none."""
+    module = FAMILIES.get(rule[:_PREFIX])
+    line = (module.__doc__ or "").strip().split("\n", 1)[0] if module is not None else "rules of plug-ins"
+    return line.partition(": ")[2].rstrip(".") or line
