@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from harness.observe.reading.expressions import bound, last_name, lines_of, own_nodes, root_name, same_name
@@ -42,14 +43,15 @@ class Average:
     around: Surroundings
 
 
-def averages(program: Parsed) -> list[Average]:
+@lru_cache(maxsize=64)  # the scripts of a submission are asked by two readers, one after the other
+def averages(program: Parsed) -> tuple[Average, ...]:
     """Averages of a file, in the order of its text. What an optimizer does to its own buffers is none."""
     names = _Names(program.outline)
-    return [
+    return tuple(
         Average(statement, around)
         for statement, around in program.outline.on_lines(lines_of(_HINT, program.text))
         if type(statement) in SIMPLE and _averages(statement, names, around)
-    ]
+    )
 
 
 class _Picked(NamedTuple):

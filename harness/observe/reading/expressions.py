@@ -37,8 +37,17 @@ def own_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
 
 
 def lines_of(pattern: re.Pattern[str], text: str) -> list[int]:
-    """Numbers (from 1) of the lines of `text` that hold `pattern`."""
-    return [number for number, line in enumerate(text.split("\n"), 1) if pattern.search(line)]
+    """Numbers (from 1) of the lines of `text` that hold `pattern`, which must not go over the end of a line."""
+    found: list[int] = []
+    start, number = 0, 1
+    while (match := pattern.search(text, start)) is not None:
+        number += text.count("\n", start, match.start())
+        found.append(number)
+        start = text.find("\n", match.start()) + 1
+        if not start:
+            break
+        number += 1
+    return found
 
 
 def same_name(node: ast.AST, other: ast.AST) -> bool:
