@@ -52,8 +52,10 @@ class _Definitions:
         kept |= set(_inherited(nodes, imported))
         self.everything = stored | members | assigned | kept
         named = set(_words(nodes))
-        self.attributes = {name for name in members | assigned if not _special(name)} - kept - named
-        fixed = set(dir(builtins)) | imported | foreign | (members - self.attributes)
+        # A method called as a builtin is (`next`) keeps its name: where it is defined and where it is called.
+        own = set(dir(builtins))
+        self.attributes = {name for name in members | assigned if not _special(name)} - kept - named - own
+        fixed = own | imported | foreign | (members - self.attributes)
         self.variables = {name for name in stored if not _special(name)} - fixed
 
     def own_keyword(self, call: ast.Call, name: str | None) -> bool:

@@ -42,6 +42,10 @@ PROGRAMS = {
     "shared": "def f(end):\n    return end\nprint(f(end=1), f(2), end='\\n')\n",
     "keywords": "def f(**options):\n    return options['depth']\ndepth = 3\nprint(f(depth=depth))\n",
     "methods": "class A:\n    def append(self, x):\n        return x\nprint(A().append(1), [1].append(2))\n",
+    "builtin": (
+        "class A:\n    def __init__(self):\n        self.at = 0\n    def next(self):\n        self.at += 1\n"
+        "        return self.at\na = A()\nprint(a.next(), a.next(), next(iter([7])))\n"
+    ),
     "private": (
         "class A:\n    def __init__(self):\n        self.__x = 1\n    def get(self):\n        return self.__x\n"
         "print(A().get())\n"

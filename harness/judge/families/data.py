@@ -23,13 +23,15 @@ SLACK = 1.25
 PUBLISHED_SHARDS = 80
 """Training shards of the published exports; more of them were prepared by the author."""
 _SHOWN = 6
+_SHARD = re.compile(r"(?:^|[_\-./])(?:train|val(?:id|idation)?)[_\-.*][^/]*\.bin$", re.IGNORECASE)
 
 
 class TrainingShards(SubmissionRule):
     """Training reads training shards.
 
-    What: the setting that names the training files, and commands that give a validation shard the name of a training
-    shard. A setting is taken as it is in force at launch.
+    What: settings that name files of shards, and commands that give a validation shard the name of a training shard. A
+    setting is taken as it is in force at launch. Where all files that settings name are validation shards, and none is
+    called the training files, that is asked about.
     Why: the organisers closed submissions trained on the validation set (val-only training).
     Mend: point the training files at fineweb_train_*.bin, and rerun.
     Blind spots: a folder whose files were renamed elsewhere; a switch that adds validation shards is only asked about.
@@ -64,8 +66,15 @@ class TrainingShards(SubmissionRule):
         if links:
             message = f"{links[0].at.path} gives a validation shard the name of a training shard."
             yield self.fail(case, message, [at(link.at, link.text) for link in links[:_SHOWN]])
-        elif not found and (files := _training_files(case)) is not None:
-            yield self.ok(case, f"The training files are {files.value!r}.", [_place(files)])
+        if found or links:
+            return
+        training = [setting for setting in _shards(case) if not _is_validation(str(setting.value))]
+        if training:
+            yield self.ok(case, f"The training files are {training[0].value!r}.", [_place(training[0])])
+        elif len(only := _shards(case)) > 1:
+            message = f"All {len(only)} settings that name files of shards name validation shards."
+            rows = [_place(setting) for setting in only[:_SHOWN]]
+            yield self.warn(case, message, rows, strength=Strength.SUSPECTED)
 
 
 class DescribedTraining(SubmissionRule):
@@ -233,9 +242,11 @@ def _place(setting: Setting) -> Evidence:
     return at(source.at if source is not None else setting.declared, None, **{setting.name: setting.value})
 
 
-def _training_files(case: Case) -> Setting | None:
-    setting = case.setting("train_files")
-    return setting if setting is not None and isinstance(setting.value, str) else None
+def _shards(case: Case) -> list[Setting]:
+    """Settings whose value names files of shards, by the names of the competition's exports."""
+    settings = case.facts.launch.settings if case.facts.launch is not None else ()
+    named = [setting for setting in settings if isinstance(setting.value, str) and _SHARD.search(setting.value)]
+    return sorted(named, key=lambda setting: "train" not in setting.name.lower())
 
 
 def _statements(case: Case, kind: StatementKind) -> list[Statement]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests_support.cases import COMPLETE, findings_of
+from tests_support.rename import rename_identifiers
 from tests_support.repository import LOG, METADATA
 
 from harness.model.findings import Finding, Outcome, Severity, Strength
@@ -33,6 +34,30 @@ def test_validation_files_of_evaluation() -> None:
         LOADER + "v = os.environ.get('VAL_FILES', 'd/fineweb_val_*.bin')\nprint(v, os.environ.get('EVAL_ONLY', '1'))\n"
     )
     assert not [f for f in found("PG501", train_gpt__py=script) if f.outcome is not PASS]
+
+
+SETTINGS = """
+import os
+
+class Settings:
+    folder = os.environ.get("DATA_PATH", "./data")
+    train_files = os.path.join(folder, "fineweb_train_*.bin")
+    val_files = os.path.join(folder, "fineweb_val_*.bin")
+
+print(Settings.train_files, Settings.val_files)
+"""
+
+
+def test_names_of_settings() -> None:
+    """PG501 knows training files by what they are called on disk; where a script names no others, it asks."""
+    for script in (SETTINGS, rename_identifiers(SETTINGS, 4)):
+        (finding,) = found("PG501", train_gpt__py=script)
+        assert finding.outcome is PASS
+        assert "fineweb_train_*.bin" in finding.message
+    (accused,) = found("PG501", train_gpt__py=SETTINGS.replace("fineweb_train", "fineweb_val"))
+    (asked,) = found("PG501", train_gpt__py=rename_identifiers(SETTINGS.replace("fineweb_train", "fineweb_val"), 4))
+    assert (accused.outcome, asked.outcome, asked.strength) == (FAIL, WARN, Strength.SUSPECTED)
+    assert found("PG501", train_gpt__py=SETTINGS.replace("train_files = os.path", "other = str")) == []
 
 
 def test_linked_shard() -> None:
