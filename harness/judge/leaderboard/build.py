@@ -114,7 +114,7 @@ def _plainness(match: _Matched) -> int:
 
 
 def _reproduced(quoted: Quoted, candidate: Candidate, by_pr: dict[int | None, Candidate]) -> Quoted:
-    against = by_pr.get(quoted.against)
+    against = by_pr.get(quoted.against) if quoted.against is not None else None
     return quoted if against is None else reproduce(quoted, candidate.entry, against.entry)
 
 
