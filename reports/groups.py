@@ -86,6 +86,17 @@ def findings_of(review: Review) -> Iterator[tuple[str, Finding]]:
         yield from ((submission.folder, finding) for finding in submission.findings)
 
 
+def unexamined(review: Review) -> list[tuple[str, tuple[str, ...]]]:
+    """What was not examined, each with the folders that lack it; no folders where all do."""
+    found: dict[str, list[str]] = {}
+    for submission in review.submissions:
+        for item in dict.fromkeys(submission.not_examined):
+            found.setdefault(item, []).append(submission.folder)
+    every = len(review.submissions)
+    items = [(item, () if len(folders) == every else tuple(folders)) for item, folders in found.items()]
+    return sorted(items, key=lambda entry: bool(entry[1]))
+
+
 def steps(review: Review) -> list[Step]:
     """What to do next, most pressing first. Findings of one rule with one remedy are one step."""
     found: dict[tuple[Group, str, str | None], list[tuple[str, Finding]]] = {}

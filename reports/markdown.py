@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from harness.model.findings import Basis, Evidence, Finding
 from harness.model.review import Review, ReviewedSubmission
 from harness.model.target import TargetKind
-from reports.groups import Group, Step, grouped, steps
+from reports.groups import Group, Step, grouped, steps, unexamined
 from reports.links import Links, basis_link
 from reports.text import code, code_element, markdown, plain
 from reports.words import (
@@ -285,20 +285,17 @@ class _Writer:
         return " · ".join(part for part in parts if part)
 
     def not_examined(self) -> Iterator[str]:
-        """What no submission had examined, once; what single ones lack, with their folder."""
-        groups = [one.not_examined for one in self.review.submissions]
-        common = [item for item in groups[0] if all(item in group for group in groups)] if groups else []
-        items = [markdown(item, 240) for item in common]
-        for one in self.review.submissions:
-            items += [
-                markdown(item, 240) + self.in_folder(one.folder) for item in one.not_examined if item not in common
-            ]
+        """What no submission had examined, then what single ones lack, with the folder."""
+        items = []
+        for item, folders in unexamined(self.review):
+            more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
+            items.append(markdown(item, 240) + (self.in_folder(folders[0]) + more if folders else ""))
         yield from ("### Not examined", "")
         yield from (f"- {item}" for item in items[: self.plan.items])
         if len(items) > self.plan.items:
             yield f"- and {len(items) - self.plan.items} more"
         if not items:
-            yield "- nothing: there is no submission to examine" if not groups else "- nothing was left out"
+            yield "- " + ("nothing was left out" if self.review.submissions else "there is no submission to examine")
         yield ""
 
 

@@ -19,7 +19,7 @@ from harness.model.facts import Facts, SubmissionFacts
 from harness.model.review import Review, ReviewedSubmission
 from reports import words
 from reports.figures import figures
-from reports.groups import Group, findings_of, grouped, steps
+from reports.groups import Group, findings_of, grouped, steps, unexamined
 from reports.links import Links, basis_link
 from reports.text import plain
 
@@ -35,6 +35,7 @@ def page(review: Review, links: Links | None = None, facts: Facts | None = None,
         .render(
             review=review,
             steps=steps(review),
+            unexamined=unexamined(review),
             place=used.file,
             target_link=used.target(review.target),
             figures=partial(_figures, by_folder),
@@ -58,6 +59,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
+        keep_trailing_newline=True,
         finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,

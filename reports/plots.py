@@ -13,7 +13,7 @@ from math import floor, log10
 from reports.text import attribute
 
 WIDTH = 320
-_LEFT, _RIGHT = 56, 12
+_LEFT, _RIGHT = 68, 12
 _ROW = 22
 _SERIES = 4
 """Colours that the style sheet has; further series repeat them dashed."""
@@ -44,6 +44,9 @@ class Series:
     label: str
     points: tuple[tuple[float, float], ...]
 
+
+_STEEP = 0.08
+"""Share of a curve's start that does not decide how high the plot reaches."""
 
 Form = Callable[[float], str]
 
@@ -97,15 +100,16 @@ def dots(key: str, title: str, rows: Sequence[tuple[str, float]], marks: Sequenc
 def curves(key: str, title: str, series: Sequence[Series], axis: str) -> str:
     """Curves over `axis`. The steep start is cut off at the top so that the rest can be told apart."""
     xs = [x for one in series for x, _ in one.points]
-    ys = sorted(y for one in series for _, y in one.points)
-    high = ys[min(len(ys) - 1, floor(len(ys) * 0.92))]
-    low = ys[0]
+    start = min(xs) + _STEEP * (max(xs) - min(xs))
+    ys = [y for one in series for x, y in one.points if x >= start]
+    low, high = min(ys), max(ys)
     pad = (high - low or 0.01) * 0.08
     height = 170
     across = _Scale(min(xs), max(xs), 40, WIDTH - _RIGHT)
     up = _Scale(low - pad, high + pad, height, 10)
     said = "; ".join(f"{one.label}: from {one.points[0][1]:.4f} to {one.points[-1][1]:.4f}" for one in series)
-    cut = f" Values above {high + pad:.2f} lie outside." if ys[-1] > high + pad else ""
+    highest = max(y for one in series for _, y in one.points)
+    cut = f" Values above {high + pad:.2f} lie outside." if highest > high + pad else ""
     draw = _Drawing(key, title, f"{said}.{cut}")
     for y in ticks(low, high):
         draw.add(f'<line class="rule" x1="40" x2="{WIDTH - _RIGHT}" y1="{up(y):.1f}" y2="{up(y):.1f}"/>')

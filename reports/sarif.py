@@ -145,7 +145,7 @@ def _location(folder: str, evidence: Evidence, links: Links) -> Json | None:
         if evidence.end_line is not None and evidence.end_line > evidence.line:
             region["endLine"] = evidence.end_line
         if evidence.snippet:
-            region["snippet"] = {"text": plain(evidence.snippet, 240)}
+            region["snippet"] = {"text": message(evidence.snippet, 240)}
         physical["region"] = region
     words_ = measured(evidence) or where(evidence.path, evidence.line, evidence.end_line)
     return {"physicalLocation": physical, "message": {"text": message(words_)}}

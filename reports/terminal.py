@@ -73,6 +73,9 @@ class TerminalReport:
             yield self._findings(self.review.hygiene)
         for submission in self.review.submissions:
             yield from self._submission(submission)
+        if not self.review.submissions:
+            yield Text("\nNot examined", style="bold")
+            yield Padding(Text("- there is no submission to examine", style="dim"), (0, 0, 0, 1))
         yield Text(f"\n{versions(self.review)}", style="dim")
 
     def _head(self) -> RenderableType:
@@ -183,7 +186,7 @@ def _finding(finding: Finding) -> RenderableType:
     sign, colour = _SIGNS.get(group, ("·", "dim"))
     head = Text.assemble((f"{sign} ", colour), (finding.rule, "bold"), " ", said(finding))
     if finding.tolerated is not None:
-        head.append(f"  tolerated: {finding.tolerated}", style="green")
+        head.append(f"  tolerated: {plain(finding.tolerated, 80)}", style="green")
     elif group.urgent and group is not groups.Group.OURS:
         head.append(f"  [{kind(finding)}]", style="dim")
     rows: list[RenderableType] = [head]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.model.findings import Evidence, Finding, Outcome, Strength
+from harness.model.findings import Evidence, Finding, Outcome, Severity, Strength
 from harness.model.review import Claimed, Depth, Record, Review, ReviewedRun, ReviewedSubmission, Verdict
 from reports.text import plain
 
@@ -68,7 +68,10 @@ def by_seed(submission: ReviewedSubmission) -> list[ReviewedRun]:
 
 def kind(finding: Finding) -> str:
     """What a finding is and how it is known, in our own words."""
-    return f"{finding.severity.value}, {STRENGTHS[finding.strength]}"
+    name = "contested" if finding.severity is Severity.DECISION else finding.severity.value
+    if finding.strength is Strength.SUSPECTED:
+        return f"{name if finding.severity is Severity.DECISION else f'possible {name}'}, a question"
+    return f"{name}, {STRENGTHS[finding.strength]}"
 
 
 def number(value: float | None, form: str = "") -> str:

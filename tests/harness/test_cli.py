@@ -127,3 +127,52 @@ def test_own_entries_are_clean() -> None:
     for path in folders:
         result = RUNNER.invoke(app, ["check", str(path)])
         assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("markdown", "<!-- golf-review -->"), ("html", "<!doctype html>"), ("sarif", '{\n "$schema"')]
+)
+def test_formats(builder: RepositoryBuilder, tmp_path: Path, name: str, start: str) -> None:
+    """Every format keeps the exit code, is printed or written, and links to the repository that was named."""
+    builder.pull_request(5, folder("records/track_10min_16mb/2026-03-20_Mine", submission_json="{"))
+    command = ["review", str(builder.path), "--pr", "5", "--format", name, "--github", "owner/name"]
+    printed = RUNNER.invoke(app, command)
+    assert printed.exit_code == 1, printed.output
+    assert printed.stdout.startswith(start)
+    assert "https://github.com/owner/name" in printed.stdout
+    written = tmp_path / "report"
+    RUNNER.invoke(app, [*command, "--output", str(written)])
+    assert written.read_text() == printed.stdout
+
+
+def test_links_go_to_origin(builder: RepositoryBuilder) -> None:
+    """A clone's own address is where links go; one that is not on GitHub gives none."""
+    builder.pull_request(5, folder("records/track_10min_16mb/2026-03-20_Mine"))
+    command = ["review", str(builder.path), "--pr", "5", "--format", "markdown"]
+    assert "/blob/" not in RUNNER.invoke(app, command).stdout
+    builder.git("remote", "add", "origin", "git@github.com:owner/name.git")
+    assert "https://github.com/owner/name/blob/" in RUNNER.invoke(app, command).stdout
+
+
+def test_bot_dry_run(builder: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The bot prints what it would post, for people or as JSON, in an action without any argument; it never posts."""
+    builder.pull_request(5, folder("records/track_10min_16mb/2026-03-20_Mine", submission_json="{"))
+    command = ["bot", "review-pr", str(builder.path), "--pr", "5", "--github", "owner/name"]
+    refused = RUNNER.invoke(app, command)
+    assert (refused.exit_code, "--dry-run" in refused.output) == (2, True)
+    shown = RUNNER.invoke(app, [*command, "--dry-run"])
+    assert (shown.exit_code, "Check run golf on" in shown.output) == (1, True)
+    payloads = json.loads(RUNNER.invoke(app, [*command, "--dry-run", "--format", "json"]).stdout)
+    assert (payloads["repository"], payloads["pr"]) == ("owner/name", 5)
+    assert payloads["check_run"]["conclusion"] == "action_required"
+    for variable in ("GITHUB_REPOSITORY", "GITHUB_WORKSPACE", "GITHUB_EVENT_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    assert RUNNER.invoke(app, ["bot", "review-pr", "--dry-run"]).exit_code == 2
+    (tmp_path / "event.json").write_text('{"pull_request": {"number": 5}}')
+    (builder.path / ".git").write_text("gitdir: .\n")
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(builder.path))
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    in_action = RUNNER.invoke(app, ["bot", "review-pr", "--dry-run", "--format", "json"])
+    assert in_action.exit_code == 1, in_action.output
+    assert json.loads(in_action.stdout)["check_run"]["head_sha"] == payloads["check_run"]["head_sha"]
