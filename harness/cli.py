@@ -229,7 +229,7 @@ def leaderboard(
     except (PlanError, RepositoryError, MarkerError) as error:
         _stop(str(error))
     board = ranked.leaderboard
-    missing = f"; {len(board.not_read)} pull requests of this view were never read" if board.not_read else ""
+    missing = f"; pull requests of this view never read: {len(board.not_read)}" if board.not_read else ""
     _print(f"{len(board.rows)} rows as of {board.as_of}, {len(files)} files in {output}{missing}")
 
 

@@ -11,6 +11,7 @@ from harness.judge.leaderboard.row import RowCase
 from harness.model.base import At, Fact
 from harness.model.competition import load
 from harness.model.facts import SubmissionFacts
+from harness.model.leaderboard import RuleCount, Study
 from harness.model.logs import LogFacts, RunFacts, Score
 from harness.model.review import Verdict
 from harness.model.target import FolderEntry, Origin
@@ -19,6 +20,16 @@ DAY = dt.date(2026, 4, 20)
 FOLDER = "records/track_10min_16mb/2026-04-20_Mine"
 NATS = 1.69
 """Nats per token for one bit per byte in all rows made here."""
+
+STUDY = Study(
+    read=5,
+    known=9,
+    weeks=("2026-03-16", "2026-03-23"),
+    totals=(4, 1),
+    verdicts={"violation": (1, 0), "clean": (3, 1)},
+    rules=(RuleCount(rule="PG101", title="Claims", family="what is claimed", counts=(2, 0)),),
+)
+"""Two weeks of reviews."""
 
 
 def score(label: str, bpb: float, *, exact: bool = False, diagnostic: bool = False) -> Score:
