@@ -3,9 +3,10 @@
     python benchmarks/renaming.py REPOSITORY [--sample N | --prs 1,2,3] [--seed S] [--jobs J]
 
 REPOSITORY is a git repository of the competition with its pull requests as refs/pull/N/head. Of N pull requests, drawn
-at random, every new folder whose train_gpt.py stands alone is read twice, without its logs: with the script unpacked
-and written anew, and with the same script renamed by the tests' own tool. Nothing is checked out and nothing is
-executed. What differs is printed: `-` told of the script alone, `+` told of the renamed one alone.
+at random, every new folder whose train_gpt.py imports no file of it is read twice, without its logs (they print
+settings under their old names, and so would be another program's): with the script unpacked and written anew, and with
+the same script renamed by the tests' own tool. Nothing is checked out and nothing is executed. What differs is
+printed: `-` told of the script alone, `+` told of the renamed one alone.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Compared:
 
     pr: int
     folders: int = 0
+    left_out: int = 0
+    """Folders whose script does not parse or shares its names with other files of the folder."""
     findings: Counter[str] = field(default_factory=Counter)
     """Findings in the first arm by rule and outcome."""
     lost: list[Told] = field(default_factory=list)
@@ -54,6 +57,7 @@ def compare(repository: Path, seed: int, pr: int) -> Compared:
         files = {path: content.data for path, content in contents.items() if content is not None}
         both = arms(files, SCRIPT, seed) if SCRIPT in files else None
         if both is None:
+            result.left_out += 1
             continue
         before, after = (told(folder, arm) for arm in both)
         result.folders += 1
@@ -75,7 +79,9 @@ def report(results: list[Compared]) -> str:
     changed = sum(bool(result.lost or result.gained) for result in results)
     total = sum((result.findings for result in results), Counter[str]())
     lost = Counter(f"{one.rule} {one.outcome}" for result in results for one in result.lost)
+    left_out = sum(result.left_out for result in results)
     lines.append(f"{len(results)} pull requests, {folders} folders read twice; findings differ in {changed}")
+    lines.append(f"{left_out} folders left out: the script does not parse or shares names with other files")
     lines += ["| finding | told | lost or moved |", "| --- | ---: | ---: |"]
     lines += [f"| {name} | {count} | {lost[name]} |" for name, count in sorted(total.items())]
     return "\n".join(lines)

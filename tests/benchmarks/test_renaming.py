@@ -28,6 +28,7 @@ def test_figures(builder: RepositoryBuilder) -> None:
         builder.pull_request(number, folder(f"{path}{number}_Mine", train_gpt_py=script))
     printed = run(builder, "--sample", "9")
     assert "3 pull requests, 2 folders read twice; findings differ in 1" in printed
+    assert "1 folders left out" in printed
     assert "| PG401 warn | 2 | 0 |" in printed
     assert "pull request 2\n  - PG501 fail at lines [" in printed
     assert "1 pull requests, 1 folders read twice; findings differ in 0" in run(builder, "--prs", "1")
