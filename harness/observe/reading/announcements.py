@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.model.actions import Announcement, Technique
 from harness.model.base import At, Fact, snippet
@@ -31,7 +32,7 @@ MAX_LINES = 20
 """Lines kept of one average."""
 BEFORE, AFTER = 3, 6
 """How many of the nearest lines around an average are looked for in a log."""
-MAX_HITS = 100
+MAX_HITS = 5_000
 """Places of a log at which one line is compared."""
 MIN_LETTERS = 6
 """Letters in a row of constant text by which a printed line is known again."""
@@ -185,46 +186,50 @@ class _Log:
     def __init__(self, facts: LogFacts, data: bytes) -> None:
         self._facts = facts
         self._data = data
-        self._text: str | None = None
         self.whole = not facts.truncated and any(run.final is not None and run.steps is not None for run in facts.runs)
         """Whether it shows training and score, and nothing of it was left out."""
 
+    @cached_property
+    def _text(self) -> str:
+        text = decode(self._data).text
+        source = self._facts.embedded
+        if source is None:
+            return text
+        lines = text.split("\n")
+        lines[source.first_line - 1 : source.last_line] = [""] * (source.last_line - source.first_line + 1)
+        return "\n".join(lines)
+
     def first(self, lines: Iterable[_Print]) -> Fact[str] | None:
         """The first of some lines that the log holds, at its place there."""
-        if self._text is None:
-            self._text = decode(self._data).text
         for one in lines:
-            place = self._find(self._text, one.parts)
+            place = self._find(one.parts)
             if place is not None:
                 number = self._text.count("\n", 0, place) + 1
                 return Fact[str](value=one.text, at=At(path=self._facts.path, line=number))
         return None
 
-    def _find(self, text: str, parts: Sequence[str]) -> int | None:
-        needle = max(parts, key=len)
+    def _find(self, parts: Sequence[str]) -> int | None:
+        text, needle = self._text, max(parts, key=len)
         place = text.find(needle)
         for _ in range(MAX_HITS):
             if place < 0:
                 return None
-            start = text.rfind("\n", 0, place) + 1
-            end = text.find("\n", place)
-            if self._is_printed(text[start : end if end >= 0 else len(text)], parts, text.count("\n", 0, start) + 1):
+            start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+            if _is_printed(text[start : end if end >= 0 else len(text)], parts):
                 return place
             place = text.find(needle, place + len(needle))
-        return None
+        return place if place >= 0 else None  # too many to look at: that none is the line cannot be said
 
-    def _is_printed(self, line: str, parts: Sequence[str], number: int) -> bool:
-        """Whether a line holds all parts in their order, and is no source code."""
-        source = self._facts.embedded
-        if source is not None and source.first_line <= number <= source.last_line:
+
+def _is_printed(line: str, parts: Sequence[str]) -> bool:
+    """Whether a line holds all parts in their order, and does not quote them as source code does."""
+    at = 0
+    for part in parts:
+        at = line.find(part, at)
+        if at < 0 or line[at - 1 : at] in _QUOTES:
             return False
-        at = 0
-        for part in parts:
-            at = line.find(part, at)
-            if at < 0 or line[at - 1 : at] in _QUOTES:
-                return False
-            at += len(part)
-        return True
+        at += len(part)
+    return True
 
 
 def _prints(block: Sequence[ast.stmt]) -> Iterator[_Print]:
