@@ -81,7 +81,7 @@ def code(text: str, limit: int | None = None) -> str:
     shown = plain(text, limit)
     if not shown:
         return ""
-    if not set(shown) & set("`|\\<>"):
+    if "`" not in shown and "|" not in shown:
         return f"`{shown}`"
     return f"<code>{_entities(shown)}</code>"
 

@@ -35,7 +35,11 @@ def words(value: str) -> str:
 def target_name(review: Review) -> str:
     """What was reviewed, in a few words."""
     target = review.target
-    return f"Pull request {target.pr}" if target.pr is not None else plain(target.ref or target.repository, 80)
+    if target.pr is not None:
+        return f"Pull request {target.pr}"
+    # Of a folder the name alone: a report may be sent to others, whom the paths of this machine do not concern.
+    name = target.repository.rstrip("/").rpartition("/")[2] or target.repository
+    return plain(target.ref or name, 80)
 
 
 def where(path: str, line: int | None = None, end_line: int | None = None) -> str:

@@ -45,6 +45,7 @@ def test_code_forms() -> None:
     assert code("a_b*c") == "`a_b*c`"
     assert code("a`b") == "<code>a&#96;b</code>"
     assert code("  ") == ""
+    assert code("a < b") == "`a < b`"
     assert code_element("<a>") == "<code>&#60;a&#62;</code>"
 
 

@@ -17,6 +17,11 @@ from harness.model.review import Compliance, HarnessInfo
 from reports.markdown import MARKER
 
 PAYLOADS = (
+    # Four that stand in real pull requests, without any intention.
+    "Add PR cross-references (#1012 <-> #1013)",
+    "``` Add record (in progress) ```",
+    "mean val_bpb=1.1807 (std=0.0004, p<0.01) | stride=64 <= 1500 lines",
+    "2026-03-19_int6_STE QAT_ MLP_bigram _U_Net",
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "' onmouseover='alert(1)",
