@@ -53,7 +53,7 @@ def publish(
 
 
 def _write_reviews(ranked: Ranked, output: Path, jobs: int, github: str | None) -> Iterator[Path]:
-    """A page for the review of every pull request, and lone folder, that has a row."""
+    """A page for the review of every pull request, and lone folder, that holds a rank or was accepted."""
     pages = _pages(ranked.leaderboard)
     work = partial(_render_all, output=output, source=ranked.source, github=github)
     chunks = list(_chunks([(pr, ranked.keys[pr], path) for pr, path in pages.items() if pr in ranked.keys]))
@@ -74,7 +74,8 @@ def _write_reviews(ranked: Ranked, output: Path, jobs: int, github: str | None) 
 
 def _pages(leaderboard: Leaderboard) -> dict[int, str]:
     names = page_names(leaderboard.rows)
-    return {row.pr: review_page(row, names[row.pr, row.folder]) for row in leaderboard.rows if row.pr is not None}
+    shown = [row for row in leaderboard.rows if row.rank is not None or row.accepted is not None]
+    return {row.pr: review_page(row, names[row.pr, row.folder]) for row in shown if row.pr is not None}
 
 
 def _render_all(chunk: Sequence[tuple[int, Key, str]], output: Path, source: Source, github: str | None) -> list[Path]:

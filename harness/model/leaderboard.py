@@ -19,7 +19,7 @@ class View(StrEnum):
     PUBLISHED = "published"
     """What the main branch holds, or held, on the date, and what the organisers listed without merging it."""
     COMPLIANT = "compliant"
-    """Every submission known; those whose review found a violation hold no rank."""
+    """Every submission known; a rank needs a review without violation and without an open question."""
     FULL = "full"
     """Every submission known."""
 
@@ -41,6 +41,9 @@ class Exclusion(StrEnum):
     """Loose files instead of a submission folder. Basis: a pull request adds one folder under records/."""
     VIOLATION = "violation"
     """Its review found a violation, proven or derived; a reason in the compliant view only."""
+    UNDECIDED = "undecided"
+    """Its review leaves something for people to decide, or could not examine what matters, and the organisers have not
+    taken it in; a reason in the compliant view only."""
 
 
 class Agreement(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from harness.model.leaderboard import Leaderboard, LeaderboardRow
 from reports.site.address import FEED, INDEX, row_page
-from reports.site.readme import step_words, verdict_words
+from reports.site.phrases import step_words, verdict_words
 from reports.text import attribute
 
 _NEWEST = 50

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from harness.model.leaderboard import Leaderboard, LeaderboardRow
-from harness.model.review import Verdict
+from reports.site.phrases import step_words, verdict_words
 from reports.text import markdown
-from reports.words import words
 
 START, END = "<!-- golf:leaderboard:start -->", "<!-- golf:leaderboard:end -->"
 
@@ -65,20 +64,6 @@ def _cells(row: LeaderboardRow, github: str | None) -> Iterator[str]:
     yield step_words(row)
     yield verdict_words(row.compliance)
     yield _info(row, github)
-
-
-def step_words(row: LeaderboardRow) -> str:
-    """What the row did to the one before it, in a few words: `0.0042 better, p = 0.02`."""
-    if row.margin_nats is None:
-        return "–"
-    side = "better" if row.margin_nats > 0 else "worse"
-    test = f", p = {row.p_value:.2g}" if row.p_value is not None else ""
-    return f"{abs(row.margin_nats):.4f} {side}{test}"
-
-
-def verdict_words(verdict: Verdict | None) -> str:
-    """A compliance verdict as words, a dash where no review was made."""
-    return words(verdict.value) if verdict is not None else "–"
 
 
 def _info(row: LeaderboardRow, github: str | None) -> str:

@@ -17,8 +17,8 @@ from harness.model.schema import schema_path, schema_text
 from reports.page import environment
 from reports.site import address
 from reports.site.feed import feed
+from reports.site.phrases import is_compliant, status_words, step_words, verdict_words
 from reports.site.plot import NARROW, WIDE, Point, record_plot
-from reports.site.readme import step_words, verdict_words
 from reports.site.study import by_family, shade, week_bars
 from reports.text import json_text
 
@@ -36,6 +36,8 @@ def site_files(
         "github": github,
         "pages": {key: address.row_page(name) for key, name in names.items()},
         "step_words": step_words,
+        "status_words": status_words,
+        "is_compliant": is_compliant,
         "verdict_words": verdict_words,
     }
     schema = schema_path(leaderboard.schema_id).name

@@ -11,6 +11,9 @@ from harness.model.leaderboard import Exclusion, View
 from harness.model.review import Verdict
 from harness.model.target import Origin
 
+_SETTLED = frozenset({Verdict.CLEAN, Verdict.ACTION_NEEDED})
+"""Verdicts that leave no question of compliance open; what is to mend is the author's to mend."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -43,5 +46,6 @@ def exclusion_of(candidate: Candidate, view: View) -> Exclusion | None:
         (Exclusion.NO_LOGS, entry.logs == 0),
         (Exclusion.NO_SCORE, not entry.counted),
         (Exclusion.VIOLATION, view is View.COMPLIANT and entry.verdict is Verdict.VIOLATION),
+        (Exclusion.UNDECIDED, view is View.COMPLIANT and entry.verdict not in _SETTLED and not accepted),
     )
     return next((reason for reason, holds in reasons if holds), None)

@@ -33,7 +33,7 @@
     const published = field("published").value;
     return (
       (!field("track").value || row.parentNode.dataset.track === field("track").value) &&
-      (!field("review").value || row.dataset.review !== "violation") &&
+      (!field("review").value || row.dataset.compliant !== "") &&
       (published !== "listed" || row.dataset.published !== "") &&
       (published !== "differs" || row.dataset.differs !== "") &&
       (published !== "unlisted" || row.dataset.published === "") &&
