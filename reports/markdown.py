@@ -278,6 +278,8 @@ class _Writer:
     def evidence(self, folder: str, evidence: Evidence) -> str:
         place = code(where(evidence.path, evidence.line, evidence.end_line))
         parts = [link(place, self.links.file(folder, evidence.path, evidence.line, evidence.end_line))]
+        if evidence.line is not None and self.links.in_unpacked(folder, evidence.path):
+            parts.append("of the unpacked text")
         if evidence.measured:
             parts.append(code(measured(evidence)))
         if self.plan.snippets and evidence.snippet:

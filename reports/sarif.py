@@ -23,6 +23,8 @@ from reports.words import DEPTHS, VERDICTS, measured, said, where
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _REPORTED = (Group.SHOWN, Group.QUESTIONS, Group.DECISIONS, Group.MEND, Group.UNKNOWN, Group.TOLERATED, Group.ADVICE)
 _PLACES_SHOWN = 20
+_RECORDS = "records"
+"""Where submissions are, for findings of a pull request that has none."""
 
 Json = dict[str, Any]
 
@@ -39,12 +41,13 @@ def sarif(review: Review, pages: Sequence[RulePage], links: Links | None = None)
         where_ = f" ({submission.folder})" if len(review.submissions) > 1 else ""
         notes += [_notification("note", None, f"Not examined: {item}{where_}") for item in submission.not_examined]
     verdict = review.compliance.verdict
+    home = review.submissions[0].folder if review.submissions else _RECORDS
     run: Json = {
         "tool": {"driver": {"name": "golf", "version": review.harness.version, "rules": rules}},
         "automationDetails": {"id": f"golf/{_target_id(review)}"},
         "invocations": [{"executionSuccessful": not failed, "toolExecutionNotifications": notes}],
         "columnKind": "unicodeCodePoints",
-        "results": _results(reported, index, used),
+        "results": _results(reported, index, used, home),
         "properties": {
             "verdict": verdict.value,
             "meaning": VERDICTS[verdict],
@@ -98,7 +101,8 @@ def _level(severity: Severity, strength: Strength) -> str:
     return "error" if severity is Severity.VIOLATION else "warning"
 
 
-def _results(found: Sequence[tuple[str, Finding]], index: dict[str, int], links: Links) -> list[Json]:
+def _results(found: Sequence[tuple[str, Finding]], index: dict[str, int], links: Links, home: str) -> list[Json]:
+    """`home` is the folder that findings about the diff as a whole stand at."""
     results = []
     counts: dict[str, int] = {}
     for folder, finding in found:
@@ -109,9 +113,9 @@ def _results(found: Sequence[tuple[str, Finding]], index: dict[str, int], links:
         if group in {Group.UNKNOWN, Group.TOLERATED}:
             level = "note"
         places = [place for e in finding.evidence[:_PLACES_SHOWN] if (place := _location(folder, e, links))]
-        if not places and folder and (uri := repository_path("", folder)):
-            places = [{"physicalLocation": {"artifactLocation": _artifact(uri)}}]
-        first = places[0]["physicalLocation"]["artifactLocation"]["uri"] if places else ""
+        # Code scanning turns a log down in which a result has no place: then it is that of the folder.
+        places = places or [_whole(folder or home)]
+        first = places[0]["physicalLocation"]["artifactLocation"]["uri"]
         identity = "\n".join((finding.rule, folder, first))
         counts[identity] = counts.get(identity, 0) + 1
         digest = hashlib.sha256(f"{identity}\n{counts[identity]}".encode("utf-8", "surrogatepass")).hexdigest()
@@ -125,9 +129,8 @@ def _results(found: Sequence[tuple[str, Finding]], index: dict[str, int], links:
             "partialFingerprints": {"golf/v1": digest},
             "properties": {"severity": finding.severity.value, "strength": finding.strength.value},
         }
-        if places:
-            result["locations"] = places[:1]
-            result["relatedLocations"] = [place | {"id": i} for i, place in enumerate(places[1:], 1)]
+        result["locations"] = places[:1]
+        result["relatedLocations"] = [place | {"id": i} for i, place in enumerate(places[1:], 1)]
         if finding.tolerated is not None:
             result["suppressions"] = [{"kind": "external", "justification": message(finding.tolerated)}]
         results.append(result)
@@ -139,16 +142,21 @@ def _location(folder: str, evidence: Evidence, links: Links) -> Json | None:
     path = repository_path(folder, evidence.path)
     if path is None:
         return None
-    physical: Json = {"artifactLocation": _artifact(path)}
+    region: Json = {"startLine": 1}
     if evidence.line is not None and evidence.line > 0 and path not in links.unpacked:
-        region: Json = {"startLine": evidence.line}
+        region["startLine"] = evidence.line
         if evidence.end_line is not None and evidence.end_line > evidence.line:
             region["endLine"] = evidence.end_line
         if evidence.snippet:
             region["snippet"] = {"text": message(evidence.snippet, 240)}
-        physical["region"] = region
+    physical = {"artifactLocation": _artifact(path), "region": region}
     words_ = measured(evidence) or where(evidence.path, evidence.line, evidence.end_line)
     return {"physicalLocation": physical, "message": {"text": message(words_)}}
+
+
+def _whole(folder: str) -> Json:
+    path = repository_path("", folder) or _RECORDS
+    return {"physicalLocation": {"artifactLocation": _artifact(path), "region": {"startLine": 1}}}
 
 
 def _artifact(path: str) -> Json:

@@ -39,7 +39,7 @@ def base(number: int) -> tuple[Review, Facts]:
 
 
 reviews = st.tuples(st.sampled_from((0, 1)), st.lists(HOSTILE, min_size=1, max_size=6))
-several_times = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+several_times = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def full_of(number: int, texts: list[str]) -> tuple[Review, Facts, Links]:
@@ -114,7 +114,7 @@ def check_sarif(text: str) -> None:
         assert "](" not in words
         assert not list(hidden_in(words))
     for result in log["runs"][0]["results"]:
-        for place in (*result.get("locations", ()), *result.get("relatedLocations", ())):
+        for place in (*result["locations"], *result["relatedLocations"]):
             uri = place["physicalLocation"]["artifactLocation"]["uri"]
             assert not uri.startswith("/")
             assert ".." not in uri.split("/")

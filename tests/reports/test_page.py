@@ -18,6 +18,7 @@ from tests_support.reviews import REPOSITORY, SHA, demo, every_kind, one_folder,
 from harness.model.facts import Facts
 from harness.model.review import Review
 from reports.links import Links
+from reports.markdown import comment
 from reports.page import page
 
 if TYPE_CHECKING:
@@ -76,6 +77,16 @@ def test_every_number_has_its_place() -> None:
     assert "/blob/" not in plainly
 
 
+def test_unpacked_text() -> None:
+    """Lines of text that came out of a wrapper are told as such, and link to the file alone."""
+    review, facts = one_folder()
+    wrapped = f"{review.submissions[0].folder}/submission.json"
+    links = Links.of(review.target, REPOSITORY, {wrapped})
+    for text in (page(review, links, facts), comment(review, links)):
+        assert "of the unpacked text" in text
+        assert f"{wrapped}#L" not in text
+
+
 def test_plots() -> None:
     """The demonstration has all plots, with their numbers in the description; facts bring the curves."""
     review, facts = demo()
@@ -106,7 +117,9 @@ def test_in_a_browser(browser: Browser, tmp_path: Path, width: int, scheme: str)
     texts = iter(PAYLOADS * 1000)
     for made in REVIEWS:
         review, facts = made()
-        for name, shown in (("own", review), ("hostile", poisoned(review, lambda: next(texts)))):
+        hostile = poisoned(review, lambda: next(texts))
+        long = poisoned(review, lambda: "W" * 200)
+        for name, shown in (("own", review), ("hostile", hostile), ("long", long)):
             file = tmp_path / f"{made.__name__}-{name}.html"
             file.write_text(page(shown, Links.of(shown.target, REPOSITORY), facts), encoding="utf-8")
             with visit(browser, file.as_uri(), width, scheme) as seen:

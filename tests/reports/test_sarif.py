@@ -72,10 +72,11 @@ def test_places_and_fingerprints() -> None:
     """Places are relative to the repository, fingerprints tell results apart and do not hang on line numbers."""
     review, _ = several_folders()
     run = log_of(several_folders)
-    places = [place for result in run["results"] for place in result.get("locations", ())]
+    places = [place for result in run["results"] for place in result["locations"]]
     uris = [place["physicalLocation"]["artifactLocation"]["uri"] for place in places]
     assert uris
     assert all(uri.startswith("records/track_10min_16mb/") for uri in uris)
+    assert all(place["physicalLocation"]["region"]["startLine"] >= 1 for place in places)
     marks = [result["partialFingerprints"]["golf/v1"] for result in run["results"]]
     assert len(set(marks)) == len(marks)
     assert run["versionControlProvenance"] == [{"repositoryUri": f"https://github.com/{REPOSITORY}", "revisionId": SHA}]
