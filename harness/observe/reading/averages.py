@@ -7,18 +7,18 @@ one of several. What things are called plays no part.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from harness.observe.reading.expressions import bound, last_name, lines_of, own_nodes, root_name, same_name
+from harness.observe.reading.actions.lines import lines_holding
+from harness.observe.reading.expressions import bound, last_name, own_nodes, root_name, same_name
 from harness.observe.reading.source.grammar import Parsed
 from harness.observe.reading.source.index import nodes_under
 from harness.observe.reading.source.outline import SIMPLE, Outline, Surroundings
 
-_HINT = re.compile(r"lerp|\.add_?\(|\+=|mean\(|\bsum\(|\].{0,200}\+|\*.{0,200}\+")
+_HINTS = ("lerp", ".add", "+", "mean(", "sum(")
 """Without one of these a line averages nothing."""
 _STATES = frozenset({"state_dict", "named_parameters", "parameters", "named_buffers"})
 """Methods that hand out the parameters of a module."""
@@ -49,7 +49,7 @@ def averages(program: Parsed) -> tuple[Average, ...]:
     names = _Names(program.outline)
     return tuple(
         Average(statement, around)
-        for statement, around in program.outline.on_lines(lines_of(_HINT, program.text))
+        for statement, around in program.outline.on_lines(lines_holding(program.text, _HINTS))
         if type(statement) in SIMPLE and _averages(statement, names, around)
     )
 

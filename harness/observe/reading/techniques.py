@@ -15,7 +15,7 @@ from harness.model.launch import LaunchFacts
 from harness.observe.reading.actions.lines import lines_holding
 from harness.observe.reading.actions.live import is_dead
 from harness.observe.reading.averages import LIBRARY, averages
-from harness.observe.reading.expressions import Assigned, last_name, lines_of, own_nodes, same_name
+from harness.observe.reading.expressions import Assigned, last_name, own_nodes, same_name
 from harness.observe.reading.source.accesses import own_expressions
 from harness.observe.reading.source.grammar import Parsed
 from harness.observe.reading.source.index import nodes_under
@@ -28,11 +28,12 @@ MAX_FACTS = 40
 MAX_DEPTH = 3
 """Calls that are followed from the place of a straight-through gradient to the rounding."""
 
-_HINT = re.compile(
-    r"\bround_?\(|\brint\(|\bfloor_?\(|\bsign\(|\btrunc\(|fake_quantize|ones_like|\bu?int8\b|\bfloat8_|\bclamp_?\("
-)
+_HINTS = (
+    "round(", "round_(", "rint(", "floor(", "floor_(", "sign(", "trunc(", "fake_quantize", "ones_like", "int8", "float8_",
+    "clamp(", "clamp_(",
+)  # fmt: skip
 """Without one of these a file rounds nothing."""
-_PLACES = re.compile(r"\bdetach\(|\bfloor\(|\.copy_\(|\.data\b")
+_PLACES = ("detach(", "floor(", ".copy_(", ".data")
 _ROUNDS = frozenset({"round", "round_", "rint", "floor", "floor_", "sign", "trunc"})
 _NO_TENSORS = frozenset({"math", "np", "numpy"})
 _NARROW = re.compile(r"u?int[1-8]$|float8_\w+$")
@@ -65,7 +66,7 @@ def techniques_of(scripts: Sequence[ScriptReading], launch: LaunchFacts | None) 
 def _of(program: Parsed) -> Iterator[tuple[Technique, int]]:
     for average in averages(program):
         yield Technique.AVERAGE, average.statement.lineno
-    if _HINT.search(program.text) is not None:
+    if any(hint in program.text for hint in _HINTS):
         for line in _fake_quantisations(program):
             yield Technique.FAKE_QUANTISATION, line
     words = [(Technique.AVERAGE, LIBRARY), (Technique.PACK, _PACKS), (Technique.UNPACK, _UNPACKS)]
@@ -81,7 +82,7 @@ def _fake_quantisations(program: Parsed) -> Iterator[int]:
         functional = isinstance(statement, ast.ClassDef) and any(last_name(b) == "Function" for b in statement.bases)
         if functional and roundings.reached(statement):
             yield statement.lineno
-    for statement, around in program.outline.on_lines(lines_of(_PLACES, program.text)):
+    for statement, around in program.outline.on_lines(lines_holding(program.text, _PLACES)):
         written = type(statement) in SIMPLE and (_passes_through(statement) or _writes_computed(statement))
         if written and roundings.feeds(statement, around.function):
             yield statement.lineno
