@@ -29,8 +29,8 @@ MAX_DEPTH = 3
 """Calls that are followed from the place of a straight-through gradient to the rounding."""
 
 _HINTS = (
-    "round(", "round_(", "rint(", "floor(", "floor_(", "sign(", "trunc(", "fake_quantize", "ones_like", "int8", "float8_",
-    "clamp(", "clamp_(",
+    "round(", "round_(", "rint(", "floor(", "floor_(", "sign(", "trunc(", "fake_quantize", "ones_like", "int8",
+    "float8_", "clamp(", "clamp_(",
 )  # fmt: skip
 """Without one of these a file rounds nothing."""
 _PLACES = ("detach(", "floor(", ".copy_(", ".data")
