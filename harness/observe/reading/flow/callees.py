@@ -75,8 +75,9 @@ class Callees:
         self._calls = trace.callees
         self._effects = effects
         self._targets: dict[int, Target] = {}
-        self._named: dict[str, Callee] = {}
+        self._libraries: dict[str, Target] = {}
         """What stands in libraries, by its dotted name."""
+        self._nodes: dict[int, list[ast.AST]] = {}
         self._plain: dict[int, bool] = {}
         self._restores: dict[int, bool] = {}
         self._losses: dict[int, bool] = {}
@@ -86,32 +87,42 @@ class Callees:
         """What the call may call, as far as it is known."""
         found = self._targets.get(id(node))
         if found is None:
-            callees = self._resolve(node)
-            followed = [callee for callee in callees if not callee.path]
-            found = self._targets[id(node)] = Target(callees, followed, _library_name(node, callees))
+            found = self._targets[id(node)] = self._resolve(node)
         return found
 
     def of(self, node: ast.Call) -> list[Callee]:
         """The functions, classes and modules among what the call may call, and the names in libraries."""
         return self.target(node).callees
 
-    def _resolve(self, node: ast.Call) -> list[Callee]:
+    def _resolve(self, node: ast.Call) -> Target:
         values = self._calls.get(id(node), ())
-        found = [callee for value in values for callee in self._callees(value)]
-        if len(found) < 2:
-            return found
-        distinct: dict[tuple[int, int, str], Callee] = {}
-        for callee in found:
-            key = (id(callee.function or callee.cls or callee.module), id(callee.owner), callee.path)
-            distinct.setdefault(key, callee)
-        return list(distinct.values())
+        if len(values) == 1 and isinstance(values[0], External):
+            return self._library(values[0].path)
+        callees = _distinct([callee for value in values for callee in self._callees(value)])
+        for callee in callees:
+            if callee.path:
+                return Target(callees, [one for one in callees if not one.path], self._library(callee.path).name)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        return Target(callees, callees, name)
+
+    def _library(self, path: str) -> Target:
+        """What stands in a library under a dotted name."""
+        found = self._libraries.get(path)
+        if found is None:
+            name = "optim" if path.startswith("torch.optim.") else path.rpartition(".")[2]
+            found = self._libraries[path] = Target([Callee(path=path)], [], name)
+        return found
+
+    def _under(self, function: ast.AST) -> list[ast.AST]:
+        """All nodes of a function."""
+        found = self._nodes.get(id(function))
+        if found is None:
+            found = self._nodes[id(function)] = nodes_under(function)
+        return found
 
     def _callees(self, value: Value) -> list[Callee]:
         if isinstance(value, External):
-            callee = self._named.get(value.path)
-            if callee is None:
-                callee = self._named[value.path] = Callee(path=value.path)
-            return [callee]
+            return self._library(value.path).callees
         if isinstance(value, Function):
             return [_method(value, value.owner)]
         if isinstance(value, Bound):
@@ -155,7 +166,7 @@ class Callees:
         key = id(function)
         if key not in self._restores:
             self._restores[key] = False  # also ends recursion
-            self._restores[key] = any(self._sets_anew(node) for node in nodes_under(function))
+            self._restores[key] = any(self._sets_anew(node) for node in self._under(function))
         return self._restores[key]
 
     def _sets_anew(self, node: ast.AST) -> bool:
@@ -195,7 +206,7 @@ class Callees:
             return self._losses[id(node)]
         self._losses[id(node)] = False  # also ends recursion
         result = False
-        for call in (child for child in nodes_under(node) if isinstance(child, ast.Call)):
+        for call in (child for child in self._under(node) if isinstance(child, ast.Call)):
             self._left -= 1
             name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             if name in LOSSES or (fused and name in _LOGARITHMS):
@@ -215,11 +226,14 @@ def _is_plain(value: str | float) -> bool:
     return "val" not in value.lower() and "train" not in value.lower()
 
 
-def _library_name(node: ast.Call, callees: list[Callee]) -> str:
-    path = next((callee.path for callee in callees if callee.path), "")
-    if path:
-        return path.rpartition(".")[2] if not path.startswith("torch.optim.") else "optim"
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+def _distinct(callees: list[Callee]) -> list[Callee]:
+    if len(callees) < 2:
+        return callees
+    found: dict[tuple[int, int, str], Callee] = {}
+    for callee in callees:
+        key = (id(callee.function or callee.cls or callee.module), id(callee.owner), callee.path)
+        found.setdefault(key, callee)
+    return list(found.values())
 
 
 def _method(function: Function, owner: ClassValue | None, *, bound: bool = False) -> Callee:

@@ -9,13 +9,15 @@ from typing import Any
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function
 from harness.observe.reading.flow.callees import Callee, Callees, is_module, methods, outer
-from harness.observe.reading.flow.journal import Value, flat, merged
+from harness.observe.reading.flow.journal import Cell, Value, flat, merged
 from harness.observe.reading.flow.labels import NONE, Labels, has, join, thing, things, without
 from harness.observe.reading.flow.library import ACTIONS, Library
 from harness.observe.reading.flow.names import bound_names
-from harness.observe.reading.flow.state import Frame, Scope, outside
+from harness.observe.reading.flow.state import Frame, Scope
 
 _HOLDERS = frozenset({"ModuleList", "ModuleDict", "Sequential", "ParameterList", "ParameterDict"})
+MAX_DEPTH = 24
+"""Deepest chain of calls."""
 MAX_ACTIVE = 2
 """How often a function may be in progress at once."""
 
@@ -36,8 +38,12 @@ class Calls(Library):
     def call(self, node: ast.Call, frame: Frame) -> Value:
         """What a call gives, and what it changes."""
         receiver = self.labels(node.func.value, frame) if isinstance(node.func, ast.Attribute) else NONE
-        args = [self.value(arg, frame) for arg in node.args] if node.args else []
-        named = [(keyword.arg, self.value(keyword.value, frame)) for keyword in node.keywords] if node.keywords else []
+        args: list[Value] = []
+        for arg in node.args:
+            args.append(self.value(arg, frame))  # noqa: PERF401  a comprehension is one more call in 3.11
+        named: list[tuple[str | None, Value]] = []
+        for keyword in node.keywords:
+            named.append((keyword.arg, self.value(keyword.value, frame)))  # noqa: PERF401  likewise
         self.calls.append(id(node))
         try:
             return self._call(node, receiver, args, named, frame)
@@ -127,9 +133,9 @@ class Calls(Library):
             # A module of torch is given sizes, unless it holds others; an optimizer is given parameters.
             holds = not module or native.rpartition(".")[2] in _HOLDERS
             held = memory.held(without(given, "path"))
-            memory.add(("of", site, None), without(held, "thing") | memory.learners(held) if holds else NONE)
+            memory.add(memory.content(site), without(held, "thing") | memory.learners(held) if holds else NONE)
             return own
-        memory.put(("of", site, None), NONE)
+        memory.put(memory.content(site), NONE)
         for method in methods(cls, ("__init__",)):
             if module:
                 self.building.append(site)
@@ -139,9 +145,9 @@ class Calls(Library):
             return own
         names = _fields(cls)
         for name, value in (*zip(names, args, strict=False), *((n, v) for n, v in named if n is not None)):
-            memory.put(("of", site, name), value)
+            memory.put(memory.attribute(site, name), value)
         if not names:
-            memory.add(("of", site, None), given)
+            memory.add(memory.content(site), given)
         return own
 
     def _follow(
@@ -159,7 +165,7 @@ class Calls(Library):
             return self.combined(_together(args, named))
         given: list[Value] = [receiver, *args] if callee.bound and isinstance(node.func, ast.Attribute) else args
         if callee.bound and not isinstance(node.func, ast.Attribute):
-            given = [self.memory.get(self._scope_of(function).variable(getattr(node.func, "id", ""))), *args]
+            given = [self._scope_of(function).variable(getattr(node.func, "id", "")).value or NONE, *args]
         before, self.records.source = self.records.source, callee.source
         try:
             return self.run(node, function, given, named)
@@ -175,28 +181,31 @@ class Calls(Library):
         self.followed.add(id(function))
         if self.active.count(id(function)) >= MAX_ACTIVE:
             return self.combined(_together(args, named))
-        with memory.deeper() as allowed:
-            if not allowed:
-                self.incomplete("calls nest too deeply")
-                return self.combined(_together(args, named))
-            scope = memory.scope(self._scope_of(function), self._locals_of(function))
-            inner = Frame(scope, function, memory.mark())
-            self._bind(function.args, args, named, scope)
-            self.active.append(id(function))
-            try:
-                if isinstance(function, ast.Lambda):
-                    return self.value(function.body, inner)
-                falls = self.block(function.body, inner)
-            finally:
-                self.active.pop()
-            ends = inner.exits + ([memory.changes(inner.mark)] if falls and inner.exits else [])
-            if ends:
-                memory.rollback(inner.mark)
-                memory.meet(ends if scope.closed_over else [outside(scope, end) for end in ends])
-            else:
-                if not scope.closed_over:
-                    memory.drop(scope)
-                memory.condense(inner.mark)
+        if len(self.active) >= MAX_DEPTH:
+            self.incomplete("calls nest too deeply")
+            return self.combined(_together(args, named))
+        scope = Scope(self._scope_of(function), self._locals_of(function))
+        inner = Frame(scope, function, memory.mark())
+        stepped = len(memory.stepped)
+        self._bind(function.args, args, named, scope)
+        self.active.append(id(function))
+        try:
+            if isinstance(function, ast.Lambda):
+                return self.value(function.body, inner)
+            falls = self.block(function.body, inner)
+        finally:
+            self.active.pop()
+        gone: set[Cell] = set() if scope.closed_over else scope.own
+        ends = inner.exits + ([memory.changes(inner.mark)] if falls and inner.exits else [])
+        if ends:
+            memory.rollback(inner.mark)
+            memory.meet([{cell: value for cell, value in end.items() if cell not in gone} for end in ends])
+        else:
+            for cell in gone:
+                memory.set(cell, None)
+            memory.condense(inner.mark)
+        if gone and len(memory.stepped) > stepped:
+            memory.stepped[stepped:] = [cell for cell in memory.stepped[stepped:] if cell not in gone]
         if inner.yielded:
             return self.container(node, join(inner.yielded))
         if not inner.returned:
@@ -221,14 +230,14 @@ class Calls(Library):
         given = {name: value for name, value in named if name is not None}
         rest = join(flat(value) for name, value in named if name is None)
         for name, value in zip(names, args, strict=False):
-            memory.put(("var", scope.id, name), value)
+            memory.put(scope.variable(name), value)
         if spec.vararg is not None:
-            memory.put(("var", scope.id, spec.vararg.arg), tuple(args[len(names) :]))
+            memory.put(scope.variable(spec.vararg.arg), tuple(args[len(names) :]))
         for name in (*names[len(args) :], *(arg.arg for arg in spec.kwonlyargs)):
-            memory.put(("var", scope.id, name), given.get(name, rest))
+            memory.put(scope.variable(name), given.get(name, rest))
         if spec.kwarg is not None:
             extra = join(flat(value) for name, value in given.items() if name not in names)
-            memory.put(("var", scope.id, spec.kwarg.arg), extra | rest)
+            memory.put(scope.variable(spec.kwarg.arg), extra | rest)
 
     def follow_uncalled(self, roots: Sequence[Any]) -> None:
         """Follow functions of the module that nothing in it calls: `roots`, and those that a library may call."""

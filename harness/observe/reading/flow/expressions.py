@@ -27,7 +27,7 @@ from harness.observe.reading.flow.labels import (
 )
 from harness.observe.reading.flow.names import stored_names
 from harness.observe.reading.flow.records import MixRecord
-from harness.observe.reading.flow.state import Exhausted, Frame
+from harness.observe.reading.flow.state import Exhausted, Frame, Scope
 from harness.observe.reading.flow.statements import Statements
 from harness.observe.reading.source.index import parts_of
 
@@ -61,6 +61,8 @@ class Expressions(Statements):
         memory.fuel -= 1
         if memory.fuel < 0:
             raise Exhausted
+        if type(node) is ast.Name:  # every other node, so it goes before all
+            return frame.scope.variable(node.id).value or NONE
         handler = _HANDLERS.get(type(node))
         if handler is not None:
             result: Value = handler(self, node, frame)
@@ -74,9 +76,6 @@ class Expressions(Statements):
         if isinstance(value, float) and (abs(value - 0.6931472) < 1e-4 or abs(value - 1.442695) < 1e-4):
             return LN2
         return NONE
-
-    def _name(self, node: ast.Name, frame: Frame) -> Value:
-        return self.memory.cells.get(frame.scope.variable(node.id), NONE)
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
         if node.attr in _MEASURES:
@@ -92,9 +91,9 @@ class Expressions(Statements):
         memory = self.memory
         found: list[Value] = []
         for site in sites:
-            value = memory.cells.get(("of", site, name))
+            value = memory.looked_up(site, name)
             if value is None:
-                value = memory.cells.get(("of", memory.classes.get(site), name))
+                value = memory.looked_up(memory.classes.get(site), name)
             if value is not None:
                 found.append(value)
         if found:
@@ -148,17 +147,17 @@ class Expressions(Statements):
         for key, item in zip(node.keys, node.values, strict=True):
             value = self.value(item, frame)
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                self.memory.add(("of", site, key.value), value)
+                self.memory.add(self.memory.attribute(site, key.value), value)
                 content |= flat(value)
             else:
                 content |= flat(value) | (self.labels(key, frame) if key is not None else NONE)
-        self.memory.add(("of", site, None), content)
+        self.memory.add(self.memory.content(site), content)
         return frozenset({thing(site)})
 
     def container(self, node: ast.AST, content: Labels, kind: str = "table") -> Labels:
         """A new object with a content."""
         site = self.memory.make((id(node), *self.context), kind)
-        self.memory.put(("of", site, None), content)
+        self.memory.put(self.memory.content(site), content)
         return frozenset({thing(site)})
 
     def _comprehension(self, node: Any, frame: Frame) -> Value:
@@ -169,7 +168,7 @@ class Expressions(Statements):
         loops: list[int] = []
         chosen_by = NONE
         names = frozenset([name for generator in node.generators for name in stored_names(generator.target)])
-        scope = self.memory.scope(frame.scope, names)
+        scope = Scope(frame.scope, names)
         inner = Frame(scope, frame.node)
         mark = self.memory.mark()
         for generator in node.generators:
@@ -190,7 +189,7 @@ class Expressions(Statements):
     def _spelled_out(self, node: Any, items: list[ast.expr], frame: Frame) -> Value:
         """A comprehension over a few items that are written out, such as both splits: its values stay apart."""
         target = node.generators[0].target
-        inner = Frame(self.memory.scope(frame.scope, frozenset(stored_names(target))), frame.node)
+        inner = Frame(Scope(frame.scope, frozenset(stored_names(target))), frame.node)
         values: list[Value] = []
         for item in items:
             self.store(target, self.value(item, frame), inner)
@@ -306,7 +305,6 @@ def _split_of_name(text: str) -> Labels:
 
 _HANDLERS: dict[type[ast.AST], Any] = {
     ast.Constant: Expressions._constant,
-    ast.Name: Expressions._name,
     ast.Attribute: Expressions._attribute,
     ast.Call: lambda self, node, frame: self.call(node, frame),
     ast.Subscript: Expressions._subscript,

@@ -80,7 +80,11 @@ def has(labels: Labels, kind: str) -> bool:
 
 def without(labels: Labels, *kinds: str) -> Labels:
     """All atoms but those of these kinds."""
-    return frozenset([atom for atom in labels if atom[0] not in kinds]) if labels else labels
+    gone = []
+    for atom in labels:
+        if atom[0] in kinds:
+            gone.append(atom)  # noqa: PERF401  a comprehension is one more call in 3.11, and this is asked all the time
+    return labels.difference(gone) if gone else labels
 
 
 def validation_loops(labels: Labels) -> Loops | None:
@@ -96,7 +100,11 @@ def variables(labels: Labels) -> Loops:
 
 def things(labels: Labels) -> list[int]:
     """Sites of the objects that a value may be or hold."""
-    return [atom[1] for atom in labels if atom[0] == "thing"] if labels else []
+    sites = []
+    for atom in labels:
+        if atom[0] == "thing":
+            sites.append(atom[1])  # noqa: PERF401  likewise
+    return sites
 
 
 def chosen(labels: Labels, index: Labels) -> Labels:

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.model.order import UpdateKind
 from harness.observe.reading.evaluate.trace import Trace
-from harness.observe.reading.flow.journal import Cell, flat
+from harness.observe.reading.flow.journal import flat
 from harness.observe.reading.flow.labels import (
     LOG2,
     LOSS,
@@ -23,10 +23,9 @@ from harness.observe.reading.flow.labels import (
     validation_loops,
     without,
 )
+from harness.observe.reading.flow.state import Scope
 from harness.observe.reading.flow.stores import Stores
 
-GRADIENTS: Cell = ("gradients",)
-"""Pieces of validation tokens that gradients hold at present."""
 HOPS = 3
 """How far the parts of an object are followed."""
 
@@ -44,7 +43,7 @@ class Learning(Stores):
         """What was written to files that are no shards."""
         self.notes: list[str] = []
         self.complete = True
-        self.module_scope = self.memory.scope(None, frozenset())
+        self.module_scope = Scope(None, frozenset())
 
     def incomplete(self, note: str) -> None:
         """Something could not be followed."""
@@ -88,11 +87,11 @@ class Learning(Stores):
         pieces = validation_pieces(self.memory.held(loss))
         if pieces:
             self.backward.append((pieces, node))
-            self.memory.add(GRADIENTS, pieces)
+            self.memory.add(self.memory.gradients, pieces)
 
     def stepped(self, node: ast.AST, optimizer: Labels) -> None:
         """What an optimizer holds learns from the pieces that gradients hold."""
-        pieces = flat(self.memory.get(GRADIENTS))
+        pieces = flat(self.memory.gradients.value or NONE)
         if pieces:
             learnt = next((place for kept, place in reversed(self.backward) if kept & pieces), None)
             self._learn(node, learnt, optimizer, pieces)
@@ -107,13 +106,13 @@ class Learning(Stores):
             memory.learnt = True
             for site in sites:
                 if memory.kinds.get(site) != "optimizer":
-                    memory.add(("of", site, None), frozenset({known(record.index, atom[2])}))
+                    memory.add(memory.content(site), frozenset({known(record.index, atom[2])}))
 
     def parts(self, labels: Labels) -> set[int]:
         """Sites of the objects that a value stands for, and of those that they hold."""
         sites = set(things(labels))
         for _ in range(HOPS):
-            more = set(things(join(flat(self.memory.get(("of", site, None))) for site in sites)))
+            more = set(things(join(flat(self.memory.content(site).value or NONE) for site in sites)))
             if more <= sites:
                 break
             sites |= more
@@ -129,8 +128,8 @@ class Learning(Stores):
     def forget(self, base: Labels) -> None:
         """The state of an object and of its parts is replaced by one that has learnt nothing."""
         for site in self.parts(base):
-            cell = ("of", site, None)
-            self.memory.put(cell, without(flat(self.memory.get(cell)), "known"))
+            cell = self.memory.content(site)
+            self.memory.put(cell, without(flat(cell.value or NONE), "known"))
 
     def learnt_by_key(self, node: ast.AST, key: Labels, value: Labels) -> Labels:
         """A store under a key made of validation tokens is learning; what is stored elsewhere stays what it is."""

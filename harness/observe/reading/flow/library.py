@@ -29,7 +29,7 @@ from harness.observe.reading.flow.labels import (
     variables,
     without,
 )
-from harness.observe.reading.flow.learning import GRADIENTS, Learning
+from harness.observe.reading.flow.learning import Learning
 from harness.observe.reading.flow.state import Frame
 
 LOADS = words("fromfile memmap load open read_bytes load_file frombuffer loadtxt safe_open")
@@ -80,7 +80,7 @@ class Library(Learning):
     def library(self, node: ast.Call, name: str, base: Labels, args: list[Value], given: Labels, frame: Frame) -> Value:
         """What a call of a library gives, and what it changes: the arguments are the fields of a `LibraryCall`."""
         handler = _HANDLERS.get(name)
-        if handler is None and _changes(name) and isinstance(node.func, ast.Attribute):
+        if handler is None and name.endswith("_") and not name.endswith("__") and isinstance(node.func, ast.Attribute):
             handler = Library._in_place
         if handler is None:
             return self.combined(base | given if given else base)
@@ -136,7 +136,7 @@ class Library(Learning):
         if call.method:
             self.written(call.node, self.memory.held(call.given))
             for site in things(call.base):
-                self.memory.add(("of", site, None), self.memory.frozen(call.given))
+                self.memory.add(self.memory.content(site), self.memory.frozen(call.given))
         return NONE
 
     def _append(self, call: LibraryCall) -> Value:
@@ -164,7 +164,7 @@ class Library(Learning):
         key = self.memory.held(flat(call.args[1] if len(call.args) > 2 else call.args[0]))
         content = self.learnt_by_key(call.node, key, self.memory.held(call.given))
         for site in things(call.base):
-            self.memory.add(("of", site, None), content)
+            self.memory.add(self.memory.content(site), content)
         return call.base if things(call.base) else call.base | content
 
     def _count(self, call: LibraryCall) -> Value:
@@ -183,7 +183,7 @@ class Library(Learning):
             held = self.scored(call.node, held)
         self.changed_in_place(call.node, call.base, held)
         for site in things(call.base):
-            self.memory.add(("of", site, None), without(held, "thing"))
+            self.memory.add(self.memory.content(site), without(held, "thing"))
         return call.base if things(call.base) else self.combined(call.base | held)
 
     def _copy_into(self, call: LibraryCall) -> Value:
@@ -201,7 +201,7 @@ class Library(Learning):
         return without(self.memory.held(call.given), "thing")
 
     def _clear_gradients(self, _: LibraryCall) -> Value:
-        self.memory.put(GRADIENTS, NONE)
+        self.memory.put(self.memory.gradients, NONE)
         return NONE
 
     def _step(self, call: LibraryCall) -> Value:
@@ -212,7 +212,7 @@ class Library(Learning):
         self.forget(call.base)
         content = frozenset(atom for atom in self.memory.held(call.given) if atom[0] in {"known", "tokens"})
         for site in things(call.base):
-            self.memory.add(("of", site, None), content)
+            self.memory.add(self.memory.content(site), content)
         return NONE
 
     def _optimizer(self, call: LibraryCall) -> Value:
@@ -258,11 +258,12 @@ class Library(Learning):
             return call.given
         kind = next((memory.kinds[site] for site in sites if site in memory.kinds), "object")
         copy = memory.make((id(call.node), *self.context), kind)
-        memory.put(("of", copy, None), memory.frozen(call.given))
+        memory.put(memory.content(copy), memory.frozen(call.given))
         memory.methods[copy] = frozenset().union(*(memory.methods.get(site, frozenset()) for site in sites))
-        for cell, value in list(memory.cells.items()):
-            if cell[0] == "of" and cell[1] in sites and cell[2] is not None:
-                memory.put(("of", copy, cell[2]), value)
+        for site in sorted(sites):
+            for name, cell in list(memory.attributes.get(site, {}).items()):
+                if cell.value is not None:
+                    memory.put(memory.attribute(copy, name), cell.value)
         return frozenset({thing(copy)})
 
     def _choose(self, call: LibraryCall) -> Value:
@@ -302,11 +303,6 @@ class Library(Learning):
     def functions(self) -> list[ast.FunctionDef]:
         """Every function of the launched file."""
         return [node for node in statements(self.tree) if isinstance(node, ast.FunctionDef)]
-
-
-def _changes(name: str) -> bool:
-    """Whether a method changes its object in place, by the custom of torch."""
-    return name.endswith("_") and not name.endswith("__")
 
 
 def _is_two(node: ast.Call) -> bool:

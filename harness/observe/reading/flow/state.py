@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +12,6 @@ from harness.observe.reading.flow.labels import (
     NONE,
     Labels,
     after_loop,
-    join,
     next_iteration,
     things,
     varies,
@@ -22,8 +20,6 @@ from harness.observe.reading.flow.labels import (
 
 FUEL = 150_000
 """Nodes that one analysis may visit: some tenths of a second."""
-MAX_DEPTH = 24
-"""Deepest chain of calls."""
 HOPS = 4
 """How far an object's state is followed through the objects that it holds."""
 
@@ -32,30 +28,33 @@ class Exhausted(Exception):  # noqa: N818  a limit, not an error
     """The analysis ran out of fuel."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Scope:
     """Variables of a module or of one call of a function; `parent` is the scope around its definition."""
 
-    id: int
     parent: Scope | None
     locals: frozenset[str]
     """Names that the body binds; all others belong to a scope around it."""
     closed_over: bool = False
     """Whether a function was defined in it, which may outlive the call."""
+    own: set[Cell] = field(default_factory=set)
+    """Those of its variables that were met; at the top also names that nothing binds."""
     _seen: dict[str, Cell] = field(default_factory=dict)
 
     def variable(self, name: str) -> Cell:
         """The cell of a name as seen from here."""
         cell = self._seen.get(name)
         if cell is None:
-            scope: Scope | None = self
-            while scope is not None and name not in scope.locals:
-                scope = scope.parent
-            cell = self._seen[name] = ("var", 0 if scope is None else scope.id, name)
+            if self.parent is None or name in self.locals:
+                cell = Cell("variable")
+                self.own.add(cell)
+            else:
+                cell = self.parent.variable(name)
+            self._seen[name] = cell
         return cell
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Loop:
     """A loop in progress. Paths that leave its body early are kept as changes since its mark."""
 
@@ -65,7 +64,7 @@ class Loop:
     continues: list[Changes] = field(default_factory=list)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Frame:
     """A call in progress. Paths that return are kept as changes since its mark."""
 
@@ -85,8 +84,6 @@ class Memory(Journal):
         super().__init__()
         self.fuel = FUEL
         """Nodes that may still be visited."""
-        self.depth = 0
-        self._scopes = 0
         self._loops: dict[Any, int] = {}
         self.sites: dict[Any, int] = {}
         """Number of each place that makes objects."""
@@ -96,17 +93,17 @@ class Memory(Journal):
         """Site of an object to the site of its class, where attributes are looked up next."""
         self.methods: dict[int, frozenset[str]] = {}
         """Names of the methods that the objects of a site have."""
+        self.attributes: dict[int, dict[str, Cell]] = {}
+        """Attributes of objects, by site and name."""
+        self._contents: dict[int, Cell] = {}
+        self.gradients = Cell("content")
+        """Pieces of validation tokens that gradients hold at present."""
         self.running: list[int] = []
         """Loops in progress, of all calls."""
         self.learnt = False
         """Whether anything has learnt from validation tokens yet."""
         self.stepped: list[Cell] = []
         """Cells that were counted up since a loop in progress began its iteration."""
-
-    def scope(self, parent: Scope | None, names: frozenset[str]) -> Scope:
-        """A fresh scope."""
-        self._scopes += 1
-        return Scope(self._scopes, parent, names)
 
     def loop_id(self, key: Any) -> int:
         """Number of a loop, the same whenever the same loop runs in the same call chain."""
@@ -118,25 +115,34 @@ class Memory(Journal):
         self.kinds.setdefault(site, kind)
         return site
 
-    def get(self, cell: Cell) -> Value:
-        """The value of a cell; no atoms where nothing was stored."""
-        return self.cells.get(cell, NONE)
+    def content(self, site: int) -> Cell:
+        """What the objects of a site hold."""
+        cell = self._contents.get(site)
+        if cell is None:
+            cell = self._contents[site] = Cell("content")
+        return cell
 
-    def drop(self, scope: Scope) -> None:
-        """A call has ended: nobody sees its variables again."""
-        for name in scope.locals:
-            cell = ("var", scope.id, name)
-            if cell in self.cells:
-                self.set(cell, None)
+    def attribute(self, site: int, name: str) -> Cell:
+        """An attribute of the objects of a site."""
+        named = self.attributes.setdefault(site, {})
+        cell = named.get(name)
+        if cell is None:
+            cell = named[name] = Cell("attribute")
+        return cell
+
+    def looked_up(self, site: int | None, name: str) -> Value | None:
+        """The value of an attribute of the objects of a site; None where it has none of its own."""
+        named = self.attributes.get(site) if site is not None else None
+        cell = named.get(name) if named is not None else None
+        return cell.value if cell is not None else None
 
     def put(self, cell: Cell, value: Value) -> None:
         """Replace a cell. Only an attribute is kept without atoms: it may hide that of its class."""
-        kept = value or (cell[0] == "of" and cell[2] is not None)
-        self.set(cell, value if kept else None)
+        self.set(cell, value if value or cell.kind == "attribute" else None)
 
     def add(self, cell: Cell, value: Value) -> None:
         """Add to a cell what it may also be."""
-        present = self.cells.get(cell)
+        present = cell.value
         if present is None:
             self.put(cell, value)
         else:
@@ -145,11 +151,16 @@ class Memory(Journal):
     def held(self, labels: Labels) -> Labels:
         """The labels with the contents of all objects among them."""
         sites = things(labels)
-        content = self.cells.get
+        if not sites:
+            return labels
+        contents = self._contents
         for _ in range(HOPS):
-            if not sites:
-                break
-            new = join([flat(content(("of", site, None), NONE)) for site in sites]) - labels
+            new = NONE
+            for site in sites:
+                cell = contents.get(site)
+                if cell is not None and cell.value:
+                    new |= flat(cell.value)
+            new -= labels
             if not new:
                 break
             labels |= new
@@ -209,27 +220,14 @@ class Memory(Journal):
 
     def settled(self, mark: int) -> bool:
         """Whether nothing that was there at the mark has changed since, and no object has a new part."""
-        now = self.cells.get
         return all(
-            now(cell) is None or now(cell) == old if old is not None else cell[0] == "var" or now(cell) is None
+            cell.value is None or cell.value == old
+            if old is not None
+            else cell.kind == "variable" or cell.value is None
             for cell, old in self.before(mark).items()
         )
-
-    @contextmanager
-    def deeper(self) -> Iterator[bool]:
-        """One call deeper; False when that is too deep."""
-        self.depth += 1
-        try:
-            yield self.depth <= MAX_DEPTH
-        finally:
-            self.depth -= 1
 
 
 def mapped(value: Value, change: Callable[[Labels, int], Labels], loop: int) -> Value:
     """A change of meaning, applied to all items of a value."""
     return tuple(mapped(item, change, loop) for item in value) if isinstance(value, tuple) else change(value, loop)
-
-
-def outside(scope: Scope, changes: Changes) -> Changes:
-    """The changes to all but the variables of a scope."""
-    return {cell: value for cell, value in changes.items() if cell[0] != "var" or cell[1] != scope.id}

@@ -27,6 +27,8 @@ class Statements:
         """`tree` is the launched file, `trace` what was seen of it."""
         self.trace = trace
         self.tree = tree
+        self.executed = trace.executed if trace.complete else None
+        """Statements that run; None where that is not known of all."""
         self.memory = Memory()
         self.records = Records()
         self.scopes: dict[int, Scope] = {}
@@ -73,7 +75,7 @@ class Statements:
         memory.fuel -= 1
         if memory.fuel < 0:
             raise Exhausted
-        if self.trace.complete and id(node) not in self.trace.executed:
+        if self.executed is not None and id(node) not in self.executed:
             return True
         handler = _HANDLERS.get(type(node))
         return True if handler is None else handler(self, node, frame)
@@ -130,9 +132,9 @@ class Statements:
 
     def decided(self, test: ast.expr) -> bool | None:
         """The one truth value that a condition has under the launch, if it has one."""
-        trace = self.trace.tests.get(id(test))
         if isinstance(test, ast.Constant):
             return bool(test.value)
+        trace = self.trace.tests.get(id(test))
         return trace.decided if trace is not None else None
 
     def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
@@ -155,7 +157,7 @@ class Statements:
         return self.block(node.finalbody, frame) and falls
 
     def _alive(self, body: list[ast.stmt]) -> bool:
-        return not self.trace.complete or any(id(statement) in self.trace.executed for statement in body)
+        return self.executed is None or any(id(statement) in self.executed for statement in body)
 
     def _match(self, node: ast.Match, frame: Frame) -> bool:
         self.value(node.subject, frame)
@@ -180,7 +182,7 @@ class Statements:
     def _classdef(self, node: ast.ClassDef, frame: Frame) -> bool:
         memory = self.memory
         site = memory.make(("class", id(node)), "class")
-        body = Frame(memory.scope(frame.scope, frozenset()), node)
+        body = Frame(Scope(frame.scope, frozenset()), node)
         defined = (ast.FunctionDef, ast.AsyncFunctionDef)
         body.scope.locals = bound_names([child for child in node.body if not isinstance(child, defined)])
         for statement in node.body:
@@ -189,8 +191,8 @@ class Statements:
             else:
                 self.statement(statement, body)
         for name in body.scope.locals:
-            variable = ("var", body.scope.id, name)
-            memory.put(("of", site, name), memory.get(variable))
+            variable = body.scope.variable(name)
+            memory.put(memory.attribute(site, name), variable.value or NONE)
             memory.put(variable, NONE)
         own = frozenset({thing(site)})
         self.store(ast.Name(node.name, ast.Store()), own, frame)

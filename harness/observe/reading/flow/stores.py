@@ -43,7 +43,7 @@ class Stores(Expressions):
             base = self.labels(target.value, frame)
             if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
                 for site in things(base):
-                    memory.add(("of", site, target.slice.value), value)
+                    memory.add(memory.attribute(site, target.slice.value), value)
                 return
             key = self.labels(target.slice, frame)
             content = self.learnt_by_key(target, memory.held(key), placed(memory.held(flat(value)), key))
@@ -54,7 +54,7 @@ class Stores(Expressions):
         for site in sites:
             if not value and self.memory.kinds.get(site) == "module":
                 continue  # sizes and switches of modules: many, and without atoms
-            cell = ("of", site, target.attr)
+            cell = self.memory.attribute(site, target.attr)
             if len(sites) == 1:
                 self.memory.put(cell, value)
             else:
@@ -62,7 +62,7 @@ class Stores(Expressions):
             if self.memory.kinds.get(site) == "module":
                 labels = flat(value)
                 held = self.memory.learners(self.memory.held(labels)) | frozenset(of_kind(labels, "known"))
-                self.memory.add(("of", site, None), held - {thing(site)})
+                self.memory.add(self.memory.content(site), held - {thing(site)})
         if target.attr == "data" and sites:
             self.changed_in_place(target, base, flat(value))
 
@@ -70,7 +70,7 @@ class Stores(Expressions):
         """Add to the content of a container; one without identity is the variable that holds it."""
         sites = things(base)
         for site in sites:
-            self.memory.add(("of", site, None), content)
+            self.memory.add(self.memory.content(site), content)
         if not sites:
             while isinstance(holder, ast.Subscript):
                 holder = holder.value
@@ -99,10 +99,10 @@ class Stores(Expressions):
             if things(present):
                 self.changed_in_place(node, present, held)
                 for site in things(present):
-                    memory.add(("of", site, None), without(held, "thing"))
+                    memory.add(memory.content(site), without(held, "thing"))
         elif isinstance(node.target, ast.Attribute):
             base = self.labels(node.target.value, frame)
             for site in things(base):
-                cell = ("of", site, node.target.attr)
+                cell = memory.attribute(site, node.target.attr)
                 memory.add(cell, result)
                 memory.stepped.append(cell)

@@ -7,58 +7,63 @@ from harness.observe.reading.flow.labels import Labels
 
 A: Labels = frozenset({("a",)})
 B: Labels = frozenset({("b",)})
-X: Cell = ("var", 1, "x")
-Y: Cell = ("var", 1, "y")
+
+
+def cells(journal: Journal) -> tuple[Cell, Cell]:
+    """Two variables, the first of which holds A."""
+    x, y = Cell("variable"), Cell("variable")
+    journal.set(x, A)
+    return x, y
 
 
 def test_changes_and_rollback() -> None:
     """Changes say what differs from the mark, however often it changed since; a rollback leaves nothing of it."""
     journal = Journal()
-    journal.set(X, A)
+    x, y = cells(journal)
     mark = journal.mark()
-    journal.set(X, B)
-    journal.set(Y, A)
-    journal.set(Y, None)
-    assert journal.before(mark) == {X: A, Y: None}
-    assert journal.changes(mark) == {X: B}
-    journal.set(X, None)
-    assert journal.changes(mark) == {X: None}
+    journal.set(x, B)
+    journal.set(y, A)
+    journal.set(y, None)
+    assert journal.before(mark) == {x: A, y: None}
+    assert journal.changes(mark) == {x: B}
+    journal.set(x, None)
+    assert journal.changes(mark) == {x: None}
     journal.rollback(mark)
-    assert journal.cells == {X: A}
+    assert (x.value, y.value) == (A, None)
     assert journal.changes(mark) == {}
 
 
 def test_condense() -> None:
     """What happened between is forgotten, not how it began."""
     journal = Journal()
-    journal.set(X, A)
+    x, y = cells(journal)
     mark = journal.mark()
-    journal.set(X, B)
-    journal.set(X, A | B)
-    journal.set(Y, A)
-    journal.set(Y, None)
+    journal.set(x, B)
+    journal.set(x, A | B)
+    journal.set(y, A)
+    journal.set(y, None)
     journal.condense(mark)
     assert journal.mark() == mark + 1
-    assert journal.changes(mark) == {X: A | B}
+    assert journal.changes(mark) == {x: A | B}
     journal.rollback(mark)
-    assert journal.cells == {X: A}
+    assert x.value == A
 
 
 def test_meet() -> None:
     """An end that says nothing of a cell leaves it as it was; only what the join brings is changed."""
     journal = Journal()
-    journal.set(X, A)
-    journal.set(Y, A)
-    journal.meet([{X: B}, {}, {Y: A}])
-    assert journal.cells == {X: A | B, Y: A}
+    x, y = cells(journal)
+    journal.set(y, A)
+    journal.meet([{x: B}, {}, {y: A}])
+    assert (x.value, y.value) == (A | B, A)
 
     def emptied(_: Value) -> Value:
         return frozenset()
 
-    journal.meet([{X: None, Y: A}], emptied)
-    assert journal.cells == {Y: A}
-    journal.meet([{X: A, Y: A}], emptied)
-    assert journal.cells == {X: frozenset(), Y: A}
+    journal.meet([{x: None, y: A}], emptied)
+    assert (x.value, y.value) == (None, A)
+    journal.meet([{x: A, y: A}], emptied)
+    assert (x.value, y.value) == (frozenset(), A)
 
 
 def test_merged() -> None:
