@@ -9,6 +9,9 @@ from statistics import fmean, stdev
 
 from harness.model.competition import SignificanceTest
 
+_ABSURD = 1e100
+"""Logs may print any number; the square of a larger one has no place in arithmetic."""
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -25,12 +28,12 @@ def lower_mean(
 ) -> Tested | None:
     """Test of "the mean of `scores` is more than `margin` below the mean of `record`"; all in one unit.
 
-    None for fewer than two scores, which carry no spread. Scores without any spread (printed with few digits) count as
-    exact: p is 0 or 1. Raises ValueError for an empty `record`.
+    None for fewer than two scores, which carry no spread, and for numbers beyond any score. Scores without any spread
+    (printed with few digits) count as exact: p is 0 or 1. Raises ValueError for an empty `record`.
     """
     if not record:
         raise ValueError("a record has at least one score")
-    if len(scores) < 2:
+    if len(scores) < 2 or max(map(abs, (*scores, *record))) > _ABSURD:
         return None
     variance = stdev(scores) ** 2 / len(scores)
     welch = kind is SignificanceTest.WELCH and len(record) > 1

@@ -36,7 +36,7 @@ def publish(
     row has any more are removed.
     """
     table = readme or output / README
-    before = table.read_bytes().decode("utf-8") if table.exists() else empty_readme()
+    before = table.read_bytes().decode("utf-8", "surrogateescape") if table.exists() else empty_readme()
     after = with_table(before, ranked.leaderboard, github)
     for folder in (output, output / "submission", output / "review"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def publish(
     for stale in {*(output / "submission").glob("*.html"), *(output / "review").glob("*.html")} - written:
         stale.unlink()
     if after != before or not table.exists():
-        write_atomically(table, after.encode())
+        write_atomically(table, after.encode("utf-8", "surrogateescape"))
     return sorted({*written, table})
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from harness.model.base import Frozen
+from harness.model.published import PublishedRow, Quoted
 from harness.model.review import RecordStatus, Verdict
 
 LEADERBOARD_SCHEMA: Literal["golf.leaderboard/1"] = "golf.leaderboard/1"
@@ -106,34 +107,6 @@ class Beaten(Frozen):
     title: str
     mean: float
     n: int
-
-
-class Quoted(Frozen):
-    """A p-value printed beside a published row, and the convention that gives it."""
-
-    printed: str
-    against: int | None
-    """Pull request that it says it was tested against; None where the text names none."""
-    convention: str | None = None
-    """The first convention tried that gives the printed digits; None where none does."""
-    computed: float | None = None
-    """The value under that convention, else under the plain one (Welch, sample deviation, no margin)."""
-
-
-class PublishedRow(Frozen):
-    """A row of the organisers' table, as printed. `line` is that of the README."""
-
-    section: str
-    records: bool
-    run: str
-    score: str
-    author: str
-    summary: str
-    date: str
-    prs: tuple[int, ...] = ()
-    folders: tuple[str, ...] = ()
-    quoted: tuple[Quoted, ...] = ()
-    line: int
 
 
 class LeaderboardRow(Frozen):

@@ -20,11 +20,10 @@ from harness.model.leaderboard import (
     Exclusion,
     Leaderboard,
     LeaderboardRow,
-    PublishedRow,
-    Quoted,
     SeedScore,
     View,
 )
+from harness.model.published import PublishedRow, Quoted
 
 _DIGITS = 4
 """Digits of a score in the organisers' table."""

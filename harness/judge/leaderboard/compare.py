@@ -51,11 +51,11 @@ def explain(printed: str, entry: Entry) -> Explanation:
     number = _number(printed)
     if number is None:
         return Explanation(Agreement.UNEXPLAINED, "the published row prints no number")
-    hypotheses = list(_hypotheses(entry))
+    hypotheses = _possible(_hypotheses(entry))
     if hypotheses and hypotheses[0].agreement in EXPLAINED_BY_RULE and rounds_to(hypotheses[0].value, printed):
         return Explanation(hypotheses[0].agreement, hypotheses[0].words, hypotheses[0].value)
     found = _matches(hypotheses, printed)
-    stated = _matches(_claims(entry), printed)
+    stated = _matches(_possible(_claims(entry)), printed)
     tried = (
         [match for match in found if _gives_claim(match[0], entry)],
         [match for match in found + stated if not match[1]],
@@ -71,6 +71,14 @@ def explain(printed: str, entry: Entry) -> Explanation:
     by_rule = bool(entry.scores) and hypothesis.value == fmean(entry.scores)
     shown = "" if by_rule else f"; {_shown(entry)}"
     return Explanation(agreement, f"{hypothesis.words}{how}{shown}", hypothesis.value)
+
+
+def _possible(hypotheses: Iterable[_Hypothesis]) -> list[_Hypothesis]:
+    """Those whose number can be a score; logs and claims may state any number at all."""
+    return [hypothesis for hypothesis in hypotheses if 0 <= hypothesis.value < _HIGHEST]
+
+
+_HIGHEST = 1000.0
 
 
 def _matches(hypotheses: Iterable[_Hypothesis], printed: str) -> list[tuple[_Hypothesis, str]]:

@@ -83,7 +83,7 @@ class Entry(Frozen):
     def nats_per_bpb(self) -> float | None:
         """Nats per token for one bit per byte, fixed by tokenizer and text; None where no log prints both."""
         pairs = [(c.score.val_loss, c.score.val_bpb) for c in self.counted]
-        known = [(loss, bpb) for loss, bpb in pairs if loss is not None and bpb > 0]
+        known = [(loss, bpb) for loss, bpb in pairs if loss is not None and loss > 0 and bpb > 0]
         return sum(loss for loss, _ in known) / sum(bpb for _, bpb in known) if known else None
 
 

@@ -10,7 +10,7 @@ from statistics import fmean, pstdev, stdev
 from harness.judge.leaderboard.chain import MARGIN_NATS
 from harness.judge.leaderboard.entry import Entry
 from harness.judge.statistics import student
-from harness.model.leaderboard import Quoted
+from harness.model.published import Quoted
 
 _PRINTED_DIGITS = 5
 """Digits to which submissions print their means and deviations."""

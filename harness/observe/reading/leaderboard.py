@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from harness.model.base import snippet
-from harness.model.leaderboard import PublishedRow, Quoted
+from harness.model.published import PublishedRow, Quoted
 
 MAX_ROWS = 500
 """Most rows that are read; the largest table met has 59."""

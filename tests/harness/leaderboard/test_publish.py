@@ -149,6 +149,10 @@ def test_readme_of_the_user(main: Main, tmp_path: Path) -> None:
     assert text.startswith("# Mine\n<!-- golf:leaderboard:start -->\n")
     assert text.endswith("<!-- golf:leaderboard:end -->\nend\n")
     assert "stale table" not in text
+    odd = b"caf\xe9\r\n<!-- golf:leaderboard:start -->\r\n<!-- golf:leaderboard:end -->"
+    readme.write_bytes(odd)
+    run(main.builder.path, tmp_path / "out", "--readme", str(readme))
+    assert readme.read_bytes().startswith(odd[:38])
     readme.write_text("# No markers\n")
     command = ["leaderboard", str(main.builder.path), "--output", str(tmp_path / "new"), "--readme", str(readme)]
     done = CliRunner().invoke(app, [*command, "--jobs", "1"])

@@ -11,7 +11,7 @@ from tests_support.rows import DAY, STUDY, accepted
 
 from harness.judge.leaderboard.build import build
 from harness.model.competition import load
-from harness.model.leaderboard import PublishedRow
+from harness.model.published import PublishedRow
 from harness.model.review import Verdict
 from reports.site.site import site_files
 

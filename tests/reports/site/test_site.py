@@ -17,7 +17,8 @@ from tests_support.rows import DAY, STUDY, accepted
 from harness.judge.leaderboard.build import build
 from harness.judge.leaderboard.candidate import Candidate
 from harness.model.competition import load
-from harness.model.leaderboard import Leaderboard, PublishedRow
+from harness.model.leaderboard import Leaderboard
+from harness.model.published import PublishedRow
 from reports.site.address import page_names
 from reports.site.site import site_files
 from reports.site.study import LEVELS, shade

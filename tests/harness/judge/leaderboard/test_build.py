@@ -9,7 +9,8 @@ from tests_support.rows import DAY, accepted, entry
 from harness.judge.leaderboard.build import build
 from harness.judge.leaderboard.candidate import Candidate
 from harness.model.competition import load
-from harness.model.leaderboard import Agreement, LeaderboardRow, PublishedRow, Quoted
+from harness.model.leaderboard import Agreement, LeaderboardRow
+from harness.model.published import PublishedRow, Quoted
 
 POLICY = load().policy("readme")
 COMPARED = {"published_score", "explanation", "agreement", "published_run", "quoted"}

@@ -49,6 +49,13 @@ def test_single_runs_carry_no_test() -> None:
     assert steps[rows[1].names].tests == ()
 
 
+@pytest.mark.parametrize("scores", [[0.0, 0.0], [1e300, 1e308], [5e-324, 1e-320], [-1.0, 2.0]])
+def test_absurd_scores(scores: list[float]) -> None:
+    """Logs may print any number: a row of such scores is compared, or left unverified, and never ends the run."""
+    rows = [accepted(scores, 2), accepted([1.1, 1.2], 3), accepted(scores, 4)]
+    assert len(build([*rows, BASELINE], [], README, DAY).rows) == 4
+
+
 def test_unaccepted_rows_never_stand() -> None:
     """A submission that nobody took in, and one without a rank, is in the way of no other."""
     rows = [

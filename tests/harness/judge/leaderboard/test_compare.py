@@ -43,6 +43,8 @@ def test_plain_rule_comes_first(scores: list[float]) -> None:
         ("TBD", entry(THREE, claim=1.0), Agreement.UNEXPLAINED),
         ("NaN", entry(THREE, claim=1.0), Agreement.UNEXPLAINED),
         ("9" * 30, entry(THREE), Agreement.UNEXPLAINED),
+        ("1.0900", entry([1e300, 1e301], claim=1e300), Agreement.UNEXPLAINED),
+        ("1.0900", entry([-1.0, 5.0], claim=-1e30), Agreement.UNEXPLAINED),
     ],
 )
 def test_hypotheses(printed: str, made: Entry, agreement: Agreement) -> None:

@@ -7,7 +7,7 @@ from scipy import stats
 from tests_support.rows import entry
 
 from harness.judge.leaderboard.quoted import reproduce
-from harness.model.leaderboard import Quoted
+from harness.model.published import Quoted
 
 MUON = [1.07924955, 1.07962998, 1.08061866]
 RECURRENCE = [1.08078866, 1.08103394, 1.08118603]
