@@ -227,16 +227,21 @@ class Calls(Library):
     ) -> None:
         memory = self.memory
         names = [arg.arg for arg in (*spec.posonlyargs, *spec.args)]
-        given = {name: value for name, value in named if name is not None}
-        rest = join(flat(value) for name, value in named if name is None)
+        given: dict[str, Value] = {}
+        rest = NONE
+        for name, value in named:
+            if name is None:
+                rest |= flat(value)
+            else:
+                given[name] = value
         for name, value in zip(names, args, strict=False):
             memory.put(scope.variable(name), value)
         if spec.vararg is not None:
             memory.put(scope.variable(spec.vararg.arg), tuple(args[len(names) :]))
-        for name in (*names[len(args) :], *(arg.arg for arg in spec.kwonlyargs)):
+        for name in (*names[len(args) :], *[arg.arg for arg in spec.kwonlyargs]):
             memory.put(scope.variable(name), given.get(name, rest))
         if spec.kwarg is not None:
-            extra = join(flat(value) for name, value in given.items() if name not in names)
+            extra = join([flat(value) for name, value in given.items() if name not in names])
             memory.put(scope.variable(spec.kwarg.arg), extra | rest)
 
     def follow_uncalled(self, roots: Sequence[Any]) -> None:

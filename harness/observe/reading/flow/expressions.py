@@ -67,7 +67,7 @@ class Expressions(Statements):
         if handler is not None:
             result: Value = handler(self, node, frame)
             return result
-        return join([self.labels(child, frame) for child in parts_of(node) if isinstance(child, ast.expr)])
+        return self.together([child for child in parts_of(node) if isinstance(child, ast.expr)], frame)
 
     def _constant(self, node: ast.Constant, _: Frame) -> Value:
         value = node.value
@@ -132,14 +132,14 @@ class Expressions(Statements):
         return chosen(held, without(index, "path", "thing", "known"))
 
     def _slice(self, node: ast.Slice, frame: Frame) -> Value:
-        return join([self.labels(part, frame) for part in (node.lower, node.upper, node.step) if part is not None])
+        return self.together(filter(None, (node.lower, node.upper, node.step)), frame)
 
     def _tuple(self, node: ast.Tuple, frame: Frame) -> Value:
         values = tuple(self.value(item, frame) for item in node.elts)
         return flat(values) if any(isinstance(e, ast.Starred) for e in node.elts) else values
 
     def _list(self, node: ast.List | ast.Set, frame: Frame) -> Value:
-        return self.container(node, join([self.labels(item, frame) for item in node.elts]))
+        return self.container(node, self.together(node.elts, frame))
 
     def _dict(self, node: ast.Dict, frame: Frame) -> Value:
         site = self.memory.make((id(node), *self.context), "dict")
@@ -180,7 +180,7 @@ class Expressions(Statements):
                 # `[name for name in names if "val" in name]`: what is chosen by a split is of that split.
                 chosen_by |= frozenset(of_kind(self.labels(test, inner), "path"))
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        content = join([self.labels(part, inner) for part in parts]) | chosen_by
+        content = self.together(parts, inner) | chosen_by
         result = self.container(node, content, "dict" if isinstance(node, ast.DictComp) else "table")
         for loop in reversed(loops):
             self.memory.leave(loop, mark)
@@ -237,15 +237,19 @@ class Expressions(Statements):
         return frozenset(atom for atom in labels if atom[0] != "known" or not self.is_table(atom[1]))
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Value:
-        parts = [self.memory.held(self.labels(part, frame)) for part in (node.left, *node.comparators)]
-        together = join(parts)
+        together = self.memory.held(self.labels(node.left, frame))
+        for part in node.comparators:
+            together |= self.memory.held(self.labels(part, frame))
         if has(together, "tokens") and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
             # Whether a token is the one that a table proposes: a tilt of one entry, whose norm has a closed form.
             together = self.without_tables(together)
         return self.combined(together)
 
     def _boolean(self, node: ast.BoolOp, frame: Frame) -> Value:
-        return join([self.labels(part, frame) for part in node.values])
+        return self.together(node.values, frame)
+
+    def _unary(self, node: ast.UnaryOp, frame: Frame) -> Value:
+        return self.labels(node.operand, frame)
 
     def _ternary(self, node: ast.IfExp, frame: Frame) -> Value:
         self.value(node.test, frame)
@@ -320,6 +324,7 @@ _HANDLERS: dict[type[ast.AST], Any] = {
     ast.BinOp: Expressions._binary,
     ast.Compare: Expressions._compare,
     ast.BoolOp: Expressions._boolean,
+    ast.UnaryOp: Expressions._unary,
     ast.IfExp: Expressions._ternary,
     ast.NamedExpr: Expressions._named,
     ast.Lambda: Expressions._lambda,

@@ -22,7 +22,7 @@ def bound_names(body: list[ast.stmt]) -> frozenset[str]:
                 names.update(binds(node))
             if isinstance(node, (ast.Global, ast.Nonlocal)):
                 elsewhere.update(node.names)
-            elif not isinstance(node, _CLOSED):
+            elif not isinstance(node, DEFINITIONS):
                 stack.extend(blocks(node))
     return frozenset(names - elsewhere)
 
@@ -64,5 +64,3 @@ _BINDS: dict[type[ast.AST], Callable[[Any], Iterable[str]]] = {
     ast.match_case: lambda node: stored_names(node.pattern),
 }
 """How statements bind names: by their targets, and by `:=` in the conditions of branches and loops."""
-_CLOSED = (*DEFINITIONS, ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)
-"""Statements with scopes of their own, and the most frequent of those that hold no others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from harness.observe.reading.evaluate.trace import Trace
@@ -61,6 +61,15 @@ class Statements:
         """The atoms of an expression."""
         value = self.value(node, frame)
         return flat(value) if isinstance(value, tuple) else value
+
+    def together(self, nodes: Iterable[ast.expr], frame: Frame) -> Labels:
+        """The atoms of several expressions."""
+        result = NONE
+        for node in nodes:
+            labels = self.labels(node, frame)
+            if labels:
+                result = result | labels if result else labels
+        return result
 
     def block(self, body: list[ast.stmt], frame: Frame) -> bool:
         """Follow statements; whether control reaches the end."""
