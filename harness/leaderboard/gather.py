@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import hashlib
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -109,6 +111,19 @@ def _is_broken(finding: Finding) -> bool:
     return finding.outcome is Outcome.FAIL and finding.tolerated is None and finding.severity is not Severity.ADVICE
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the collector of cycles, which models have none of: it costs a third of the time of reading them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@uncollected()
 def _gather_all(chunk: Sequence[tuple[int, Key]], source: Source, digest: str) -> list[Gathered]:
     store = Store(source.store)
     found = []

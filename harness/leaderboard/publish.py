@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from harness.judge.judge import judge
-from harness.leaderboard.gather import Source, review_of
+from harness.leaderboard.gather import Source, review_of, uncollected
 from harness.leaderboard.request import Ranked
 from harness.model.leaderboard import Leaderboard
 from harness.store.store import write_atomically
@@ -78,6 +78,7 @@ def _pages(leaderboard: Leaderboard) -> dict[int, str]:
     return {row.pr: review_page(row, names[row.pr, row.folder]) for row in shown if row.pr is not None}
 
 
+@uncollected()
 def _render_all(chunk: Sequence[tuple[int, Key, str]], output: Path, source: Source, github: str | None) -> list[Path]:
     written = []
     for pr, key, name in chunk:
