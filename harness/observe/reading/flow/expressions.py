@@ -200,10 +200,10 @@ class Expressions(Statements):
         left, right = self.labels(node.left, frame), self.labels(node.right, frame)
         self.mixed(node, left, right)
         if isinstance(node.op, (ast.Div, ast.Mult)):
-            for sum_, unit in ((left, right), (right, left)):
-                if ("ln2",) in unit and ("ln2",) not in sum_:
-                    self.reported(node, sum_)
-        return self.combined(left | right)
+            unit_left, unit_right = ("ln2",) in left, ("ln2",) in right
+            if unit_left != unit_right:
+                self.reported(node, right if unit_left else left)
+        return self.combined(left | right if left and right else left or right)
 
     def combined(self, labels: Labels) -> Labels:
         """The result of a computation: what its operands held just now, where tokens are among them."""

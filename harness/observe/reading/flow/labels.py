@@ -95,7 +95,7 @@ def validation_loops(labels: Labels) -> Loops | None:
 
 def variables(labels: Labels) -> Loops:
     """The loops with which a value varies."""
-    return frozenset(atom[1] for atom in labels if atom[0] == "varies")
+    return frozenset([atom[1] for atom in labels if atom[0] == "varies"])
 
 
 def things(labels: Labels) -> list[int]:
@@ -136,12 +136,10 @@ def join(values: Iterable[Labels]) -> Labels:
 
 def next_iteration(labels: Labels, loop: int) -> Labels:
     """What a label means once another iteration of the loop has begun: pieces of this one are earlier pieces."""
-    if not any(atom[0] == "known" and loop in atom[2] for atom in labels):
+    gone = [atom for atom in labels if atom[0] == "known" and loop in atom[2]]
+    if not gone:
         return labels
-    return frozenset(
-        known(atom[1], atom[2] - {loop}, atom[3] | {loop}) if atom[0] == "known" and loop in atom[2] else atom
-        for atom in labels
-    )
+    return labels.difference(gone).union([known(atom[1], atom[2] - {loop}, atom[3] | {loop}) for atom in gone])
 
 
 def after_loop(labels: Labels, loop: int) -> Labels:

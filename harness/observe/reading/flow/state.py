@@ -191,12 +191,9 @@ class Memory(Journal):
 
     def _convert(self, change: Callable[[Labels, int], Labels], loop: int, mark: int) -> None:
         """Apply a change of meaning to what the loop has touched: nothing else can speak of it."""
-        known: dict[Value, Value] = {}
         for cell, value in self.changes(mark).items():
             if value:
-                if value not in known:
-                    known[value] = mapped(value, change, loop)
-                self.set(cell, known[value])
+                self.set(cell, mapped(value, change, loop))
 
     def turn(self, loop: int, since: int, mark: int) -> None:
         """Another iteration begins: pieces become earlier pieces, and what was counted up varies with the loop."""
