@@ -87,11 +87,14 @@ def stored_facts(key: Key, store: Store) -> Facts | None:
 
 
 def review_of(pr: int, key: Key, source: Source) -> tuple[Review, Facts | None] | None:
-    """The review of a pull request, and the facts it rests on where these are at hand."""
+    """The review of a pull request, and the facts it rests on where these are at hand.
+
+    A review alone has one run a seed under one label; with the facts, where the store has them, it is told better.
+    """
+    facts = stored_facts(key, Store(source.store))
     if source.reviews is not None:
         path = source.reviews / f"{pr}.json"
-        return (Review.model_validate_json(path.read_bytes()), None) if path.exists() else None
-    facts = stored_facts(key, Store(source.store))
+        return (Review.model_validate_json(path.read_bytes()), facts) if path.exists() else None
     return (judge(facts, source.as_of), facts) if facts is not None else None
 
 
