@@ -9,7 +9,7 @@ from typing import Any
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function
 from harness.observe.reading.flow.callees import Callee, Callees, is_module, methods, outer
-from harness.observe.reading.flow.journal import Cell, Value, flat, merged
+from harness.observe.reading.flow.journal import Value, flat, merged
 from harness.observe.reading.flow.labels import NONE, Labels, has, join, thing, things, without
 from harness.observe.reading.flow.library import ACTIONS, Library
 from harness.observe.reading.flow.names import bound_names
@@ -185,8 +185,7 @@ class Calls(Library):
             self.incomplete("calls nest too deeply")
             return self.combined(_together(args, named))
         scope = Scope(self._scope_of(function), self._locals_of(function))
-        inner = Frame(scope, function, memory.mark())
-        stepped = len(memory.stepped)
+        inner = Frame(scope, function, memory.mark(), len(memory.stepped))
         self._bind(function.args, args, named, scope)
         self.active.append(id(function))
         try:
@@ -195,17 +194,7 @@ class Calls(Library):
             falls = self.block(function.body, inner)
         finally:
             self.active.pop()
-        gone: set[Cell] = set() if scope.closed_over else scope.own
-        ends = inner.exits + ([memory.changes(inner.mark)] if falls and inner.exits else [])
-        if ends:
-            memory.rollback(inner.mark)
-            memory.meet([{cell: value for cell, value in end.items() if cell not in gone} for end in ends])
-        else:
-            for cell in gone:
-                memory.set(cell, None)
-            memory.condense(inner.mark)
-        if gone and len(memory.stepped) > stepped:
-            memory.stepped[stepped:] = [cell for cell in memory.stepped[stepped:] if cell not in gone]
+        memory.close(inner, falls=falls)
         if inner.yielded:
             return self.container(node, join(inner.yielded))
         if not inner.returned:

@@ -71,6 +71,8 @@ class Frame:
     scope: Scope
     node: ast.AST
     mark: int = 0
+    stepped: int = 0
+    """Cells that had been counted up when it began."""
     returned: list[Value] = field(default_factory=list)
     exits: list[Changes] = field(default_factory=list)
     yielded: list[Labels] = field(default_factory=list)
@@ -188,6 +190,23 @@ class Memory(Journal):
         if any(ends):
             self.meet(ends)
         return bool(ends)
+
+    def close(self, frame: Frame, *, falls: bool) -> None:
+        """A call has ended, by a `return` or (with `falls`) after its last statement.
+
+        Nobody sees its variables again, unless functions were defined among them.
+        """
+        gone: set[Cell] = set() if frame.scope.closed_over else frame.scope.own
+        if frame.exits:
+            ends = [*frame.exits, self.changes(frame.mark)] if falls else frame.exits
+            self.rollback(frame.mark)
+            self.meet([{cell: value for cell, value in end.items() if cell not in gone} for end in ends])
+        else:
+            for cell in gone:
+                self.set(cell, None)
+            self.condense(frame.mark)
+        if gone and len(self.stepped) > frame.stepped:
+            self.stepped[frame.stepped :] = [cell for cell in self.stepped[frame.stepped :] if cell not in gone]
 
     def _convert(self, change: Callable[[Labels, int], Labels], loop: int, mark: int) -> None:
         """Apply a change of meaning to what the loop has touched: nothing else can speak of it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+
 from harness.observe.reading.flow.labels import Labels, known, thing, tokens, varies
-from harness.observe.reading.flow.state import Memory, Scope
+from harness.observe.reading.flow.state import Frame, Memory, Scope
 
 X: Labels = frozenset({tokens("val")})
 
@@ -62,3 +64,34 @@ def test_turns_of_a_loop() -> None:
     memory.finish(7, mark, [memory.changes(mark), {}])
     assert cell.value == {known(0)}
     assert counter.value == X
+
+
+def test_calls_end() -> None:
+    """What a call changed outside stays, of all its ends together; its own variables leave no trace."""
+    memory = Memory()
+    module = Scope(None, frozenset({"x"}))
+    outer = module.variable("x")
+    frame = Frame(Scope(module, frozenset({"n"})), ast.Pass(), memory.mark(), len(memory.stepped))
+    own = frame.scope.variable("n")
+    memory.put(own, X)
+    memory.stepped += [own, outer]
+    memory.put(outer, X)
+    frame.exits.append(memory.changes(frame.mark))
+    memory.put(outer, frozenset({varies(7)}))
+    memory.close(frame, falls=True)
+    assert memory.changes(frame.mark) == {outer: X | {varies(7)}}
+    assert own.value is None
+    assert memory.stepped == [outer]
+
+
+def test_calls_that_define_functions() -> None:
+    """Variables of a call in which functions were defined outlive it; without a `return` the state stays as it is."""
+    memory = Memory()
+    kept, lost = (Scope(None, frozenset({"n"}), closed_over=closed) for closed in (True, False))
+    for scope in (kept, lost):
+        frame = Frame(scope, ast.Pass(), memory.mark(), len(memory.stepped))
+        memory.put(scope.variable("n"), X)
+        memory.close(frame, falls=True)
+    assert kept.variable("n").value == X
+    assert lost.variable("n").value is None
+    assert memory.mark() == 1
