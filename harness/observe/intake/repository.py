@@ -40,6 +40,8 @@ NULL = "0" * 40
 _PULL_REQUEST = re.compile(r"refs/(?:pull/|remotes/origin/pull/)(\d{1,7})/head|refs/remotes/origin/pr/(\d{1,7})")
 _PARENTS_KEPT = 8
 _TREES_KEPT = 20_000
+_FEW = 100
+"""Objects that are asked for one by one: a process of their own costs as much as about that many questions."""
 
 
 class RepositoryError(Exception):
@@ -276,9 +278,18 @@ class Repository:
             return None
         return read_limited(stream, limit)
 
+    def _header(self, name: str) -> list[str]:
+        """Id, type and size of an object; empty where it is absent."""
+        try:
+            sha, kind, size = self._repo.git.get_object_header(name)
+        except ValueError:
+            return []
+        return [os.fsdecode(sha), os.fsdecode(kind), str(size)]  # bytes, whatever the annotation says
+
     def _batch_check(self, names: dict[str, None]) -> Iterator[tuple[str, list[str]]]:
-        """(name, answer words) for each object name, in one `cat-file --batch-check`."""
-        if not names:
+        """(name, answer words) for each object name: few from the process that is kept, many from one of their own."""
+        if len(names) <= _FEW:
+            yield from ((name, self._header(name)) for name in names)
             return
         with tempfile.TemporaryFile() as queries:
             queries.write("\n".join(names).encode() + b"\n")
