@@ -74,10 +74,11 @@ class Callbacks(Objects):
 
     def _call_by_name(self, name: str, frame: Frame) -> None:
         """A method called on an unknown object: each class of the submission that has it may be meant."""
-        if self._by_name.get(name) == len(self.classes):
+        known = self._by_name.get(name, 0)
+        if known == len(self.classes):
             return
         self._by_name[name] = len(self.classes)
-        for cls in self.classes:
+        for cls in self.classes[known:]:
             found = cls.slots.get(name)
             if isinstance(found, Function):
                 self.leak(found, frame)

@@ -381,6 +381,8 @@ class Heap:
             if listing[0].born < recorder.start:
                 recorder.listed.setdefault(identity, listing)
         start, known, written = recorder.start, recorder.reads, recorder.writes
+        if reads.keys() <= known.keys():
+            return
         for cell, entry in reads.items():
             if cell not in known and entry[0].born < start and cell not in written:
                 known[cell] = entry
