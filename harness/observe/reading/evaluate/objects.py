@@ -268,8 +268,10 @@ class Objects(Expressions):
             except (IndexError, ValueError):
                 return self.risky()
         if isinstance(value, (Function, Bound)):
-            self.leak(key, frame)  # a kernel with its launch grid
-            return value
+            # A kernel with its launch grid: the library calls both, with arguments of its own making.
+            self.leak(key, frame)
+            self.leak(value, frame)
+            return External("triton.launch")
         self.risks += 1
         return Unknown(deps(value), value.attr, value.hides) if type(value) is Unknown else UNKNOWN
 
