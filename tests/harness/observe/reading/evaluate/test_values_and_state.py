@@ -648,3 +648,23 @@ def test_any_text_that_parses_is_survived(text: str) -> None:
     except (SyntaxError, ValueError):
         return
     evaluate(Source("x.py", tree), {}, {}, fuel=5_000)
+
+
+def test_a_kernel_is_evaluated_once_whatever_its_launches_give_it() -> None:
+    """The body of `kernel[grid](...)` is entered, none of its conditions is decided by one launch, and fuel lasts."""
+    evaluator = run("""
+        import triton
+        @triton.jit
+        def kernel(x, FORWARD):
+            if FORWARD:
+                y = 1
+            else:
+                y = 2
+        def launch(flag):
+            grid = lambda meta: (1,)
+            kernel[grid](object(), FORWARD=flag)
+        for step in range(400):
+            launch(step == 0)
+    """)
+    assert "FORWARD" not in decided(evaluator)
+    assert evaluator.trace.complete
