@@ -18,6 +18,7 @@ from reports.links import Links, basis_link
 from reports.text import code, code_element, markdown, plain
 from reports.words import (
     DEPTHS,
+    RUN_COLUMNS,
     STRENGTHS,
     VERDICTS,
     by_seed,
@@ -26,7 +27,9 @@ from reports.words import (
     measured,
     number,
     record_line,
+    run_cells,
     said,
+    short,
     target_name,
     versions,
     where,
@@ -189,7 +192,7 @@ class _Writer:
             yield f"{indent}- and {len(step.findings) - self.plan.items} more"
 
     def in_folder(self, folder: str) -> str:
-        return f" (in {code(_short(folder), 80)})" if self.several and folder else ""
+        return f" (in {code(short(folder), 80)})" if self.several and folder else ""
 
     def overview(self) -> Iterator[str]:
         """One row a submission, where there are several."""
@@ -198,7 +201,7 @@ class _Writer:
         for one in shown:
             verdict = words(one.compliance.verdict.value)
             claimed = number(one.claimed.val_bpb, ".4f")
-            yield f"| {code(_short(one.folder), 80)} | {verdict} | {claimed} | {words(one.record.status.value)} |"
+            yield f"| {code(short(one.folder), 80)} | {verdict} | {claimed} | {words(one.record.status.value)} |"
         if len(shown) < len(self.review.submissions):
             yield f"| and {len(self.review.submissions) - len(shown)} more | | | |"
         yield ""
@@ -206,7 +209,7 @@ class _Writer:
     def submission(self, one: ReviewedSubmission) -> Iterator[str]:
         """Claims, runs and findings of one folder; folded where there are several."""
         if self.several:
-            yield f"<details><summary>{code_element(_short(one.folder), 80)}: {words(one.compliance.verdict.value)}"
+            yield f"<details><summary>{code_element(short(one.folder), 80)}: {words(one.compliance.verdict.value)}"
             yield "</summary>\n"
         else:
             yield from (f"### {code(one.folder, 160)}", "")
@@ -225,19 +228,11 @@ class _Writer:
     def runs(self, one: ReviewedSubmission) -> Iterator[str]:
         if not one.runs:
             return
-        yield "| seed | val_bpb | steps | train s | eval s | bytes | log |"
-        yield "| ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+        yield f"| {' | '.join(RUN_COLUMNS)} | log |"
+        yield f"|{' ---: |' * len(RUN_COLUMNS)} --- |"
         for run in by_seed(one)[:20]:
-            cells = (
-                number(run.seed),
-                number(run.val_bpb, ".6f"),
-                number(run.steps, ","),
-                number(run.train_seconds, ".1f"),
-                number(run.eval_seconds, ".1f"),
-                number(run.bytes_total, ","),
-                link(code(where(run.log, run.line)), self.links.file(one.folder, run.log, run.line)),
-            )
-            yield f"| {' | '.join(cells)} |"
+            place = link(code(where(run.log, run.line)), self.links.file(one.folder, run.log, run.line))
+            yield f"| {' | '.join((*run_cells(run), place))} |"
         if len(one.runs) > 20:
             yield f"| and {len(one.runs) - 20} more | | | | | | |"
         labels = dict.fromkeys(run.label or "?" for run in one.runs)
@@ -305,7 +300,3 @@ def _basis(basis: Basis) -> str:
     address = basis_link(basis)
     title = markdown(plain(basis.title).partition(":")[0], 80)
     return f"{link(title, safe_url(address) if address else None)} ({markdown(basis.date)})"
-
-
-def _short(folder: str) -> str:
-    return folder.rsplit("/", 1)[-1]

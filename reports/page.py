@@ -68,7 +68,7 @@ def environment() -> Environment:
     )
     made.globals |= {"words": words, "Group": Group, "grouped": grouped, "basis_link": basis_link}
     shorten: Callable[[str, int], str] = plain
-    made.filters |= {"plain": shorten, "short": lambda folder: folder.rsplit("/", 1)[-1]}
+    made.filters |= {"plain": shorten, "short": words.short}
     return made
 
 

@@ -17,14 +17,16 @@ from reports import groups
 from reports.groups import Step, group_of, steps
 from reports.text import plain
 from reports.words import (
+    RUN_COLUMNS,
     VERDICTS,
     by_seed,
     claim_line,
     kind,
     measured,
-    number,
     record_line,
+    run_cells,
     said,
+    short,
     target_name,
     versions,
     where,
@@ -119,7 +121,7 @@ def _step(count: int, step: Step, *, several: bool) -> Iterator[RenderableType]:
         folder, finding = step.findings[0]
         text = Text.assemble(f"{count}. ", (step.rule, "bold"), " ", said(finding, 400))
         if several and folder:
-            text.append(f"  in {_short(folder)}", style="dim")
+            text.append(f"  in {plain(short(folder), 60)}", style="dim")
         yield Padding(text, (0, 0, 0, 1))
         if step.remedy:
             yield Padding(Text(f"→ {plain(step.remedy)}", style="green"), (0, 0, 0, 4))
@@ -130,15 +132,11 @@ def _step(count: int, step: Step, *, several: bool) -> Iterator[RenderableType]:
         for folder, finding in step.findings[:_FOLDERS_SHOWN]:
             line = Text(f"- {said(finding, 160)}")
             if several and folder:
-                line.append(f"  in {_short(folder)}", style="dim")
+                line.append(f"  in {plain(short(folder), 60)}", style="dim")
             yield Padding(line, (0, 0, 0, 4))
         more = len(step.findings) - _FOLDERS_SHOWN
         if more > 0:
             yield Padding(Text(f"and {more} more", style="dim"), (0, 0, 0, 6))
-
-
-def _short(folder: str) -> str:
-    return plain(folder.rsplit("/", 1)[-1], 60)
 
 
 def _count(rules: list[str]) -> str:
@@ -155,30 +153,12 @@ def _facts(submission: ReviewedSubmission) -> Iterator[Text]:
 
 def _runs(submission: ReviewedSubmission) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in _COLUMNS:
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich's literal type is private
+    for name in RUN_COLUMNS:
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("log", overflow="fold")
     for run in by_seed(submission):
-        table.add_row(
-            number(run.seed),
-            number(run.val_bpb, ".6f"),
-            number(run.steps, ","),
-            number(run.train_seconds, ".1f"),
-            number(run.eval_seconds, ".1f"),
-            number(run.bytes_total, ","),
-            Text(where(run.log, run.line)),
-        )
+        table.add_row(*run_cells(run), Text(where(run.log, run.line)))
     return table
-
-
-_COLUMNS = (
-    ("seed", "right"),
-    ("val_bpb", "right"),
-    ("steps", "right"),
-    ("train s", "right"),
-    ("eval s", "right"),
-    ("bytes", "right"),
-    ("log", "left"),
-)
 
 
 def _finding(finding: Finding) -> RenderableType:

@@ -70,6 +70,27 @@ def by_seed(submission: ReviewedSubmission) -> list[ReviewedRun]:
     return sorted(submission.runs, key=lambda run: (run.seed is not None, run.seed or 0))
 
 
+RUN_COLUMNS = ("seed", "val_bpb", "steps", "train s", "eval s", "bytes")
+"""What a table of runs shows of each, before the place in its log."""
+
+
+def run_cells(run: ReviewedRun) -> tuple[str, ...]:
+    """The numbers of one run under `RUN_COLUMNS`."""
+    return (
+        number(run.seed),
+        number(run.val_bpb, ".6f"),
+        number(run.steps, ","),
+        number(run.train_seconds, ".1f"),
+        number(run.eval_seconds, ".1f"),
+        number(run.bytes_total, ","),
+    )
+
+
+def short(folder: str) -> str:
+    """The last part of a folder's path."""
+    return folder.rsplit("/", 1)[-1]
+
+
 def kind(finding: Finding) -> str:
     """What a finding is and how it is known, in our own words."""
     name = "contested" if finding.severity is Severity.DECISION else finding.severity.value

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import hashlib
-import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 
 from harness.judge.judge import judge
 from harness.judge.leaderboard.entry import Entry, entry_of, entry_of_review
 from harness.judge.rulebook import ruleset_digest
+from harness.leaderboard.workers import in_chunks
 from harness.model.base import Frozen
 from harness.model.competition import load
 from harness.model.facts import Facts
@@ -62,11 +58,7 @@ def gather(keys: Mapping[int, Key], source: Source, jobs: int) -> dict[int, Gath
     """What is known of the pull requests of `keys`, by number; those of which nothing is are left out."""
     digest = f"{ruleset_digest()} {source.as_of}"
     work = partial(_gather_all, source=source, digest=digest)
-    chunks = list(_chunks(list(keys.items())))
-    if jobs == 1 or len(chunks) == 1:
-        return {found.pr: found for found in chain.from_iterable(map(work, chunks))}
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return {found.pr: found for found in chain.from_iterable(pool.map(work, chunks))}
+    return {found.pr: found for found in in_chunks(work, list(keys.items()), _CHUNK, jobs)}
 
 
 def gathered_of(facts: Facts, review: Review) -> Gathered:
@@ -114,19 +106,6 @@ def _is_broken(finding: Finding) -> bool:
     return finding.outcome is Outcome.FAIL and finding.tolerated is None and finding.severity is not Severity.ADVICE
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the collector of cycles, which models have none of: it costs a third of the time of reading them."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-@uncollected()
 def _gather_all(chunk: Sequence[tuple[int, Key]], source: Source, digest: str) -> list[Gathered]:
     store = Store(source.store)
     found = []
@@ -151,9 +130,3 @@ def _gather(pr: int, key: Key, source: Source) -> Gathered | None:
         return gathered_of(facts, review)
     entries = tuple(entry_of_review(submission, review.target.pr, load()) for submission in review.submissions)
     return _gathered(review, entries)
-
-
-def _chunks(items: list[tuple[int, Key]]) -> Iterator[list[tuple[int, Key]]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from harness.judge.judge import judge
-from harness.leaderboard.gather import Source, review_of, uncollected
+from harness.leaderboard.gather import Source, review_of
 from harness.leaderboard.request import Ranked
+from harness.leaderboard.workers import in_chunks
+from harness.model.facts import Facts
 from harness.model.leaderboard import Leaderboard
+from harness.model.review import Review
 from harness.store.store import write_atomically
 from harness.sweep.plan import Key
+from reports.formats import unpacked_paths
 from reports.links import Links
 from reports.page import page
 from reports.site.address import page_names, review_page
@@ -56,19 +57,15 @@ def _write_reviews(ranked: Ranked, output: Path, jobs: int, github: str | None) 
     """A page for the review of every pull request, and lone folder, that holds a rank or was accepted."""
     pages = _pages(ranked.leaderboard)
     work = partial(_render_all, output=output, source=ranked.source, github=github)
-    chunks = list(_chunks([(pr, ranked.keys[pr], path) for pr, path in pages.items() if pr in ranked.keys]))
-    if jobs == 1 or len(chunks) < 2:
-        yield from chain.from_iterable(map(work, chunks))
-    else:
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            yield from chain.from_iterable(pool.map(work, chunks))
+    listed = [(pr, ranked.keys[pr], path) for pr, path in pages.items() if pr in ranked.keys]
+    yield from in_chunks(work, listed, _CHUNK, jobs)
     names = page_names(ranked.leaderboard.rows)
     for row in ranked.leaderboard.rows:
         facts = ranked.alone.get(row.folder)
         if row.pr is None and facts is not None:
             review = judge(facts, ranked.source.as_of)
             path = output / review_page(row, names[row.pr, row.folder])
-            write_atomically(path, page(review, Links.of(review.target, github), facts, _HOME).encode())
+            _write_review(path, review, facts, github)
             yield path
 
 
@@ -78,19 +75,16 @@ def _pages(leaderboard: Leaderboard) -> dict[int, str]:
     return {row.pr: review_page(row, names[row.pr, row.folder]) for row in shown if row.pr is not None}
 
 
-@uncollected()
 def _render_all(chunk: Sequence[tuple[int, Key, str]], output: Path, source: Source, github: str | None) -> list[Path]:
     written = []
     for pr, key, name in chunk:
         found = review_of(pr, key, source)
         if found is not None:
-            review, facts = found
-            text = page(review, Links.of(review.target, github), facts, _HOME)
-            write_atomically(output / name, text.encode())
+            _write_review(output / name, *found, github)
             written.append(output / name)
     return written
 
 
-def _chunks(items: Iterable[tuple[int, Key, str]]) -> Iterator[list[tuple[int, Key, str]]]:
-    listed = list(items)
-    yield from (listed[at : at + _CHUNK] for at in range(0, len(listed), _CHUNK))
+def _write_review(path: Path, review: Review, facts: Facts | None, github: str | None) -> None:
+    unpacked = unpacked_paths(facts) if facts is not None else ()
+    write_atomically(path, page(review, Links.of(review.target, github, unpacked), facts, _HOME).encode())

@@ -10,6 +10,7 @@ from harness.model.base import Fact, snippet
 from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
+from harness.observe.collector import collector_held
 from harness.observe.reading.evaluate.evaluator import evaluate
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import FunctionNode, Source
@@ -18,7 +19,7 @@ from harness.observe.reading.launch.commands import Command, find_commands
 from harness.observe.reading.launch.pick import pick_script, ranked, resolve
 from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, late_settings, launcher
 from harness.observe.reading.launch.shapes import model_shapes
-from harness.observe.reading.source.grammar import collector_held, parse
+from harness.observe.reading.source.grammar import parse
 from harness.observe.reading.source.script import ScriptReading
 from harness.observe.reading.text import decode
 

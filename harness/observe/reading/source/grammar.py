@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-import gc
 import re
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from harness.observe.collector import collector_held
 from harness.observe.reading.source.index import Index
 from harness.observe.reading.source.outline import Outline, outline
 from harness.observe.reading.source.pep701 import needs_312, to_311
@@ -101,15 +99,3 @@ def _explained(source: str, error: tuple[int, str]) -> tuple[int, str]:
     if len(lines) >= line and _TYPE_PARAMETERS.match(lines[line - 1][:2000]):
         return line, f"{reason}: type parameters and `type` statements (PEP 695) need Python 3.12 to be read"
     return error
-
-
-@contextmanager
-def collector_held() -> Iterator[None]:
-    """Hold the garbage collector: trees have no garbage in them, and looking for it takes as long as parsing."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()

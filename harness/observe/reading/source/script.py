@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from harness.model.base import At, Fact, snippet
 from harness.model.source import EnvRead, ImportFact, ScriptFacts
+from harness.observe.collector import collector_held
 from harness.observe.reading.source.environment import MAX_READS, read_environment
-from harness.observe.reading.source.grammar import MAX_TEXT, Parsed, collector_held, parse
+from harness.observe.reading.source.grammar import MAX_TEXT, Parsed, parse
 from harness.observe.reading.source.imports import MAX_IMPORTS, read_imports
 from harness.observe.reading.source.unwrap import Unwrapped, unwrap_parsed
 from harness.observe.reading.text import decode
