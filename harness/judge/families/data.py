@@ -77,7 +77,24 @@ class TrainingShards(SubmissionRule):
             yield self.warn(case, message, rows, strength=Strength.SUSPECTED)
 
 
-class DescribedTraining(SubmissionRule):
+class _Said(SubmissionRule):
+    """What the description itself says of validation data. Sub-classes name the kind of sentence."""
+
+    severity = Severity.VIOLATION
+    strength = Strength.SUSPECTED
+    violation_class = "val_in_training"
+    kind: StatementKind
+    message: str
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding for all such sentences."""
+        said = _statements(case, self.kind)
+        if said:
+            rows = [at(one.at, one.text) for one in said[:_SHOWN]]
+            yield self.warn(case, f"{self.message} ({len(said)} place(s)).", rows)
+
+
+class DescribedTraining(_Said):
     """The description does not say that validation data is trained on.
 
     What: sentences of README and submission.json that say "val-only training" or "trained on the validation set",
@@ -88,23 +105,14 @@ class DescribedTraining(SubmissionRule):
     """
 
     id = "PG502"
-    severity = Severity.VIOLATION
-    strength = Strength.SUSPECTED
-    violation_class = "val_in_training"
     basis = ("val_in_training",)
     remedy = "Train on the training shards only, and describe the run that is scored."
 
-    def check(self, case: Case) -> Iterable[Finding]:
-        """One finding for all such sentences."""
-        said = _statements(case, StatementKind.TRAINS_ON_VALIDATION)
-        if said:
-            rows = [at(one.at, one.text) for one in said[:_SHOWN]]
-            yield self.warn(
-                case, f"The description says that validation data is trained on ({len(said)} place(s)).", rows
-            )
+    kind = StatementKind.TRAINS_ON_VALIDATION
+    message = "The description says that validation data is trained on"
 
 
-class NoPaidPrefix(SubmissionRule):
+class NoPaidPrefix(_Said):
     """The artifact holds no validation tokens.
 
     What: sentences of README and submission.json that speak of validation tokens stored in the artifact ("paid
@@ -115,20 +123,11 @@ class NoPaidPrefix(SubmissionRule):
     """
 
     id = "PG503"
-    severity = Severity.VIOLATION
-    strength = Strength.SUSPECTED
-    violation_class = "val_in_training"
     basis = ("paid_prefix",)
     remedy = "Remove everything that was made from validation tokens from the artifact."
 
-    def check(self, case: Case) -> Iterable[Finding]:
-        """One finding for all such sentences."""
-        said = _statements(case, StatementKind.PAID_PREFIX)
-        if said:
-            rows = [at(one.at, one.text) for one in said[:_SHOWN]]
-            yield self.warn(
-                case, f"Validation tokens are part of the artifact, it is said ({len(said)} place(s)).", rows
-            )
+    kind = StatementKind.PAID_PREFIX
+    message = "Validation tokens are part of the artifact, it is said"
 
 
 class SplitsMeet(SubmissionRule):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.observe.reading.evaluate.attributes import Attributes
 from harness.observe.reading.evaluate.heap import Changes
 from harness.observe.reading.evaluate.machine import Frame
-from harness.observe.reading.evaluate.objects import Objects
 from harness.observe.reading.evaluate.values import (
     UNKNOWN,
     Bound,
@@ -29,7 +29,7 @@ from harness.observe.reading.evaluate.values import (
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__init_subclass__", "__post_init__", "__class_getitem__"})
 
 
-class Callbacks(Objects):
+class Callbacks(Attributes):
     """Unknown calls, and callables that have become reachable from anywhere."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
