@@ -27,6 +27,11 @@ class Update(Frozen):
     """The backward pass or the loss that it learns through."""
     model: bool = False
     """Whether a module learns; otherwise loose tensors, a table or a setting."""
+    passes: int | None = None
+    """How often it learns from the same tokens: the iterations of the loops around it that do not choose them.
+
+    None where one of them is not counted, or where it does not learn through a backward pass.
+    """
 
 
 class Exposure(Frozen):

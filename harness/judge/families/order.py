@@ -38,11 +38,18 @@ def met(order: OrderFacts, *kinds: UpdateKind) -> Iterator[Met]:
                 yield Met(score, update, exposure)
 
 
+def learns(update: Update) -> Evidence:
+    """Where something learns, and how often from the same tokens."""
+    if update.passes is None:
+        return at(update.at, role="learns")
+    return at(update.at, role="learns", passes=update.passes)
+
+
 def rows(pairs: Iterable[Met]) -> list[Evidence]:
     """Evidence of pairs: where it learns, from which loss, and where the score is added up."""
     places: dict[tuple[int | None, str], Evidence] = {}
     for pair in pairs:
-        places.setdefault((pair.update.at.line, "learns"), at(pair.update.at, role="learns"))
+        places.setdefault((pair.update.at.line, "learns"), learns(pair.update))
         if pair.update.learnt_at is not None:
             places.setdefault((pair.update.learnt_at.line, "from"), at(pair.update.learnt_at, role="learns from"))
         places.setdefault((pair.score.at.line, "scores"), at(pair.score.at, role="adds up the score"))
@@ -53,6 +60,14 @@ def lines(evidence: Iterable[Evidence], role: str) -> str:
     """The line numbers of one role, in words."""
     found = sorted({row.line for row in evidence if row.measured.get("role") == role and row.line is not None})
     return ", ".join(str(line) for line in found[:4]) + (" ..." if len(found) > 4 else "")
+
+
+def learners(evidence: Iterable[Evidence]) -> str:
+    """The lines that learn, and over how many passes where there is more than one."""
+    found = list(evidence)
+    passes = [row.measured.get("passes") for row in found]
+    most = max((number for number in passes if isinstance(number, int)), default=0)
+    return f"line {lines(found, 'learns')}" + (f", {most} passes over the same tokens" if most > 1 else "")
 
 
 class _Order(SubmissionRule):
@@ -106,9 +121,9 @@ class ScoreBeforeLearning(_Order):
         if pairs:
             found = rows(pairs)
             message = (
-                f"The model takes optimizer steps on validation tokens (line {lines(found, 'learns')}) before the same "
-                f"tokens are scored (line {lines(found, 'adds up the score')}). Please show that no token is learned "
-                "from before it is scored."
+                f"The model takes optimizer steps on validation tokens ({learners(found)}) before the same tokens are "
+                f"scored (line {lines(found, 'adds up the score')}). Please show that no token is learned from before "
+                "it is scored."
             )
             yield self.warn(case, message, found)
         elif not order.complete:
@@ -144,21 +159,21 @@ class ArtifactBeforeValidation(_Order):
             return
         pairs = self.pairs(case)
         found = rows(pairs)
-        learners = {
+        learnt = {
             index
             for write in order.artifacts
             for index in write.updates
             if order.updates[index].kind is UpdateKind.STEP
         }
-        if not pairs and learners:
-            found = [at(order.updates[index].at, role="learns") for index in sorted(learners)[:4]]
+        if not pairs and learnt:
+            found = [learns(order.updates[index]) for index in sorted(learnt)[:4]]
         if not found:
             return
-        writes = [write.at for write in order.artifacts if learners & set(write.updates)]
+        writes = [write.at for write in order.artifacts if learnt & set(write.updates)]
         found += [at(place, role="writes") for place in writes[:3]]
         message = (
-            f"The model takes optimizer steps on validation tokens (line {lines(found, 'learns')}) and is then written "
-            f"to a file (line {lines(found, 'writes')}). Please show that the artifact knows no validation token."
+            f"The model takes optimizer steps on validation tokens ({learners(found)}) and is then written to a file "
+            f"(line {lines(found, 'writes')}). Please show that the artifact knows no validation token."
         )
         yield self.warn(case, message, found)
 
@@ -200,8 +215,7 @@ class ScoredOnce(_Order):
         if pairs:
             message = (
                 f"Validation tokens are scored (line {lines(found, 'adds up the score')}) after something has learned "
-                f"from them (line {lines(found, 'learns')}) in an earlier epoch or pass. Please show which visit "
-                "counts."
+                f"from them ({learners(found)}) in an earlier epoch or pass. Please show which visit counts."
             )
             yield self.warn(case, message, found)
         elif labels:
@@ -279,8 +293,8 @@ class OptimisedOnScored(_Order):
         found += [Evidence(path=path, line=score.line, snippet=score.label) for path, score in named[:2]]
         if pairs:
             message = (
-                f"Tensors are optimised on validation tokens (line {lines(found, 'learns')}) and then used to score "
-                f"them (line {lines(found, 'adds up the score')})."
+                f"Tensors are optimised on validation tokens ({learners(found)}) and then used to score them "
+                f"(line {lines(found, 'adds up the score')})."
             )
             yield self.warn(case, message, found)
         elif named:

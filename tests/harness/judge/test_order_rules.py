@@ -70,6 +70,8 @@ def test_artifact_with_validation() -> None:
     findings = asked(ADAPT_FIRST, main)
     assert list(findings) == ["PG402"]
     assert {row.measured["role"] for row in findings["PG402"].evidence} >= {"learns", "writes"}
+    assert "3 passes over the same tokens" in findings["PG402"].message
+    assert [row.measured["passes"] for row in findings["PG402"].evidence if "passes" in row.measured] == [3]
 
 
 def test_logs_tell() -> None:

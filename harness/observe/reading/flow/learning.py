@@ -13,6 +13,7 @@ from harness.observe.reading.flow.labels import (
     LOSS,
     NONE,
     Labels,
+    Loops,
     counted,
     exposed,
     has,
@@ -37,8 +38,8 @@ class Learning(Stores):
         super().__init__(trace, tree)
         self.hooks: dict[Any, set[int]] = {}
         """Functions registered as forward hooks, with the modules they listen to."""
-        self.backward: list[tuple[Labels, ast.AST]] = []
-        """Backward passes over validation tokens, and their pieces."""
+        self.backward: list[tuple[Labels, ast.AST, Loops]] = []
+        """Backward passes over validation tokens: their pieces, where, and the loops around them."""
         self.saved: Labels = NONE
         """What was written to files that are no shards."""
         self.notes: list[str] = []
@@ -86,27 +87,45 @@ class Learning(Stores):
         """Gradients of a loss are added to those that are held."""
         pieces = validation_pieces(self.memory.held(loss))
         if pieces:
-            self.backward.append((pieces, node))
+            self.backward.append((pieces, node, frozenset(self.memory.running)))
             self.memory.add(self.memory.gradients, pieces)
 
     def stepped(self, node: ast.AST, optimizer: Labels) -> None:
         """What an optimizer holds learns from the pieces that gradients hold."""
         pieces = flat(self.memory.gradients.value or NONE)
         if pieces:
-            learnt = next((place for kept, place in reversed(self.backward) if kept & pieces), None)
-            self._learn(node, learnt, optimizer, pieces)
+            place, around = next(
+                ((place, loops) for kept, place, loops in reversed(self.backward) if kept & pieces), (None, None)
+            )
+            self._learn(node, place, optimizer, pieces, around)
 
-    def _learn(self, node: ast.AST, learnt: ast.AST | None, learner: Labels, pieces: Labels) -> None:
-        """Objects that a value stands for come to know pieces of the validation tokens."""
+    def _learn(
+        self, node: ast.AST, learnt: ast.AST | None, learner: Labels, pieces: Labels, around: Loops | None = None
+    ) -> None:
+        """Objects that a value stands for come to know pieces of the validation tokens; loops `around` the loss."""
         memory = self.memory
         sites = self.parts(learner)
         module = any(memory.kinds.get(site) == "module" for site in sites)
         for atom in pieces:
             record = self.records.update(UpdateKind.STEP, node, learnt, module=module)
+            record.repeated(None if around is None else self._passes(around, atom[2]))
             memory.learnt = True
             for site in sites:
                 if memory.kinds.get(site) != "optimizer":
                     memory.add(memory.content(site), frozenset({known(record.index, atom[2])}))
+
+    def _passes(self, around: Loops, piece: Loops) -> int | None:
+        """How often the loops that hold both a loss and its step come back to one piece; None if one is not counted.
+
+        A loop around the loss alone gathers gradients, one around the step alone goes over optimizers.
+        """
+        total = 1
+        for loop in around.intersection(self.memory.running).difference(piece):
+            length = self.memory.lengths.get(loop)
+            if length is None:
+                return None
+            total *= length
+        return total
 
     def parts(self, labels: Labels) -> set[int]:
         """Sites of the objects that a value stands for, and of those that they hold."""

@@ -65,6 +65,7 @@ def _facts(flow: Calls, main: Source) -> OrderFacts:
                 at=at(update.node, update.source) or here,
                 learnt_at=at(update.learnt, update.source),
                 model=update.module,
+                passes=update.passes or None,
             )
             for update in updates
         ),

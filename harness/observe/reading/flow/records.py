@@ -19,6 +19,12 @@ class UpdateRecord:
     learnt: ast.AST | None
     source: Source | None
     module: bool = False
+    passes: int | None = 0
+    """Most times that it came back to the same tokens, as far as it was met; None where a loop is not counted."""
+
+    def repeated(self, passes: int | None) -> None:
+        """It was met so many times over the same tokens."""
+        self.passes = None if passes is None or self.passes is None else max(self.passes, passes)
 
 
 @dataclass(eq=False)

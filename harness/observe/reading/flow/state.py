@@ -102,6 +102,8 @@ class Memory(Journal):
         """Pieces of validation tokens that gradients hold at present."""
         self.running: list[int] = []
         """Loops in progress, of all calls."""
+        self.lengths: dict[int, int] = {}
+        """Most iterations of each loop, where they are counted."""
         self.learnt = False
         """Whether anything has learnt from validation tokens yet."""
         self.stepped: list[Cell] = []

@@ -221,6 +221,8 @@ class Statements:
         length = self.trace.lengths.get(id(node))
         if length == 0 and self.trace.complete:
             return self.block(node.orelse, frame)
+        if length is not None:
+            self.memory.lengths[loop] = length
         passes = 1 if length == 1 else PASSES
         falls = self.repeat(loop, step, node.body, frame, certain=True, passes=passes)
         return self.block(node.orelse, frame) if falls and node.orelse else falls

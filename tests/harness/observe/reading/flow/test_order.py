@@ -79,6 +79,35 @@ def test_who_learns() -> None:
     assert all(update.learnt_at is not None and update.learnt_at.line <= update.at.line for update in adapt.updates)
 
 
+ACCUMULATED = ADAPT_FIRST.replace(
+    "            model(tokens", "            for part in range(4):\n                model(tokens"
+).replace("            opt.step()", "            for one in (opt, opt):\n                one.step()")
+UNCOUNTED = ADAPT_FIRST.replace("for epoch in range(args.epochs):", "while unsure():").replace(
+    "def adapt", "def unsure():\n    return float(torch.rand(1)) > 0.5\n\ndef adapt"
+)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize(
+    ("evaluate", "environment", "passes"),
+    [
+        (ADAPT_FIRST, {}, 3),
+        (ADAPT_FIRST, {"TTT_EPOCHS": "20"}, 20),
+        (ADAPT_FIRST, {"TTT_EPOCHS": "1"}, 1),
+        (SCORE_FIRST, {}, 3),
+        (TRAIN_FIRST_IN_CHUNK, {}, 1),
+        (DELTA, {}, 8),
+        (RESTORED, {}, 2),
+        (ACCUMULATED, {}, 3),
+        (UNCOUNTED, {}, None),
+    ],
+    ids=["epochs", "twenty", "one", "score_first", "chunk", "delta", "warm", "accumulated", "uncounted"],
+)
+def test_passes(evaluate: str, environment: dict[str, str], passes: int | None, *, renamed: bool) -> None:
+    """Counted are loops that come back to the same tokens: not those that gather gradients or go over optimizers."""
+    assert [update.passes for update in order(evaluate, renamed=renamed, **environment).updates] == [passes]
+
+
 def test_artifact() -> None:
     """Weights that learnt from validation tokens and are written are seen in the write, and through the file."""
     main = """
