@@ -73,12 +73,10 @@
     show();
   });
   controls.addEventListener("input", filter);
-  controls.addEventListener("reset", () => {
-    setTimeout(() => {
-      field("track").value = "";
-      show();
-      filter();
-    });
+  controls.addEventListener("reset", (event) => {
+    event.preventDefault(); // the form would go back to one track only, and after this event
+    for (const name of ["find", "track", "review", "published"]) field(name).value = "";
+    filter();
   });
   controls.addEventListener("submit", (event) => event.preventDefault());
   controls.hidden = false;
