@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 import git
 
+from harness.facts import facts_of
 from harness.judge.judge import judge
 from harness.model.competition import DEFAULT_POLICY
-from harness.model.facts import Facts, Stage, StageStatus
+from harness.model.facts import Facts
 from harness.model.review import Review
-from harness.model.target import Intake
-from harness.observe.intake.content import Source
-from harness.observe.observe import facts_key, observe
 from harness.observe.reading.worker import Reader
 from harness.observe.target import Request, is_url, open_target
 from harness.store.store import Store
@@ -49,20 +47,3 @@ def address_of(request: Request) -> str | None:
         return str(git.Git().execute(command, env=environment)).strip() or None
     except git.GitCommandError:
         return None
-
-
-def facts_of(intake: Intake, source: Source, reader: Reader, store: Store) -> tuple[Facts, bool]:
-    """Facts of an intake, and whether facts of exactly this intake and observing code were in the store."""
-    key = facts_key(intake)
-    facts = store.get("facts", key, Facts)
-    if facts is not None:
-        return facts, True
-    facts = observe(intake, source, reader)
-    if not observer_failed(facts):
-        store.put("facts", key, facts)
-    return facts, False
-
-
-def observer_failed(facts: Facts) -> list[Stage]:
-    """Stages in which the harness itself failed; such facts are not kept."""
-    return [stage for s in facts.submissions for stage in s.stages if stage.status is StageStatus.ERROR]

@@ -19,7 +19,7 @@ from harness.model.facts import Facts
 from harness.model.findings import Finding, Outcome, Severity
 from harness.model.review import Review, Verdict
 from harness.store.store import Store
-from harness.sweep.job import Observed
+from harness.sweep.job import observed_facts
 from harness.sweep.plan import Key
 
 _CHUNK = 40
@@ -72,18 +72,12 @@ def gathered_of(facts: Facts, review: Review) -> Gathered:
     return _gathered(review, entries)
 
 
-def stored_facts(key: Key, store: Store) -> Facts | None:
-    """Facts of a pull request where they are in the store."""
-    observed = store.get("observed", key.observed, Observed)
-    return store.get("facts", observed.facts, Facts) if observed is not None else None
-
-
 def review_of(pr: int, key: Key, source: Source) -> tuple[Review, Facts | None] | None:
     """The review of a pull request, and the facts it rests on where these are at hand.
 
     A review alone has one run a seed under one label; with the facts, where the store has them, it is told better.
     """
-    facts = stored_facts(key, Store(source.store))
+    facts = observed_facts(key, Store(source.store))
     if source.reviews is not None:
         path = source.reviews / f"{pr}.json"
         return (Review.model_validate_json(path.read_bytes()), facts) if path.exists() else None

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.facts import facts_of
 from harness.judge.judge import judge
 from harness.judge.leaderboard.build import build
 from harness.judge.leaderboard.candidate import Candidate
@@ -23,7 +24,6 @@ from harness.observe.intake.pull_request import read_ref
 from harness.observe.intake.repository import Repository
 from harness.observe.reading.leaderboard import read_tables
 from harness.observe.reading.worker import Reader
-from harness.review import facts_of
 from harness.store.store import Store
 from harness.sweep.index import IndexRow
 from harness.sweep.plan import Key

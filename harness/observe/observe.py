@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 
 from harness.model.facts import Facts, Stage, StageStatus, SubmissionFacts
 from harness.model.target import FolderEntry, Intake, Origin
@@ -26,8 +27,21 @@ def facts_key(intake: Intake) -> str:
     return digest.hexdigest()
 
 
+def folder_key(folder: FolderEntry) -> str:
+    """Content address of the facts of one folder: its files and the observing code, not where it lies."""
+    digest = hashlib.sha256(observer_digest().encode())
+    for file in folder.files:
+        digest.update(file.model_dump_json().encode())
+    return digest.hexdigest()
+
+
 def observe(intake: Intake, source: Source, reader: Reader) -> Facts:
-    """Facts of everything in `intake`.
+    """Facts of everything in `intake`; `observe_each` tells which folders are read."""
+    return observe_each(intake, lambda folder: observe_folder(folder, source, reader))
+
+
+def observe_each(intake: Intake, read: Callable[[FolderEntry], SubmissionFacts]) -> Facts:
+    """Facts of everything in `intake`; `read` gives those of a folder.
 
     A folder that an earlier pull request already holds is only listed, unless the pull request holds nothing else.
     """
@@ -36,7 +50,7 @@ def observe(intake: Intake, source: Source, reader: Reader) -> Facts:
     if not fresh:
         fresh, repeated = repeated, []
     started = time.perf_counter()
-    submissions = tuple(_read(folder, source, reader) for folder in fresh)
+    submissions = tuple(read(folder) for folder in fresh)
     seconds = round(time.perf_counter() - started, 4)
     return Facts(
         observed_by=observer_digest(),
@@ -48,7 +62,8 @@ def observe(intake: Intake, source: Source, reader: Reader) -> Facts:
     )
 
 
-def _read(folder: FolderEntry, source: Source, reader: Reader) -> SubmissionFacts:
+def observe_folder(folder: FolderEntry, source: Source, reader: Reader) -> SubmissionFacts:
+    """Fetch the files of one folder and have them read. A failure of the reader becomes a stage with `error`."""
     contents: dict[str, Content] = {}
     left = TOTAL_LIMIT
     omitted = []

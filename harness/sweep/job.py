@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from harness.facts import facts_of, observer_failed, stored_facts
 from harness.judge.judge import harness_errors, judge
 from harness.model.base import Frozen
 from harness.model.competition import DEFAULT_POLICY
@@ -21,7 +22,6 @@ from harness.observe.intake.pull_request import read_pull_request
 from harness.observe.intake.repository import Repository
 from harness.observe.observe import facts_key
 from harness.observe.reading.worker import Reader
-from harness.review import facts_of, observer_failed
 from harness.store.store import Store, write_atomically
 from harness.sweep.index import IndexRow, facts_found
 from harness.sweep.plan import Key
@@ -47,6 +47,12 @@ class Observed(Frozen):
     facts: str
 
 
+def observed_facts(key: Key, store: Store) -> Facts | None:
+    """Facts of a pull request where they are in the store."""
+    observed = store.get("observed", key.observed, Observed)
+    return stored_facts(observed.facts, store) if observed is not None else None
+
+
 class Worker:
     """State of one worker process."""
 
@@ -67,8 +73,7 @@ class Worker:
 
     def facts(self, pr: int, key: Key) -> tuple[Facts, bool]:
         """Facts of one pull request, and whether nothing had to be read for them: neither git nor files."""
-        known = self.store.get("observed", key.observed, Observed)
-        facts = self.store.get("facts", known.facts, Facts) if known is not None else None
+        facts = observed_facts(key, self.store)
         if facts is not None:
             return facts, True
         intake = read_pull_request(self.repository, pr, self.setup.base)
