@@ -19,6 +19,7 @@ import git
 
 from harness.model.target import BlobState, ChangeKind, EntryKind, FileEntry, FolderEntry
 from harness.observe.intake.content import READ_LIMIT, Content, read_limited
+from harness.observe.intake.graph import CommitGraph
 
 _SETTINGS = {
     "core.hooksPath": os.devnull,
@@ -40,6 +41,8 @@ NULL = "0" * 40
 _PULL_REQUEST = re.compile(r"refs/(?:pull/|remotes/origin/pull/)(\d{1,7})/head|refs/remotes/origin/pr/(\d{1,7})")
 _PARENTS_KEPT = 8
 _TREES_KEPT = 20_000
+_FEW_BASES = 16
+"""Merge bases that git is asked for one by one: beyond, the listing of all commits is cheaper."""
 _FEW = 100
 """Objects that are asked for one by one: a process of their own costs as much as about that many questions."""
 
@@ -150,12 +153,28 @@ class Repository:
         Remembered: to tell who brought a folder in, a sweep asks for the same heads again for every folder.
         """
         if (one, other) not in self._bases:
-            try:
-                found = str(self._repo.git.merge_base(one, other)) or None
-            except git.GitCommandError:
-                found = None
-            self._bases[one, other] = found
+            self._bases[one, other] = self._merge_base(one, other)
         return self._bases[one, other]
+
+    def _merge_base(self, one: str, other: str) -> str | None:
+        graph = self._graph if len(self._bases) >= _FEW_BASES else None
+        if graph is not None and one in graph and other in graph:
+            best = graph.common_ancestors(one, other)
+            if len(best) < 2:
+                return best[0] if best else None
+        # Between equally good ancestors git decides.
+        try:
+            return str(self._repo.git.merge_base(one, other)) or None
+        except git.GitCommandError:
+            return None
+
+    @cached_property
+    def _graph(self) -> CommitGraph | None:
+        """All commits that refs lead to; None where git cannot list them, as in a repository that lacks some."""
+        try:
+            return CommitGraph.from_listing(self._repo.git.rev_list("--parents", "--all"))
+        except git.GitCommandError:
+            return None
 
     def committed_at(self, sha: str) -> str:
         """Committer date of a commit, ISO 8601 with offset."""
