@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
 from collections.abc import Iterable
 
 MAX_HITS = 20_000
@@ -11,11 +9,18 @@ MAX_HITS = 20_000
 
 def lines_holding(text: str, words: Iterable[str], limit: int = MAX_HITS) -> list[int]:
     """Numbers (from 1, ascending) of the lines of `text` that hold one of `words`; about `limit` of them at most."""
-    starts = list(itertools.accumulate((len(line) + 1 for line in text.split("\n")), initial=0))
-    hits: set[int] = set()
+    places: set[int] = set()
     for word in words:
         place = text.find(word)
-        while place >= 0 and len(hits) < limit:
-            hits.add(bisect.bisect_right(starts, place))
-            place = text.find(word, place + len(word))
-    return sorted(hits)
+        while place >= 0 and len(places) < limit:
+            places.add(place)
+            end = text.find("\n", place)
+            place = text.find(word, end) if end >= 0 else -1
+    lines: list[int] = []
+    line, at = 1, 0
+    for place in sorted(places):
+        line += text.count("\n", at, place)
+        at = place
+        if not lines or lines[-1] != line:
+            lines.append(line)
+    return lines

@@ -72,9 +72,12 @@ class Expressions(Operators, Comprehensions):
         self.fuel -= 1
         if self.fuel < 0:
             raise Exhausted
-        if isinstance(node, ast.Name):  # the two most frequent kinds first: a dispatch costs as much as they do
-            return self._name(node, frame)
-        if isinstance(node, ast.Constant):
+        if type(node) is ast.Name:  # the two most frequent kinds first: a dispatch costs as much as they do
+            scope, name = frame.scope, node.id
+            if name in scope.slots and not scope.exported:
+                return self.heap.read(scope.slots, name)
+            return self._name(name, frame)
+        if type(node) is ast.Constant:
             return node.value
         handler = self._expressions.get(type(node))
         return handler(node, frame) if handler is not None else UNKNOWN
@@ -105,11 +108,8 @@ class Expressions(Operators, Comprehensions):
             return External(f"builtins.{name}")
         return MISSING
 
-    def _name(self, node: ast.Name, frame: Frame) -> Value:
-        scope, name = frame.scope, node.id
-        if name in scope.slots and not scope.exported:
-            return self.heap.read(scope.slots, name)
-        value = self.lookup(name, scope)
+    def _name(self, name: str, frame: Frame) -> Value:
+        value = self.lookup(name, frame.scope)
         if value is not MISSING:
             return value
         owner = frame.function.owner if frame.function is not None else None

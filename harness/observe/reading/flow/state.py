@@ -154,7 +154,7 @@ class Memory(Journal):
 
     def held(self, labels: Labels) -> Labels:
         """The labels with the contents of all objects among them."""
-        sites = things(labels)
+        sites = things(labels) if labels else None
         if not sites:
             return labels
         contents = self._contents
