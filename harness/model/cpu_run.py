@@ -1,0 +1,148 @@
+"""Facts of the run on a CPU: how far a submission got, what it was seen to do, and what was not the real thing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from harness.model.base import At, Frozen, Scalar
+
+
+class RunStage(StrEnum):
+    """How far a run got, in order."""
+
+    DECODED = "decoded"
+    """The program was taken out of its wrappers and parses."""
+    IMPORTED = "imported"
+    TRAINED = "trained"
+    """An optimizer stepped."""
+    WRITTEN = "written"
+    """An artifact lies on disk."""
+    RELOADED = "reloaded"
+    """The artifact was opened again by the run that had written it."""
+    EVALUATED = "evaluated"
+    """The printed final score equals what was added up while it was scored."""
+
+
+class Fault(StrEnum):
+    """With whom a failure lies."""
+
+    SUBMISSION = "submission"
+    HARNESS = "harness"
+    """A stand-in, an input or a size that we chose."""
+    MACHINE = "machine"
+    """No sandbox, no torch, no disk."""
+    LIMIT = "limit"
+    """Time or memory ran out; nothing is said of the submission."""
+
+
+class RunFailure(Frozen):
+    """Why a run ended before its end."""
+
+    fault: Fault
+    exception: str
+    message: str
+    at: At | None = None
+    """The last line of the submission that was executing."""
+    module: str | None = None
+    """The module that could not be imported."""
+    remedy: str = ""
+
+
+class Override(Frozen):
+    """A setting that the run gave another value than the launch does."""
+
+    name: str
+    value: Scalar
+    instead: Scalar = None
+    reason: str
+
+
+class Edit(Frozen):
+    """A place of the source that the run read differently. Columns count characters from 0."""
+
+    at: At
+    column: int
+    old: str
+    new: str
+    reason: str
+
+
+class Replaced(Frozen):
+    """Something that was stood in for; `exact` where a test shows that it computes the same."""
+
+    name: str
+    exact: bool
+    reason: str
+
+
+class Fidelity(Frozen):
+    """What of a run was not the real thing."""
+
+    overrides: tuple[Override, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    stand_ins: tuple[Replaced, ...] = ()
+    not_executed: tuple[At, ...] = ()
+    """Functions that the launch reaches, by reading, and the run did not."""
+
+
+class WrittenFile(Frozen):
+    """A file that the run left, measured from outside its interpreter."""
+
+    path: str
+    size: int
+    sha256: str | None = None
+    reloaded: bool = False
+
+
+class Total(Frozen):
+    """What one statement added up until its variable was set back, or to the end."""
+
+    at: At
+    target: str
+    function: str
+    additions: int
+    values: tuple[float | None, ...]
+    """Ends of the sums, in order."""
+
+
+class MatchedScore(Frozen):
+    """A printed score, and the two sums whose quotient it is."""
+
+    label: str
+    val_bpb: float
+    losses: At
+    counts: At
+
+
+class Attempt(Frozen):
+    """One rung of the ladder of sizes."""
+
+    rung: str
+    seconds: float
+    cpu_seconds: float | None = None
+    peak_mb: float | None = None
+    ended: str
+    """`end`, `exit N`, `exception`, `timeout`, `signal N` or a limit of the sandbox."""
+    failure: RunFailure | None = None
+
+
+class CpuRunFacts(Frozen):
+    """The run that got furthest, and the attempts before it."""
+
+    attempts: tuple[Attempt, ...] = ()
+    reached: tuple[RunStage, ...] = ()
+    failure: RunFailure | None = None
+    steps: int = 0
+    """Optimizer steps."""
+    files: tuple[WrittenFile, ...] = ()
+    totals: tuple[Total, ...] = ()
+    scores: tuple[MatchedScore, ...] = ()
+    printed: tuple[str, ...] = ()
+    """The last lines that the run printed, as data."""
+    processes: tuple[str, ...] = ()
+    """Programs that the run tried to start."""
+    alone: bool = True
+    """Whether nothing that the run had started was left when it ended, or could be ended."""
+    fidelity: Fidelity = Fidelity()
+    refused: str | None = None
+    """Why nothing was run: what the machine lacks, and the remedy."""

@@ -1,0 +1,1 @@
+"""The run of a submission on a CPU: plan, inputs, sandbox, observations."""

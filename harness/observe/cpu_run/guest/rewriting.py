@@ -1,0 +1,183 @@
+"""Source of a submission, changed so that it tells what it does: which blocks run and what is added up.
+
+Positions stay what they are, so that tracebacks, `inspect` and facts speak of the lines of the submission. Kernels are
+left alone: their compilers read the source themselves.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType
+
+from harness.observe.reading.source.grammar import parse
+
+HIT, ADDED, IMPORTED = "__golf_hit__", "__golf_added__", "__golf_imported__"
+"""Names under which the rewritten source finds its recorder among the builtins."""
+_KERNELS = frozenset({"jit", "autotune", "heuristics", "script", "script_method", "kernel"})
+"""Last names of decorators whose functions are compiled from their source."""
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of statements that runs as a whole or not at all, up to an exception."""
+
+    path: str
+    layer: int
+    line: int
+    last: int
+    function: str
+    """Qualified name of the function around it; empty at the top."""
+    opens: bool
+    """Whether it is the body of that function."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A statement that adds something to a variable."""
+
+    path: str
+    layer: int
+    line: int
+    target: str
+    function: str
+
+
+class Rewriter:
+    """Rewrites texts and numbers their blocks and sites over all of them."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.sites: list[Site] = []
+
+    def compiled(self, text: str, path: str, layer: int, filename: str) -> CodeType:
+        """Code of a text. Raises SyntaxError where it does not parse, as compiling it unchanged would."""
+        tree = parse(text).tree
+        if tree is None:
+            return compile(text, filename, "exec", dont_inherit=True)  # raises what the submission would see
+        _Pass(self, path, layer).module(tree)
+        return compile(tree, filename, "exec", dont_inherit=True)
+
+
+class _Pass(ast.NodeTransformer):
+    """One text."""
+
+    def __init__(self, rewriter: Rewriter, path: str, layer: int) -> None:
+        self.rewriter, self.path, self.layer = rewriter, path, layer
+        self.names: list[str] = []
+
+    def module(self, tree: ast.Module) -> None:
+        """Change a whole tree in place."""
+        tree.body = self._block(tree.body, opens=True)
+        last = max((i for i, node in enumerate(tree.body) if _imports(node)), default=-1)
+        place = tree.body[last] if last >= 0 else None
+        tree.body.insert(last + 1 or _start(tree.body), _call(IMPORTED, [], place))
+        ast.fix_missing_locations(tree)
+
+    def _block(self, body: list[ast.stmt], *, opens: bool = False) -> list[ast.stmt]:
+        if not body:
+            return body
+        number = len(self.rewriter.blocks)
+        last = body[-1].end_lineno or body[-1].lineno
+        function = ".".join(self.names)
+        self.rewriter.blocks.append(Block(self.path, self.layer, body[0].lineno, last, function, opens))
+        changed: list[ast.stmt] = []
+        for node in body:
+            changed += self._statement(node)
+        changed.insert(_start(changed), _call(HIT, [number], changed[0]))
+        return changed
+
+    def _statement(self, node: ast.stmt) -> list[ast.stmt]:
+        if isinstance(node, _Function):
+            if any(_last_name(decorator) in _KERNELS for decorator in node.decorator_list):
+                return [node]
+            self.names.append(node.name)
+            node.body = self._block(node.body, opens=True)
+            self.names.pop()
+        elif isinstance(node, ast.ClassDef):
+            self.names.append(node.name)
+            node.body = [new for child in node.body for new in self._statement(child)]
+            self.names.pop()
+        elif isinstance(node, ast.Match):
+            for case in node.cases:
+                case.body = self._block(case.body)
+        else:
+            for name in ("body", "orelse", "finalbody"):
+                part = getattr(node, name, None)
+                if isinstance(part, list):
+                    setattr(node, name, self._block(part))
+            for handler in getattr(node, "handlers", ()):
+                handler.body = self._block(handler.body)
+        target = _added_to(node)
+        return [node] if target is None else [node, self._told(target, node)]
+
+    def _told(self, target: ast.expr, node: ast.stmt) -> ast.stmt:
+        number = len(self.rewriter.sites)
+        words = ast.unparse(target)
+        self.rewriter.sites.append(Site(self.path, self.layer, node.lineno, words, ".".join(self.names)))
+        value = ast.parse(words, mode="eval").body
+        return _call(ADDED, [number, value], node)
+
+
+def _added_to(node: ast.stmt) -> ast.expr | None:
+    """The variable that `x += e` or `x = x + e` adds to, where reading it again changes nothing."""
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+        return node.target if _plain(node.target) else None
+    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.BinOp):
+        target = node.targets[0]
+        if isinstance(node.value.op, ast.Add) and _plain(target):
+            words = ast.dump(ast.parse(ast.unparse(target), mode="eval").body)
+            if any(ast.dump(side) == words for side in (node.value.left, node.value.right)):
+                return target
+    return None
+
+
+def _plain(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute) or (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def _imports(node: ast.stmt) -> bool:
+    """Whether a statement imports, under a guard or not."""
+    if isinstance(node, (ast.Try, ast.If)):
+        return any(map(_imports, node.body))
+    return isinstance(node, (ast.Import, ast.ImportFrom))
+
+
+def _start(body: list[ast.stmt]) -> int:
+    """Where statements may be put in: behind the docstring and imports from the future."""
+    if not body:
+        return 0
+    first = body[0]
+    at = int(
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
+    while at < len(body):
+        node = body[at]
+        if not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+            break
+        at += 1
+    return at
+
+
+def _last_name(node: ast.expr) -> str | None:
+    while isinstance(node, ast.Call):
+        node = node.func
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
+
+
+def _call(name: str, arguments: list[object], place: ast.AST | None) -> ast.stmt:
+    given = [value if isinstance(value, ast.expr) else ast.Constant(value) for value in arguments]
+    node = ast.Expr(ast.Call(ast.Name(name, ast.Load()), given, []))
+    line = getattr(place, "lineno", 1)
+    for inner in ast.walk(node):
+        if isinstance(inner, (ast.expr, ast.stmt)):
+            inner.lineno = inner.end_lineno = line
+            inner.col_offset = inner.end_col_offset = 0
+    return node
+
+
+Hit = Callable[[int], None]

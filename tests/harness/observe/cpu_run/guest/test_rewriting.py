@@ -1,0 +1,172 @@
+"""Rewritten source does what it did, on the lines it had, and tells which blocks ran and what was added up."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import textwrap
+import traceback
+from typing import Any
+
+import pytest
+
+from harness.observe.cpu_run.guest.rewriting import ADDED, HIT, IMPORTED, Rewriter
+
+
+class Seen:
+    """What a rewritten text told."""
+
+    def __init__(self) -> None:
+        self.rewriter = Rewriter()
+        self.hits: list[int] = []
+        self.added: list[tuple[int, Any]] = []
+        self.imported_after: int | None = None
+
+    def run(self, text: str) -> dict[str, Any]:
+        """Execute a text rewritten; its variables."""
+        names = {HIT: self.hits.append, ADDED: lambda site, value: self.added.append((site, value))}
+        names[IMPORTED] = lambda: setattr(self, "imported_after", len(self.hits))
+        space: dict[str, Any] = {"__builtins__": {**vars(builtins), **names}, "__name__": "__main__"}
+        exec(self.rewriter.compiled(textwrap.dedent(text), "a.py", 0, "a.py"), space)
+        return space
+
+    def lines(self) -> list[tuple[str, int]]:
+        """Function and first line of the blocks that ran, in order."""
+        return [(self.rewriter.blocks[n].function, self.rewriter.blocks[n].line) for n in self.hits]
+
+    def sums(self) -> list[tuple[str, Any]]:
+        """Targets and their values after each addition."""
+        return [(self.rewriter.sites[n].target, value) for n, value in self.added]
+
+
+def test_blocks() -> None:
+    """Each block that runs is told once for every time, with the function around it."""
+    seen = Seen()
+    seen.run(
+        '''
+        """About."""
+        from __future__ import annotations
+        import os
+        def f(n):
+            """About."""
+            if n:
+                return 1
+            else:
+                return 2
+        class C:
+            def g(self):
+                for _ in range(2):
+                    f(0)
+                try:
+                    1 / 0
+                except ZeroDivisionError:
+                    pass
+                finally:
+                    f(1)
+                match 3:
+                    case 3: pass
+                    case _: pass
+        C().g()
+        '''
+    )
+    assert seen.lines() == [
+        ("", 2), ("C.g", 13), ("C.g", 14), ("f", 6), ("f", 10), ("C.g", 14), ("f", 6), ("f", 10), ("C.g", 16),
+        ("C.g", 18), ("C.g", 20), ("f", 6), ("f", 8), ("C.g", 22),
+    ]  # fmt: skip
+    assert seen.imported_after == 1
+    assert {b.line for b in seen.rewriter.blocks} >= {8, 23}
+
+
+def test_additions() -> None:
+    """Both forms of adding are told with the value after them; other assignments are not."""
+    seen = Seen()
+    seen.run(
+        """
+        class Box: n = 1
+        total, box, table, keep = 0, Box(), {"a": 1}, [0]
+        total += 2
+        total = total + 3
+        total = 4 + total
+        box.n += 1
+        table["a"] += 5
+        keep[len(keep) - 1] += 1
+        total -= 1
+        other = total + 1
+        """
+    )
+    assert seen.sums() == [("total", 2), ("total", 5), ("total", 9), ("box.n", 2), ("table['a']", 6)]
+
+
+def test_lines_of_a_traceback() -> None:
+    """An exception is raised on the line that it had."""
+    text = "import os\n\n\ndef f():\n    x = 0\n    x += 1\n    raise ValueError(x)\n\n\nf()\n"
+    with pytest.raises(ValueError, match="1") as caught:
+        Seen().run(text)
+    lines = [frame.lineno for frame in traceback.extract_tb(caught.value.__traceback__) if frame.filename == "a.py"]
+    assert lines == [10, 7]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "# only a comment\n", '"""About."""\n', "from __future__ import annotations\n", "x = 1", "import os; x = 1"],
+)
+def test_small_texts(text: str) -> None:
+    """Texts without statements, or with nothing but a docstring, run."""
+    Seen().run(text)
+
+
+def test_what_does_not_parse() -> None:
+    """A syntax error is the one that the submission would see."""
+    with pytest.raises(SyntaxError):
+        Seen().run("def f(:\n")
+
+
+def test_newer_grammar() -> None:
+    """F-strings of Python 3.12 run on 3.11, too."""
+    assert Seen().run("d = {'a': 1}\ns = f'{d['a']}{f'{1 + 1}'}'\n")["s"] == "12"
+
+
+@pytest.mark.parametrize("decorator", ["@jit", "@triton.jit", "@triton.autotune(configs=[])", "@torch.jit.script"])
+def test_kernels_are_left_alone(decorator: str) -> None:
+    """A function that is compiled from its source keeps it."""
+    seen = Seen()
+    text = f"{decorator}\ndef kernel(x):\n    x += 1\n    return x\n"
+    tree = ast.parse(text)
+    seen.rewriter.compiled(text, "a.py", 0, "a.py")
+    assert seen.rewriter.sites == []
+    assert [block.opens for block in seen.rewriter.blocks] == [True]
+    assert isinstance(tree.body[0], ast.FunctionDef)
+
+
+def test_behaviour_is_kept() -> None:
+    """A program with closures, generators, classes, comprehensions and globals gives the same with and without."""
+    text = """
+    import functools
+    count = 0
+    def step(n):
+        global count
+        count += n
+        def inner():
+            nonlocal n
+            n += 1
+            return n
+        return inner()
+    def items():
+        total = 0
+        for i in range(5):
+            total += i
+            got = yield total
+            if got: total += got
+    @functools.lru_cache
+    def cached(x): return x + 1
+    class A:
+        seen = []
+        def __init__(self): self.seen += [1]
+        @property
+        def p(self): return len(self.seen)
+    g = items(); first = [next(g), g.send(10)]
+    result = (step(1), step(2), count, first, list(g), cached(2), A().p, A().p, [x for x in range(3) if x])
+    """
+    plain: dict[str, Any] = {}
+    exec(textwrap.dedent(text), plain)
+    assert Seen().run(text)["result"] == plain["result"]
