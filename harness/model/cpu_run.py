@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from harness.model.base import At, Frozen, Scalar
+from harness.model.base import At, Frozen
+from harness.model.plan import Directive, Override
 
 
 class RunStage(StrEnum):
@@ -48,25 +49,6 @@ class RunFailure(Frozen):
     remedy: str = ""
 
 
-class Override(Frozen):
-    """A setting that the run gave another value than the launch does."""
-
-    name: str
-    value: Scalar
-    instead: Scalar = None
-    reason: str
-
-
-class Edit(Frozen):
-    """A place of the source that the run read differently. Columns count characters from 0."""
-
-    at: At
-    column: int
-    old: str
-    new: str
-    reason: str
-
-
 class Replaced(Frozen):
     """Something that was stood in for; `exact` where a test shows that it computes the same."""
 
@@ -79,7 +61,7 @@ class Fidelity(Frozen):
     """What of a run was not the real thing."""
 
     overrides: tuple[Override, ...] = ()
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[Directive, ...] = ()
     stand_ins: tuple[Replaced, ...] = ()
     not_executed: tuple[At, ...] = ()
     """Functions that the launch reaches, by reading, and the run did not."""

@@ -75,9 +75,9 @@ class Recorder:
     def install(self) -> None:
         """Hook into torch and the interpreter; there is no way back."""
         register_optimizer_step_post_hook(self._stepped)
-        backward = torch.Tensor.backward
+        backward: Any = torch.Tensor.backward
 
-        def counted(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        def counted(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
             self.backwards += 1
             return backward(tensor, *args, **kwargs)
 
