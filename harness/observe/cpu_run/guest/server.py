@@ -42,6 +42,7 @@ class Server:
     def __init__(self, requests: BinaryIO, answers: BinaryIO, home: Path) -> None:
         self.requests, self.answers, self.home = requests, answers, home
         self.files: dict[str, tuple[bytes, int]] = {}
+        self.links: dict[str, str] = {}
 
     def serve(self) -> None:
         """Answer until the host closes the stream."""
@@ -49,6 +50,8 @@ class Server:
             header, blob = frame
             if header["do"] == "put":
                 self.files[header["path"]] = (blob, header.get("mode", 0o644))
+            elif header["do"] == "link":
+                self.links[header["path"]] = header["target"]
             elif header["do"] == "run":
                 self._run(header)
             elif header["do"] == "get":
@@ -96,6 +99,11 @@ class Server:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
             target.chmod(mode)
+        for path, source in self.links.items():
+            target = Path(path) if path.startswith("/") else root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.is_symlink():
+                target.symlink_to(source)
         root.mkdir(parents=True, exist_ok=True)
         return root
 

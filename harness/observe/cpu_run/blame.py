@@ -1,0 +1,55 @@
+"""With whom a failure of a run lies, and what to do about it."""
+
+from __future__ import annotations
+
+import sys
+
+from harness.model.base import At, snippet
+from harness.model.cpu_run import Fault, RunFailure
+from harness.observe.cpu_run.report import Raised
+
+_LIMITS = frozenset({"MemoryError"})
+_NETWORK = ("Name or service not known", "Temporary failure in name resolution", "Network is unreachable",
+            "Connection refused", "Max retries exceeded", "URLError")  # fmt: skip
+
+
+def blamed(raised: Raised, files: frozenset[str]) -> RunFailure:
+    """The failure that an exception stands for. `files` are the paths of the submission's own files."""
+    own = next((frame for frame in reversed(raised.frames) if frame.whose == "submission"), None)
+    at = At(path=own.path, line=own.line) if own is not None and own.path in files else None
+    fault, remedy, module = _fault(raised, files)
+    return RunFailure(
+        fault=fault,
+        exception=snippet(raised.exception, 80),
+        message=snippet(raised.message),
+        at=at,
+        module=module,
+        remedy=remedy,
+    )
+
+
+def _fault(raised: Raised, files: frozenset[str]) -> tuple[Fault, str, str | None]:
+    if raised.unsupported:
+        return Fault.HARNESS, "This harness has no equivalent of it on a CPU; what follows was not examined.", None
+    if raised.exception in {"ModuleNotFoundError", "ImportError"} and raised.name:
+        return (*_missing(raised.name, files), raised.name)
+    if raised.exception in _LIMITS:
+        return Fault.LIMIT, "The run needed more memory than it was given.", None
+    if any(word in raised.message or word in raised.exception for word in _NETWORK):
+        remedy = "Put what the script downloads into the folder, or prepare it before the run: there is no network."
+        return Fault.SUBMISSION, remedy, None
+    innermost = raised.frames[-1].whose if raised.frames else "library"
+    if innermost == "harness":
+        return Fault.HARNESS, "A stand-in of this harness failed; what follows was not examined.", None
+    return Fault.HARNESS, "The run at this size fails; what follows was not examined.", None
+
+
+def _missing(name: str, files: frozenset[str]) -> tuple[Fault, str]:
+    """Of a module that was not found: one of the submission's own, a package, or a part of one."""
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return Fault.HARNESS, f"The sandbox lacks {name} of the standard library."
+    if any(path.rpartition("/")[2] == f"{top}.py" or path.startswith(f"{top}/") for path in files):
+        return Fault.SUBMISSION, f"{top} is in the folder but not where Python looks: put it beside the launched file."
+    remedy = f"Put {top}.py into the folder if it is yours; if it is a package, name it in requirements.txt."
+    return Fault.SUBMISSION, remedy

@@ -1,0 +1,155 @@
+"""From what a run did to facts: how far it got, what it left, what it added up, with whom a failure lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from harness.model.base import At, snippet
+from harness.model.cpu_run import (
+    CpuRunFacts,
+    Fault,
+    Fidelity,
+    MatchedScore,
+    RunFailure,
+    RunStage,
+    Total,
+    WrittenFile,
+)
+from harness.model.facts import SubmissionFacts
+from harness.model.plan import Rung
+from harness.observe.cpu_run.blame import blamed
+from harness.observe.cpu_run.report import Broken, Report, parse_report
+from harness.observe.cpu_run.scores import matched
+from harness.observe.cpu_run.session import HOME, Done
+from harness.observe.reading.logs import read_log
+
+MAX_PRINTED_LINES = 60
+MAX_FILES = 200
+MAX_TOTALS = 400
+MAX_ENDS = 50
+_TEXT = frozenset({".txt", ".log", ".json", ".jsonl", ".md", ".csv", ".py", ".pyc", ".yaml", ".toml"})
+"""Files that tell of a run; everything else may be the artifact."""
+_ROOT = PurePosixPath(HOME) / "run" / "submission"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt, understood."""
+
+    facts: CpuRunFacts
+    raised: RunFailure | None
+    message: str
+    """Words of the exception, uncut: what decides about another rung."""
+
+
+def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes]) -> Outcome:
+    """Facts of one run."""
+    report = parse_report(done.report)
+    if not isinstance(report, Report):
+        return _unreported(done, report)
+    failure = _failure(done, report, frozenset(files))
+    totals = _totals(report)
+    lines = done.printed.decode(errors="replace").splitlines()
+    scores = _scores(done.printed, totals, lines)
+    written = _files(done, report)
+    reached = _reached(report, written, scores)
+    found = CpuRunFacts(
+        reached=tuple(reached),
+        failure=failure,
+        steps=report.steps,
+        files=written[:MAX_FILES],
+        totals=totals[:MAX_TOTALS],
+        scores=scores,
+        printed=tuple(snippet(line) for line in lines[-MAX_PRINTED_LINES:]),
+        processes=tuple(snippet(process) for process in report.processes[:20]),
+        alone=done.alone,
+        fidelity=Fidelity(
+            overrides=rung.overrides,
+            edits=tuple(rung.directives[i] for i in report.followed if 0 <= i < len(rung.directives)),
+            not_executed=tuple(_not_executed(report, facts)),
+        ),
+    )
+    return Outcome(found, failure, report.failure.message if report.failure is not None else "")
+
+
+def _unreported(done: Done, broken: Broken | None) -> Outcome:
+    """A run that told nothing: it was killed, or killed itself, or we failed."""
+    if broken is not None:
+        failure = RunFailure(
+            fault=Fault.HARNESS,
+            exception="harness",
+            message=snippet(broken.harness[-2_000:]),
+            remedy="Please report it.",
+        )
+    elif done.status == "timeout":
+        failure = RunFailure(fault=Fault.LIMIT, exception="timeout", message=f"no end after {done.seconds:.0f} s")
+    else:
+        words = snippet(done.printed.decode(errors="replace")[-400:])
+        failure = RunFailure(fault=Fault.SUBMISSION, exception=done.status, message=words)
+    return Outcome(CpuRunFacts(failure=failure, alone=done.alone), failure, failure.message)
+
+
+def _failure(done: Done, report: Report, files: frozenset[str]) -> RunFailure | None:
+    if report.failure is not None:
+        return blamed(report.failure, files)
+    if done.status == "timeout":
+        return RunFailure(fault=Fault.LIMIT, exception="timeout", message=f"no end after {done.seconds:.0f} s")
+    return None
+
+
+def _totals(report: Report) -> tuple[Total, ...]:
+    return tuple(
+        Total(
+            at=At(path=path, line=line, layer=layer),
+            target=target,
+            function=function,
+            additions=additions,
+            values=ends[-MAX_ENDS:],
+        )
+        for path, layer, line, target, function, additions, ends in report.sums
+    )
+
+
+def _scores(printed: bytes, totals: Sequence[Total], lines: Sequence[str]) -> tuple[MatchedScore, ...]:
+    log = read_log("run.log", printed)
+    return tuple(match for run in log.facts.runs for match in matched(run.scores, totals, lines))
+
+
+def _files(done: Done, report: Report) -> tuple[WrittenFile, ...]:
+    read = {str(PurePosixPath(path)) for path in report.read}
+    return tuple(
+        WrittenFile(path=path, size=size, sha256=digest, reloaded=str(_ROOT / path) in read)
+        for path, size, digest in sorted(done.files, key=lambda file: -file[1])
+        if PurePosixPath(path).suffix not in _TEXT
+    )
+
+
+def _reached(report: Report, files: Sequence[WrittenFile], scores: Sequence[MatchedScore]) -> list[RunStage]:
+    """The stages that the run went through."""
+    seen = {
+        RunStage.DECODED: bool(report.blocks),
+        RunStage.IMPORTED: "imported" in report.marks,
+        RunStage.TRAINED: report.steps > 0 and report.backwards > 0,
+        RunStage.WRITTEN: any(file.size for file in files),
+        RunStage.RELOADED: any(file.reloaded for file in files),
+        RunStage.EVALUATED: bool(scores),
+    }
+    return [stage for stage, there in seen.items() if there]
+
+
+def _not_executed(report: Report, facts: SubmissionFacts) -> list[At]:
+    """Functions that the launch reaches, by reading, and the run did not."""
+    launch = facts.launch
+    if launch is None:
+        return []
+    dead = {(fact.at.path, fact.at.line) for fact in launch.unreached}
+    missing = []
+    for path, layer, line, last, function, opens, hits in report.blocks:
+        if opens and function and not hits and path == launch.script:
+            spans = [d for d in launch.unreached if d.at.line is not None and d.at.end_line is not None]
+            if (path, line) in dead or any((d.at.line or 0) <= line <= (d.at.end_line or 0) for d in spans):
+                continue
+            missing.append(At(path=path, line=line, end_line=last, layer=layer))
+    return missing[:100]

@@ -1,0 +1,77 @@
+"""What a child reported about itself, checked for form. It came from the submission's interpreter: data, no proof."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from harness.model.base import Frozen
+
+Text = Annotated[str, Field(max_length=4_000)]
+Short = Annotated[str, Field(max_length=400)]
+
+
+class Stack(Frozen):
+    """One frame of an exception; `whose` is `submission`, `harness` or `library`."""
+
+    path: Short
+    line: int | None
+    function: Short
+    whose: Short
+
+
+class Raised(Frozen):
+    """The exception that ended a run."""
+
+    exception: Short
+    message: Text
+    name: Short = ""
+    """Of a missing module or attribute."""
+    frames: Annotated[tuple[Stack, ...], Field(max_length=50)] = ()
+    unsupported: bool = False
+    """Raised by a stand-in for what it cannot do."""
+    cause: Short | None = None
+    python: Short = ""
+
+
+Block = tuple[Short, int, int, int, Short, bool, int]
+"""Path, layer, first line, last line, function, whether it is that function's body, how often it ran."""
+Added = tuple[Short, int, int, Short, Short, int, tuple[float | None, ...]]
+"""Path, layer, line, target, function, additions, ends of the sums."""
+
+
+class Report(Frozen):
+    """A whole report, see `guest.run`."""
+
+    ended: Short
+    failure: Raised | None = None
+    blocks: Annotated[tuple[Block, ...], Field(max_length=200_000)] = ()
+    sums: Annotated[tuple[Added, ...], Field(max_length=20_000)] = ()
+    steps: int = 0
+    backwards: int = 0
+    marks: dict[Short, float] = Field(default_factory=dict)
+    written: dict[Text, int] = Field(default_factory=dict)
+    read: dict[Text, int] = Field(default_factory=dict)
+    processes: tuple[Text, ...] = ()
+    began: float = 0.0
+    finished: float = 0.0
+    followed: tuple[int, ...] = ()
+    """Indices of the directives that found their text."""
+    stand_ins: tuple[Short, ...] = ()
+
+
+class Broken(Frozen):
+    """A fault of the harness inside the sandbox."""
+
+    harness: Annotated[str, Field(max_length=20_000)]
+
+
+def parse_report(data: bytes) -> Report | Broken | None:
+    """The report in these bytes; None where there is none, or none of that form."""
+    for model in (Report, Broken):
+        try:
+            return model.model_validate_json(data)
+        except ValidationError:
+            continue
+    return None

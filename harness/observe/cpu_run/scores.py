@@ -1,0 +1,57 @@
+"""Printed scores and the sums that they are made of.
+
+A score in bits per byte is a sum of losses in nats, over ln 2, over a count of bytes. Where one function added up two
+numbers whose quotient is what was printed, to its last digit, the printed score is what was summed, whatever lies
+between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from harness.model.cpu_run import MatchedScore, Total
+from harness.model.logs import Score
+
+LN2 = math.log(2.0)
+_NOISE = 2e-5
+"""Relative difference that single precision leaves in a sum."""
+MAX_PAIRS = 200_000
+
+
+def matched(scores: Sequence[Score], totals: Sequence[Total], texts: Sequence[str]) -> Iterator[MatchedScore]:
+    """The scores that are a quotient of two sums; `texts` are the printed lines that the scores stand on."""
+    for score in scores:
+        if score.val_bpb is None:
+            continue
+        digits = _digits(texts[score.line - 1], score.val_bpb) if score.line <= len(texts) else 4
+        pair = _pair(score.val_bpb, digits, totals)
+        if pair is not None:
+            yield MatchedScore(label=score.label, val_bpb=score.val_bpb, losses=pair[0].at, counts=pair[1].at)
+
+
+def _pair(printed: float, digits: int, totals: Sequence[Total]) -> tuple[Total, Total] | None:
+    """A sum of nats and a count of bytes, of one function and of one pass through it."""
+    tolerance = 0.51 * 10.0**-digits + _NOISE * abs(printed)
+    left = MAX_PAIRS
+    for losses, counts in product(totals, totals):
+        if losses is counts or losses.function != counts.function or losses.at.path != counts.at.path:
+            continue
+        same = len(losses.values) == len(counts.values)
+        passes = zip(losses.values, counts.values, strict=True) if same else product(losses.values, counts.values)
+        for nats, count in passes:
+            left -= 1
+            if left < 0:
+                return None
+            if nats is not None and count and abs(nats / LN2 / count - printed) <= tolerance:
+                return losses, counts
+    return None
+
+
+def _digits(line: str, printed: float) -> int:
+    """Decimals with which a number stands on its line."""
+    for digits in range(12, 0, -1):
+        if f"{printed:.{digits}f}" in line:
+            return digits
+    return 4

@@ -1,0 +1,134 @@
+"""One sandbox with the server in it: files go in, runs are asked for, what they did comes back."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+import harness
+from harness.observe.cpu_run.frames import FrameError, receive, send
+from harness.observe.sandbox.provider import Command, Ended, Ending, Limits, Provider, Sandboxed
+
+HOME = "/scratch"
+LIBRARY = "/golf/lib"
+INPUTS = "/golf/inputs"
+READY_SECONDS = 90.0
+MAX_PRINTED = 8 << 20
+
+
+class SessionEnded(Exception):  # noqa: N818  an end, not always an error
+    """The sandbox ended, or spoke no frames; `ending` tells why."""
+
+    def __init__(self, ending: Ending, words: str) -> None:
+        super().__init__(words)
+        self.ending = ending
+
+
+@dataclass(frozen=True)
+class Done:
+    """One run as the server saw it from outside the submission's interpreter."""
+
+    status: str
+    seconds: float
+    cpu_seconds: float | None
+    peak_mb: float | None
+    files: tuple[tuple[str, int, str | None], ...]
+    """Path, size and SHA-256 of every file that is new or changed."""
+    alone: bool
+    report: bytes
+    """What the child said of itself, unchecked."""
+    printed: bytes
+
+
+class Session:
+    """A started server. Leaving its context ends the sandbox."""
+
+    def __init__(self, provider: Provider, limits: Limits, inputs: Path | None = None) -> None:
+        """Start it; `wait_ready` tells when torch is loaded, so that several can be started ahead of their use."""
+        package = Path(harness.__file__).parent
+        mounts = {package: f"{LIBRARY}/harness"} | ({inputs: INPUTS} if inputs is not None else {})
+        command = Command(
+            argv=(sys.executable, "-B", "-m", "harness.observe.cpu_run.guest.server", HOME),
+            environment={"PYTHONPATH": LIBRARY, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "HOME": HOME},
+            read_only=mounts,
+            writable=HOME,
+        )
+        self._sandbox: Sandboxed = provider.start(command, limits)
+        self._answers = io.BufferedReader(cast(io.RawIOBase, self._sandbox.stdout))
+        self._ready = False
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sandbox.kill()
+
+    def wait_ready(self) -> None:
+        """Wait until the server has loaded everything. Raises SessionEnded."""
+        if not self._ready:
+            self._receive()
+            self._ready = True
+
+    def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """A file of the submission; every run finds a fresh copy."""
+        self._send({"do": "put", "path": path, "mode": mode}, data)
+
+    def link(self, path: str, target: str) -> None:
+        """A link that every run finds: inputs under the names that the submission asks for."""
+        self._send({"do": "link", "path": path, "target": target})
+
+    def run(self, job: Mapping[str, Any], seconds: float, heard: Callable[[bytes], None] = lambda _: None) -> Done:
+        """Run a job (see `guest.run`) for at most so long; `heard` gets what it prints. Raises SessionEnded."""
+        self.wait_ready()
+        self._sandbox.allow(seconds + 30.0)
+        self._send({"do": "run", "seconds": seconds, **job})
+        printed = bytearray()
+        while True:
+            header, blob = self._receive()
+            if header.get("event") == "said":
+                printed += blob[: max(0, MAX_PRINTED - len(printed))]
+                heard(blob)
+            elif header.get("event") == "ended":
+                return Done(
+                    status=str(header["status"]),
+                    seconds=float(header["seconds"]),
+                    cpu_seconds=header["cpu_seconds"],
+                    peak_mb=header["peak_mb"],
+                    files=tuple((file["path"], file["bytes"], file["sha256"]) for file in header["files"]),
+                    alone=bool(header["alone"]),
+                    report=blob,
+                    printed=bytes(printed),
+                )
+
+    def content(self, path: str, limit: int) -> bytes:
+        """First bytes of a file that the last run left."""
+        self._send({"do": "get", "path": path, "limit": limit})
+        return self._receive()[1]
+
+    def _send(self, header: Mapping[str, Any], blob: bytes = b"") -> None:
+        try:
+            send(self._sandbox.stdin, header, blob)  # type: ignore[arg-type]  # a binary stream
+        except BrokenPipeError as error:
+            raise self._ended() from error
+
+    def _receive(self) -> tuple[dict[str, Any], bytes]:
+        try:
+            frame = receive(self._answers)
+        except FrameError as error:
+            ending = self._sandbox.kill(Ended.KILLED_BY_HOST, str(error))
+            raise SessionEnded(ending, f"the server in the sandbox spoke out of turn: {error}") from error
+        if frame is None:
+            raise self._ended()
+        return frame
+
+    def _ended(self) -> SessionEnded:
+        ending = self._sandbox.wait(10.0)
+        words = self._sandbox.stderr.decode(errors="replace")[-2_000:]
+        return SessionEnded(ending, f"{ending.why}: {ending.message or words}".strip())
