@@ -15,8 +15,8 @@ _NETWORK = ("Name or service not known", "Temporary failure in name resolution",
 
 def blamed(raised: Raised, files: frozenset[str]) -> RunFailure:
     """The failure that an exception stands for. `files` are the paths of the submission's own files."""
-    own = next((frame for frame in reversed(raised.frames) if frame.whose == "submission"), None)
-    at = At(path=own.path, line=own.line) if own is not None and own.path in files else None
+    own = [frame for frame in raised.frames if frame.whose == "submission" and frame.path in files]
+    at = At(path=own[-1].path, line=own[-1].line) if own else None
     fault, remedy, module = _fault(raised, files)
     return RunFailure(
         fault=fault,

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from harness.observe.cpu_run.guest.rewriting import ADDED, HIT, IMPORTED, Edit, Rewriter
+from harness.model.base import At
+from harness.model.plan import Directive
+from harness.observe.cpu_run.guest.rewriting import ADDED, HIT, IMPORTED, Rewriter
 
 
 class Seen:
@@ -172,18 +174,24 @@ def test_behaviour_is_kept() -> None:
     assert Seen().run(text)["result"] == plain["result"]
 
 
-def test_edits() -> None:
-    """Edits of a text are made together, counting bytes; a text out of a wrapper is known by what they replace."""
-    wide, size = Edit("a.py", 0, 1, 8, "6", "7"), Edit("a.py", 0, 2, 7, "512", "64")
-    inner = Edit("a.py", 1, 1, 4, "9", "3")
-    rewriter = Rewriter([wide, size, inner])
+def directive(layer: int, line: int, column: int, old: str, new: str) -> Directive:
+    """A directive for a.py."""
+    at = At(path="a.py", line=line, layer=layer)
+    return Directive(at=at, column=column, end_column=column + len(old), old=old, new=new, why="smaller")
+
+
+def test_directives() -> None:
+    """Those of one text are followed together or not at all; a text out of a wrapper is known by what they replace."""
+    astray, size = directive(0, 1, 8, "6", "7"), directive(0, 2, 7, "512", "64")
+    inner = directive(1, 1, 4, "9", "3")
+    rewriter = Rewriter([astray, size, inner])
     space: dict[str, Any] = {"__builtins__": {**vars(builtins), HIT: id, IMPORTED: int}}
     exec(rewriter.compiled("s = 'é', 6, 'ü'\nsize = 512\n", "a.py", 0, "a.py"), space)
-    assert (space["s"], space["size"]) == (("é", 6, "ü"), 512), "one place does not hold what it should: none is made"
-    rewriter.edits = [Edit("a.py", 0, 1, 10, "6", "7"), size, inner]
+    assert (space["s"], space["size"]) == (("é", 6, "ü"), 512)
+    rewriter.directives = [directive(0, 1, 10, "6", "7"), size, inner]
     exec(rewriter.compiled("s = 'é', 6, 'ü'\nsize = 512\n", "a.py", 0, "a.py"), space)
     assert (space["s"], space["size"]) == (("é", 7, "ü"), 64)
     exec(rewriter.compiled("n = 8", "a.py", 2, "b.py"), space)
     exec(rewriter.compiled("m = 9", "a.py", 3, "b.py"), space)
     assert (space["n"], space["m"]) == (8, 3)
-    assert rewriter.edited == set(rewriter.edits)
+    assert rewriter.followed == rewriter.directives
