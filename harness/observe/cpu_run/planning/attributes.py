@@ -1,0 +1,247 @@
+"""Sizes that a program writes as literals: where they stand, so that they can be rewritten.
+
+Nothing is found by searching text: every place is a node of the parsed tree with its own span. The forms that real
+submissions use are in `Form`; late assignments that would undo another source of a setting (`args.eval_stride = 64`,
+`os.environ["ITERATIONS"] = "9000"`) are forms like the others.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.model.base import At
+from harness.model.plan import Directive, Meaning
+from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
+from harness.observe.reading.source.grammar import Parsed
+from harness.observe.reading.source.index import called, name_of
+from harness.observe.reading.source.outline import Surroundings
+
+MAX_DECLARATIONS = 2_000
+_CAN_SHIFT = 64
+_TEST_SIZES = 256
+"""Smaller counts of elements that a condition names are not thresholds of quantisation."""
+
+
+class Form(StrEnum):
+    """How a size is written."""
+
+    CLASS = "class attribute"
+    MODULE = "module constant"
+    ARGUMENT = "argparse default"
+    DICT = "entry of a dictionary"
+    ATTRIBUTE = "attribute set later"
+    ENVIRON = "environment set by the program"
+    DEFAULT = "default of a parameter"
+    KEYWORD = "keyword argument"
+    LOCAL = "local variable"
+    COMPARISON = "literal in a condition"
+
+
+_LOOSE = frozenset({Form.DEFAULT, Form.KEYWORD, Form.LOCAL})
+"""Forms in which names mean many things: only what evaluation and quantisation are given is taken there."""
+_LOOSE_MEANINGS = frozenset(
+    {
+        Meaning.STRIDE, Meaning.EVAL_BATCH, Meaning.EVAL_BATCH_TOKENS, Meaning.EVAL_SEQUENCE, Meaning.SEQUENCE,
+        Meaning.CALIBRATION_BATCHES, Meaning.CALIBRATION_LENGTH, Meaning.CHUNK_TOKENS, Meaning.CHUNK_SEQUENCES,
+        Meaning.TTT_EPOCHS, Meaning.TTT_STEPS, Meaning.TTT_BATCH, Meaning.BUCKETS, Meaning.BUCKET_BITS,
+        Meaning.DOCUMENTS, Meaning.TOKEN_LIMIT, Meaning.NUMEL, Meaning.WALLCLOCK, Meaning.RESERVE,
+    }
+)  # fmt: skip
+_IN_EVALUATION = frozenset({"stride", "seq_len", "max_seq_len", "chunk_size"})
+"""Ambiguous names that count where the function, or what is called, is named after evaluation or calibration."""
+_EVALUATION_WORDS = ("eval", "slid", "val", "ttt", "score", "calib", "slot", "ngram", "hessian", "generate")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One literal size. `text` is its source; `node` may be any constant expression that stands on one line."""
+
+    name: str
+    value: int | float
+    meaning: Meaning
+    form: Form
+    at: At
+    column: int
+    end_column: int
+    text: str
+    quoted: bool = False
+    """A text literal: the environment holds nothing else."""
+    whole: bool = True
+    """An integer: its replacement must be one."""
+
+    def directive(self, value: float, why: str) -> Directive:
+        """Its text replaced by `value`."""
+        seconds = self.meaning in (Meaning.WALLCLOCK, Meaning.RESERVE)
+        written = repr(int(value)) if self.whole and not seconds else repr(float(value))
+        return Directive(
+            at=self.at,
+            column=self.column,
+            end_column=self.end_column,
+            old=self.text,
+            new=f'"{written}"' if self.quoted else written,
+            why=why,
+            setting=self.name[:120],
+            meaning=self.meaning,
+        )
+
+
+def declarations(parsed: Parsed, path: str, layer: int) -> tuple[Declaration, ...]:
+    """All literal sizes of a program in the order of the text; none where it does not parse."""
+    if parsed.tree is None:
+        return ()
+    found: dict[tuple[int, int], Declaration] = {}
+    lines = parsed.text.split("\n")
+    for name, node, form in _literals(parsed):
+        one = _declaration(name, node, form, At(path=path, line=node.lineno, layer=layer), lines)
+        if one is not None:
+            found.setdefault((one.at.line or 0, one.column), one)
+        if len(found) >= MAX_DECLARATIONS:
+            break
+    return tuple(found[place] for place in sorted(found))
+
+
+def _declaration(name: str, node: ast.expr, form: Form, at: At, lines: list[str]) -> Declaration | None:
+    value = number_in(node)
+    quoted = False
+    if value is None and form in (Form.ENVIRON, Form.ARGUMENT) and isinstance(node, ast.Constant):
+        value, quoted = _number_text(node.value), True
+    if value is None or node.end_lineno != node.lineno or node.end_col_offset is None:
+        return None
+    meaning = meaning_of(name, value)
+    if meaning is None or (form in _LOOSE and meaning not in _LOOSE_MEANINGS):
+        return None
+    text = lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode(errors="replace")
+    whole = isinstance(value, int)
+    return Declaration(name, value, meaning, form, at, node.col_offset, node.end_col_offset, text, quoted, whole)
+
+
+def number_in(node: ast.expr, depth: int = 0) -> int | float | None:
+    """The number that a literal, or arithmetic on literals, stands for; None for everything else."""
+    if isinstance(node, ast.Constant):
+        value = node.value
+        return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if depth > 4 or not isinstance(node, (ast.BinOp, ast.UnaryOp)):
+        return None
+    if isinstance(node, ast.UnaryOp):
+        inner = number_in(node.operand, depth + 1)
+        return -inner if inner is not None and isinstance(node.op, ast.USub) else None
+    left, right = number_in(node.left, depth + 1), number_in(node.right, depth + 1)
+    if left is None or right is None or abs(left) > 1 << 62 or abs(right) > 1 << 62:
+        return None
+    match node.op:
+        case ast.Mult():
+            return left * right
+        case ast.Add():
+            return left + right
+        case ast.Sub():
+            return left - right
+        case ast.FloorDiv() if right:
+            return left // right
+        case ast.LShift() if isinstance(left, int) and isinstance(right, int) and 0 <= right < _CAN_SHIFT:
+            return left << right
+        case ast.Pow() if (
+            isinstance(left, int) and isinstance(right, int) and 0 <= right < _CAN_SHIFT and abs(left) <= 16
+        ):
+            return int(left**right)
+    return None
+
+
+def _number_text(value: object) -> int | float | None:
+    if not isinstance(value, str) or len(value) > 30:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        pass
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if abs(number) < 1e15 else None
+
+
+def _literals(parsed: Parsed) -> Iterator[tuple[str, ast.expr, Form]]:
+    """Names with the expressions that are given to them, in all forms."""
+    for statement, around in parsed.outline.statements:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                yield from _assigned(target, statement.value, around)
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            yield from _assigned(statement.target, _field_default(statement.value), around)
+        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from _defaults(statement)
+    for call in parsed.index.of(ast.Call):
+        yield from _given(call)
+    for entries in parsed.index.of(ast.Dict):
+        for key, value in zip(entries.keys, entries.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, value, Form.DICT
+    for compare in parsed.index.of(ast.Compare):
+        limit = compare.comparators[0]
+        if called(compare.left) == "numel" and (number_in(limit) or 0) >= _TEST_SIZES:
+            yield "min_numel", limit, Form.COMPARISON
+
+
+def _assigned(target: ast.expr, value: ast.expr, around: Surroundings) -> Iterator[tuple[str, ast.expr, Form]]:
+    if isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List)):
+        for part, given in zip(target.elts, value.elts, strict=False):
+            yield from _assigned(part, given, around)
+    elif isinstance(target, ast.Name):
+        if around.function is None:
+            yield target.id, value, Form.CLASS if around.classes else Form.MODULE
+        elif _usable(target.id, around.function.name):
+            yield target.id, value, Form.LOCAL
+    elif isinstance(target, ast.Attribute):
+        own = isinstance(target.value, ast.Name) and target.value.id == "self"
+        if not own or (around.classes and _is_settings(around.classes[-1])):
+            yield target.attr, value, Form.ATTRIBUTE
+    elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+        key = target.slice.value
+        if isinstance(key, str):
+            yield key, value, Form.ENVIRON if name_of(target.value) == "environ" else Form.DICT
+
+
+def _is_settings(cls: ast.ClassDef) -> bool:
+    """A class that holds settings, not a part of the model: no base class but plain ones."""
+    return not any("Module" in (name_of(base) or "") or "Optimizer" in (name_of(base) or "") for base in cls.bases)
+
+
+def _field_default(value: ast.expr) -> ast.expr:
+    """The default inside `field(default=...)`."""
+    if called(value) in ("field", "Field") and isinstance(value, ast.Call):
+        return next((keyword.value for keyword in value.keywords if keyword.arg == "default"), value)
+    return value
+
+
+def _defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, ast.expr, Form]]:
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(reversed(named), reversed(arguments.defaults), strict=False)]
+    pairs += [(one, given) for one, given in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if given]
+    for argument, default in pairs:
+        if _usable(argument.arg, function.name):
+            yield argument.arg, default, Form.DEFAULT
+
+
+def _given(call: ast.Call) -> Iterator[tuple[str, ast.expr, Form]]:
+    name = called(call) or ""
+    if name == "add_argument":
+        options = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        default = next((keyword.value for keyword in call.keywords if keyword.arg == "default"), None)
+        if options and default is not None:
+            yield max(options, key=len).lstrip("-"), default, Form.ARGUMENT
+        return
+    config = name == "dict" or name.endswith(("Config", "Args", "Hyperparameters", "Settings"))
+    for keyword in call.keywords:
+        if keyword.arg is not None and (config or _usable(keyword.arg, name)):
+            yield keyword.arg, keyword.value, Form.DICT if config else Form.KEYWORD
+
+
+def _usable(name: str, function: str) -> bool:
+    """Whether a parameter, argument or local variable of this name can be a setting."""
+    if name.lower() not in AMBIGUOUS:
+        return True
+    return name in _IN_EVALUATION and any(word in function.lower() for word in _EVALUATION_WORDS)

@@ -1,0 +1,202 @@
+"""The rungs of the ladder: for each shape all overrides and directives that bring it about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.model.base import Scalar
+from harness.model.launch import Setting, SettingOrigin
+from harness.model.plan import MAX_DIRECTIVES, Directive, Meaning, Override, Rung, Shape
+from harness.model.source import EnvRead
+from harness.observe.cpu_run.planning.attributes import Declaration, Form
+from harness.observe.cpu_run.planning.environment import spelled
+from harness.observe.cpu_run.planning.meanings import meaning_of
+from harness.observe.cpu_run.planning.sizes import FEW_STEPS, OF_ARTIFACT, OF_SHAPE, STEPS, Original, Tiny, shrunk
+
+_HEADS = 4
+_SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size that an environment variable feeds."""
+
+    name: str
+    env: str
+    meaning: Meaning
+    value: int | float
+    origin: SettingOrigin
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that a rung is made of."""
+
+    sizes: tuple[Size, ...]
+    declared: tuple[Declaration, ...]
+    reads: Mapping[str, EnvRead]
+    original: Original
+    readings: int = 0
+    artifact: bool = False
+    """A shipped artifact fixes the model's sizes."""
+
+
+def sizes_of(settings: Iterable[Setting], reads: Mapping[str, EnvRead]) -> tuple[Size, ...]:
+    """Sizes that the environment feeds: from settings, and from reads that no setting accounts for."""
+    found: dict[str, Size] = {}
+    for setting in settings:
+        if setting.env is not None:
+            _note(found, setting.name, setting.env, setting.value, setting.origin)
+    for read in reads.values():
+        if read.name not in found:
+            _note(found, read.name, read.name, _number(read.default, read.cast), SettingOrigin.DEFAULT)
+    return tuple(found.values())
+
+
+def _note(found: dict[str, Size], name: str, env: str, value: Scalar, origin: SettingOrigin) -> None:
+    meaning = meaning_of(env, value) or meaning_of(name, value)
+    if meaning is not None and isinstance(value, (int, float)) and env not in found:
+        found[env] = Size(name, env, meaning, value, origin)
+
+
+def _number(default: Scalar, cast: str | None) -> Scalar:
+    if isinstance(default, str) and cast in ("int", "float"):
+        try:
+            return int(default) if cast == "int" else float(default)
+        except ValueError:
+            return None
+    return default
+
+
+def original_sizes(sizes: Sequence[Size], declared: Sequence[Declaration], steps: int | None) -> Original:
+    """The sizes that others relate to, from settings first, then from literals where settings are declared."""
+    firm = (Form.CLASS, Form.MODULE, Form.ARGUMENT, Form.DICT, Form.ATTRIBUTE)
+    known: dict[Meaning, tuple[str, float]] = {}
+    for size in sorted(sizes, key=lambda one: (not one.name.lower().startswith("train"), len(one.name))):
+        if size.value > 0:
+            known.setdefault(size.meaning, (size.name, size.value))
+    for one in declared:
+        if one.form in firm and one.value > 0:
+            known.setdefault(one.meaning, (one.name, one.value))
+
+    def value(meaning: Meaning) -> int:
+        return int(known[meaning][1]) if meaning in known else 0
+
+    planned = value(Meaning.STEPS)
+    dim, heads = value(Meaning.DIM), value(Meaning.HEADS)
+    usual = Original()
+    return Original(
+        sequence=value(Meaning.SEQUENCE) or value(Meaning.EVAL_SEQUENCE) or usual.sequence,
+        eval_sequence=value(Meaning.EVAL_SEQUENCE),
+        dim=dim,
+        heads=heads,
+        kv_heads=value(Meaning.KV_HEADS) or heads,
+        head_dim=value(Meaning.HEAD_DIM) or (dim // heads if heads else 0),
+        steps=steps or (planned if 0 < planned < usual.steps else usual.steps),
+        seconds=_limit(known.get(Meaning.WALLCLOCK), usual.seconds),
+        batch_tokens=value(Meaning.BATCH_TOKENS),
+    )
+
+
+def _limit(known: tuple[str, float] | None, usual: float) -> float:
+    if known is None:
+        return usual
+    return known[1] / 1000 if known[0].lower().endswith("ms") else known[1]
+
+
+def shapes(original: Original, changeable: frozenset[Meaning]) -> list[tuple[str, Shape, str]]:
+    """The shapes to try, smallest first, with a name and what changes; the original (no shape) is the last.
+
+    Where the number of heads cannot be changed it is kept, and only the head's dimension shrinks.
+    """
+    if not original.dim or Meaning.DIM not in changeable:
+        return [("original", Shape(), "no model dimension can be changed; all other sizes are small")]
+    free = Meaning.HEADS in changeable
+    heads = min(_HEADS, original.heads) if free else original.heads or _HEADS
+    six = 6 if free else heads
+    tried = [
+        ("64", heads, 16, "the smallest shape"),
+        ("96", six, 16, "dimensions divisible by 3"),
+        ("head 32", heads, 32, "a head has 32 dimensions"),
+        ("head 64", heads, 64, "a head has 64 dimensions, as most submissions have"),
+    ]
+    result: list[tuple[str, Shape, str]] = []
+    for name, count, head_dim, changes in tried:
+        shape = Shape(dim=count * head_dim, heads=count if original.heads else None, head_dim=head_dim)
+        if (shape.dim or 0) < original.dim and all(shape != known for _, known, _ in result):
+            result.append((name, shape, changes))
+    result.append(("original", Shape(), f"the original shape with {FEW_STEPS} steps"))
+    return result
+
+
+def make_rungs(material: Material) -> tuple[Rung, ...]:
+    """All rungs, in the order in which they are tried."""
+    changeable = frozenset(size.meaning for size in material.sizes) | frozenset(
+        one.meaning for one in material.declared if one.form not in (Form.DEFAULT, Form.KEYWORD, Form.LOCAL)
+    )
+    if material.artifact:
+        return (_rung("original", Shape(), "a shipped artifact fixes the model's shape", material, STEPS),)
+    found = shapes(material.original, changeable)
+    return tuple(
+        _rung(name, shape, changes, material, STEPS if shape.dim or len(found) == 1 else FEW_STEPS)
+        for name, shape, changes in found
+    )
+
+
+def _rung(name: str, shape: Shape, changes: str, material: Material, steps: int) -> Rung:
+    timed = any(size.meaning is Meaning.WALLCLOCK and size.value > 0 for size in material.sizes) or any(
+        one.meaning is Meaning.WALLCLOCK for one in material.declared
+    )
+    tiny = Tiny(material.original, shape, steps, material.readings, timed and material.readings > 0)
+    if shape.dim:
+        shape = shape.model_copy(update={"kv_heads": tiny.kv_heads() if material.original.heads else None})
+        tiny = replace(tiny, shape=shape)
+    kept = OF_ARTIFACT if material.artifact else frozenset() if shape.dim else OF_SHAPE
+    overrides = [_override(size, tiny, material) for size in material.sizes if size.meaning not in kept]
+    directives = [_directive(one, tiny) for one in material.declared if one.meaning not in kept]
+    return Rung(
+        name=name,
+        shape=shape,
+        overrides=tuple(one for one in overrides if one is not None),
+        directives=tuple(one for one in directives if one is not None)[:MAX_DIRECTIVES],
+        changes=changes,
+    )
+
+
+def why(meaning: Meaning, tiny: Tiny) -> str:
+    """The reason that is recorded with a changed size."""
+    if meaning in OF_SHAPE:
+        return f"{meaning.value}: the model is {tiny.shape.dim} wide"
+    if meaning in (Meaning.WALLCLOCK, Meaning.RESERVE):
+        return f"{meaning.value}: the run's clock makes {tiny.steps} steps last {tiny.seconds:g} s"
+    return f"{meaning.value}: {tiny.steps} steps on sequences of {tiny.sequence} tokens"
+
+
+def _override(size: Size, tiny: Tiny, material: Material) -> Override | None:
+    new = shrunk(size.meaning, size.value, size.name, tiny)
+    if new is None:
+        return None
+    read = material.reads.get(size.env)
+    if isinstance(size.value, int) or (read is not None and read.cast == "int"):
+        new = max(int(new), 1) if size.meaning is Meaning.WALLCLOCK else int(new)
+    text = spelled(float(new) if isinstance(size.value, float) and not isinstance(new, int) else new, read)
+    if text is None:
+        return None
+    return Override(
+        name=size.env,
+        value=text,
+        why=why(size.meaning, tiny),
+        meaning=size.meaning,
+        replaces=size.origin,
+        was=size.value,
+    )
+
+
+def _directive(one: Declaration, tiny: Tiny) -> Directive | None:
+    new = shrunk(one.meaning, one.value, one.name, tiny)
+    if new is None:
+        return None
+    if one.whole and one.meaning not in _SECONDS and int(new) == one.value:
+        return None
+    return one.directive(new, why(one.meaning, tiny))
