@@ -1,0 +1,121 @@
+"""Which names a submission asks its data by: settings in force, and texts in its program.
+
+Paths are as the submission writes them, relative to its working directory unless absolute. A path that leaves the
+working directory (absolute, `~`, `..`, a drive letter) and comes from an environment variable is moved below `./data`
+by setting that variable; what the program derives from it moves along.
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.model.launch import LaunchFacts, Setting
+
+DATA = "./data"
+"""Where paths are moved to, and where the competition's scripts look by default."""
+MAX_NAMES = 300
+
+_DATA_SETTING = re.compile(
+    r"data(?:_?(?:path|dir|root|set|sets|set_dir|sets_dir|base|folder|files?))?$|dataset|tokenizer|_tok$|(?:train|val)\w*_(?:files?|glob|path|dir|pattern|bin)"
+    r"|shard_(?:dir|path)|docs|caseops_data|sidecar|bytes_files|sp_model|spm",
+    re.IGNORECASE,
+)
+_OUTPUT_SETTING = re.compile(r"artifact|output|out_dir|log_|save|ckpt|checkpoint|cache|build|run_", re.IGNORECASE)
+_DATA_TEXT = re.compile(r"fineweb|tokenizers?/|datasets?/|\.(?:model|vocab)$|docs_selected")
+_SHARDS = re.compile(r"(?:train|val)[\w*?\[\]-]*\.bin$")
+_OUTSIDE = re.compile(r"/|~|\.\.(?:/|$)|[A-Za-z]:[\\/]")
+_TREES = ("datasets", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What is asked for: `in_force` are paths that this launch reads, `mentioned` all others that the program has."""
+
+    in_force: tuple[str, ...]
+    mentioned: tuple[str, ...]
+    roots: tuple[str, ...]
+    """Folders below which `datasets/` and `tokenizers/` are looked for."""
+    environment: tuple[tuple[str, str], ...]
+    """Variables to set so that paths are below the working directory."""
+    outside: tuple[str, ...]
+    """Paths of this launch that leave the working directory and that no variable moves."""
+
+
+def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
+    """Names in the settings of a launch and in the constants of its program."""
+    settings = [setting for setting in launch.settings if _is_data(setting)] if launch is not None else []
+    moved = {
+        str(setting.value): _moved(str(setting.value))
+        for setting in settings
+        if setting.env is not None and _OUTSIDE.match(str(setting.value))
+    }
+    environment = {
+        setting.env: moved[str(setting.value)] for setting in settings if setting.env and str(setting.value) in moved
+    }
+    in_force = {_along(str(setting.value), moved): None for setting in settings}
+    roots = {DATA: None} | {
+        _along(str(setting.value), moved): None for setting in settings if _is_root(setting, str(setting.value))
+    }
+    mentioned = {text: None for text in (_constants(program) if program is not None else ()) if text not in in_force}
+    return Names(
+        in_force=tuple(name for name in in_force if name not in roots)[:MAX_NAMES],
+        mentioned=tuple(mentioned)[:MAX_NAMES],
+        roots=tuple(roots),
+        environment=tuple(environment.items()),
+        outside=tuple(name for name in (*in_force, *roots) if _OUTSIDE.match(name)),
+    )
+
+
+def below(path: str) -> str:
+    """`path` as it is placed: normalised, without a leading `./`."""
+    return posixpath.normpath(path)
+
+
+def _is_data(setting: Setting) -> bool:
+    value = setting.value
+    if not isinstance(value, str) or not value or len(value) > 250 or "\n" in value:
+        return False
+    names = (setting.name, setting.env or setting.name)
+    if any(_OUTPUT_SETTING.search(name) for name in names):
+        return False
+    return any(_DATA_SETTING.search(name) for name in names) and ("/" in value or "\\" in value or "fineweb" in value)
+
+
+def _is_root(setting: Setting, value: str) -> bool:
+    """A folder of folders: `DATA_DIR` and the like, unless it is named for one data set."""
+    named = re.search(r"data_?(?:dir|root|base)$", setting.name, re.IGNORECASE) is not None
+    return named and re.search(r"fineweb|\*|\.\w+$", posixpath.basename(value.rstrip("/"))) is None
+
+
+def _moved(path: str) -> str:
+    """`path` below `DATA`: from its `datasets` or `tokenizers` on, else its last part."""
+    parts = [part for part in re.split(r"[\\/]+", path) if part]
+    at = next((number for number, part in enumerate(parts) if part in _TREES), len(parts) - 1)
+    kept = parts[at:] if parts and parts[at] not in {"data", "..", "~"} else []
+    return "/".join([DATA, *kept]) + ("/" if path.endswith("/") else "")
+
+
+def _along(path: str, moved: dict[str, str]) -> str:
+    """`path` with the longest moved beginning replaced."""
+    if path in moved:
+        return moved[path]
+    for old in sorted(moved, key=len, reverse=True):
+        if path.startswith(old.rstrip("/") + "/"):
+            return moved[old].rstrip("/") + path[len(old.rstrip("/")) :]
+    return path
+
+
+def _constants(program: ast.AST) -> Iterable[str]:
+    """Texts of the program that can be names of data files or folders."""
+    inside_formats = {id(part) for node in ast.walk(program) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(program):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in inside_formats:
+            continue
+        text = node.value
+        plain = 3 < len(text) < 200 and re.search(r"[\s{}:<>]", text) is None and not text.startswith("-")
+        if plain and (_DATA_TEXT.search(text) or _SHARDS.search(text)):
+            yield text
