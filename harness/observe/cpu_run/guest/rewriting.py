@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType
 
+from harness.model.plan import Directive, MisplacedError, rewritten
 from harness.observe.reading.source.grammar import parse
 
 HIT, ADDED, IMPORTED = "__golf_hit__", "__golf_added__", "__golf_imported__"
@@ -45,27 +46,15 @@ class Site:
     function: str
 
 
-@dataclass(frozen=True)
-class Edit:
-    """A piece of a line that is read differently. Columns count UTF-8 bytes from 0, lines from 1."""
-
-    path: str
-    layer: int
-    line: int
-    column: int
-    old: str
-    new: str
-
-
 class Rewriter:
     """Rewrites texts and numbers their blocks and sites over all of them."""
 
-    def __init__(self, edits: Sequence[Edit] = ()) -> None:
+    def __init__(self, directives: Sequence[Directive] = ()) -> None:
         self.blocks: list[Block] = []
         self.sites: list[Site] = []
-        self.edits = edits
-        self.edited: set[Edit] = set()
-        """Edits that were made, in whichever text of their layer."""
+        self.directives = directives
+        self.followed: list[Directive] = []
+        """Directives that found their text."""
 
     def compiled(self, text: str, path: str, layer: int, filename: str) -> CodeType:
         """Code of a text. Raises SyntaxError where it does not parse, as compiling it unchanged would."""
@@ -78,29 +67,20 @@ class Rewriter:
         return compile(tree, filename, "exec", dont_inherit=True)
 
     def _edited(self, text: str, path: str, *, unpacked: bool) -> str | None:
-        """The text with the edits of its layer; None where it has none.
+        """The text with the directives of its layer; None where it has none.
 
-        Which text out of a wrapper is which layer is told by the places of the edits: all must hold what they replace.
+        Which text out of a wrapper is which layer is told by their places: all must hold what they replace.
         """
-        layers = dict.fromkeys(edit.layer for edit in self.edits if edit.path == path and (edit.layer > 0) == unpacked)
-        for layer in layers:
-            own = [edit for edit in self.edits if edit.path == path and edit.layer == layer]
-            lines = text.split("\n")
-            if all(_replace(lines, edit) for edit in sorted(own, key=lambda e: (e.line, e.column), reverse=True)):
-                self.edited.update(own)
-                return "\n".join(lines)
+        own = [one for one in self.directives if one.at.path == path and (one.at.layer > 0) == unpacked]
+        for layer in dict.fromkeys(one.at.layer for one in own):
+            together = [one for one in own if one.at.layer == layer]
+            try:
+                edited = rewritten(text, together)
+            except MisplacedError:
+                continue
+            self.followed += together
+            return edited
         return None
-
-
-def _replace(lines: list[str], edit: Edit) -> bool:
-    """Make one edit; whether the place holds what it replaces."""
-    if not 0 < edit.line <= len(lines):
-        return False
-    line, old = lines[edit.line - 1].encode(), edit.old.encode()
-    if line[edit.column : edit.column + len(old)] != old:
-        return False
-    lines[edit.line - 1] = (line[: edit.column] + edit.new.encode() + line[edit.column + len(old) :]).decode()
-    return True
 
 
 class _Pass(ast.NodeTransformer):

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from harness.model.plan import Directive
 from harness.observe.cpu_run.guest import clock, cuda, fidelity, stand_ins
-from harness.observe.cpu_run.guest.rewriting import Edit
 from harness.observe.cpu_run.guest.runtime import Runtime
 
 MAX_FRAMES = 12
@@ -29,7 +29,7 @@ def prepare() -> None:
 
 def run(job: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """Run the steps of a job in this process; everything seen, as JSON."""
-    runtime = Runtime(root, clock.real, [Edit(**edit) for edit in job.get("edits", ())])
+    runtime = Runtime(root, clock.real, [Directive.model_validate(one) for one in job.get("directives", ())])
     began = clock.real()
     ended, failure = "end", None
     try:
@@ -52,7 +52,7 @@ def run(job: Mapping[str, Any], root: Path) -> dict[str, Any]:
         "failure": failure,
         "began": began,
         "finished": clock.real(),
-        "edited": [i for i, edit in enumerate(runtime.rewriter.edits) if edit in runtime.rewriter.edited],
+        "followed": [i for i, one in enumerate(runtime.rewriter.directives) if one in runtime.rewriter.followed],
         "stand_ins": sorted(fidelity.taken()),
     }
     return report

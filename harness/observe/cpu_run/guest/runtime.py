@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.model.plan import Directive
 from harness.observe.cpu_run.guest.recorder import Recorder
-from harness.observe.cpu_run.guest.rewriting import Edit, Rewriter
+from harness.observe.cpu_run.guest.rewriting import Rewriter
 
 SEED = 20240520
 """Of every generator that a script does not seed itself."""
@@ -27,9 +28,9 @@ SEED = 20240520
 class Runtime:
     """One run: the folder of the submission, its rewritten modules, its builtins."""
 
-    def __init__(self, root: Path, clock: Callable[[], float], edits: Sequence[Edit] = ()) -> None:
+    def __init__(self, root: Path, clock: Callable[[], float], directives: Sequence[Directive] = ()) -> None:
         self.root = root
-        self.rewriter = Rewriter(edits)
+        self.rewriter = Rewriter(directives)
         self.recorder = Recorder(self.rewriter, clock)
         self.builtins = {**vars(builtins), **self.recorder.builtins()}
         self.builtins["exec"] = self._exec

@@ -58,7 +58,7 @@ class Server:
                 send(self.answers, {"event": "file"}, _content(self.home / "run", header["path"], header["limit"]))
 
     def _run(self, job: Mapping[str, Any]) -> None:
-        root = self._laid_out()
+        root = self._laid_out(fresh=job.get("fresh", True))
         before = _listing(root)
         report, report_end = os.pipe()
         said, said_end = os.pipe()
@@ -89,11 +89,15 @@ class Server:
         }  # fmt: skip
         send(self.answers, ended, heard.report)
 
-    def _laid_out(self) -> Path:
-        """A fresh copy of the submission: what an earlier run left behind or changed is gone."""
+    def _laid_out(self, *, fresh: bool) -> Path:
+        """A fresh copy of the submission: what an earlier run left behind or changed is gone. Or the one that is there:
+        steps of one entry work on what those before them left.
+        """
         folder = self.home / "run"
-        shutil.rmtree(folder, ignore_errors=True)
         root = folder / "submission"
+        if not fresh:
+            return root
+        shutil.rmtree(folder, ignore_errors=True)
         for path, (data, mode) in self.files.items():
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,155 @@
+"""A submission from plan to facts: inputs laid out, rungs tried one after the other in one sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.model.cpu_run import Attempt, CpuRunFacts, Fault, RunFailure, RunStage
+from harness.model.facts import SubmissionFacts
+from harness.model.inputs import InputSpec
+from harness.model.plan import EntryKind, EntryStep, InputsWanted, Plan, Rung
+from harness.observe.cpu_run.inputs.layout import Layout, lay_out
+from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
+from harness.observe.cpu_run.outcome import Outcome, understood
+from harness.observe.cpu_run.planning.plan import plan_from
+from harness.observe.cpu_run.session import INPUTS, Session, SessionEnded
+from harness.observe.reading.source.script import read_script
+from harness.observe.sandbox.provider import Ended, Limits
+
+Show = Callable[[str], None]
+"""Told what is being done now."""
+_LIMITS = {
+    Ended.MEMORY: "memory", Ended.CPU: "CPU time", Ended.WALL: "time", Ended.PROCESSES: "processes",
+    Ended.DISK: "space", Ended.OUTPUT: "output",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Everything that one submission is run with."""
+
+    submission: SubmissionFacts
+    files: Mapping[str, bytes]
+    plan: Plan
+    layout: Layout
+
+
+def sandbox_limits(plan: Plan | None = None) -> Limits:
+    """Limits of the sandbox of one submission: each run has its own time within them."""
+    memory = plan.limits.memory_bytes if plan is not None else 6 << 30
+    return Limits(wall_seconds=600.0, cpu_seconds=1_200.0, memory_bytes=memory, processes=256)
+
+
+def prepared(submission: SubmissionFacts, files: Mapping[str, bytes], cache: Path) -> Trial | CpuRunFacts:
+    """What a submission is run with, or the facts of a run that cannot be."""
+    launch = submission.launch
+    if launch is None or launch.script is None or launch.script not in files:
+        return CpuRunFacts(failure=_no_run("There is no Python script to launch.", Fault.SUBMISSION))
+    main = read_script(launch.script, files[launch.script], files)
+    plan = plan_from(submission, files, main)
+    if not plan.entry or not plan.rungs:
+        return CpuRunFacts(failure=_no_run(plan.reason or "Nothing in the script starts it.", Fault.SUBMISSION))
+    wanted = plan.inputs
+    try:
+        layout = lay_out(
+            launch,
+            main.parsed.tree,
+            files,
+            cache,
+            _spec(wanted) if wanted is not None else None,
+            vocab_size=wanted.vocabulary if wanted is not None else None,
+        )
+    except VocabularyError as error:
+        return CpuRunFacts(failure=_no_run(str(error), Fault.HARNESS))
+    return Trial(submission, files, plan, layout)
+
+
+def run_on_cpu(trial: Trial, session: Session, show: Show = lambda _: None) -> CpuRunFacts:
+    """The run of a submission in a sandbox of its own; the furthest attempt, and those before it."""
+    best: CpuRunFacts | None = None
+    attempts: list[Attempt] = []
+    try:
+        _fill(trial, session)
+        for rung in trial.plan.rungs:
+            show(f"running at size {rung.name}")
+            outcome, attempt = _attempt(trial, rung, session)
+            attempts.append(attempt)
+            if best is None or len(outcome.facts.reached) >= len(best.reached):
+                best = outcome.facts
+            if not _calls_for_another(outcome):
+                break
+    except SessionEnded as error:
+        failure = _sandbox_ended(error)
+        attempts.append(Attempt(rung="", seconds=error.ending.seconds, ended=str(error.ending.why), failure=failure))
+        best = best or CpuRunFacts(failure=failure)
+    return (best or CpuRunFacts()).model_copy(update={"attempts": tuple(attempts)})
+
+
+def _fill(trial: Trial, session: Session) -> None:
+    session.wait_ready()
+    for path, data in trial.files.items():
+        session.put(path, data, 0o755 if path.endswith(".sh") else 0o644)
+    for placed in trial.layout.files:
+        session.link(placed.path, f"{INPUTS}/{placed.source}")
+
+
+def _attempt(trial: Trial, rung: Rung, session: Session) -> tuple[Outcome, Attempt]:
+    """One rung: all steps of the entry in order, in one working directory; the outcome is that of the last."""
+    seconds = trial.plan.limits.seconds
+    for number, step in enumerate(trial.plan.entry):
+        done = session.run(_job(trial, rung, step, fresh=not number), seconds)
+        outcome = understood(done, trial.submission, rung, trial.files)
+        if outcome.raised is not None:
+            break
+    attempt = Attempt(
+        rung=rung.name,
+        seconds=done.seconds,
+        cpu_seconds=done.cpu_seconds,
+        peak_mb=done.peak_mb,
+        ended=done.status,
+        failure=outcome.raised,
+    )
+    return outcome, attempt
+
+
+def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str, object]:
+    environment = {
+        **dict(trial.plan.environment),
+        **dict(trial.layout.environment),
+        **{override.name: override.value for override in rung.overrides},
+        **dict(step.environment),
+    }
+    job: dict[str, object] = {
+        "script": step.path,
+        "environment": environment,
+        "arguments": [step.path, *step.arguments],
+        "directives": [one.model_dump(mode="json") for one in rung.directives],
+        "fresh": fresh,
+    }
+    if step.kind in {EntryKind.CALL, EntryKind.MODAL} and step.calls is not None:
+        job["function"] = step.calls
+    return job
+
+
+def _spec(wanted: InputsWanted) -> InputSpec:
+    return InputSpec(val_tokens=wanted.val_tokens, train_tokens=wanted.train_tokens)
+
+
+def _calls_for_another(outcome: Outcome) -> bool:
+    """Whether the next rung may get further: the failure is one of our sizes."""
+    failure = outcome.raised
+    return failure is not None and failure.fault is Fault.HARNESS and RunStage.DECODED in outcome.facts.reached
+
+
+def _no_run(words: str, fault: Fault) -> RunFailure:
+    return RunFailure(fault=fault, exception="", message=words)
+
+
+def _sandbox_ended(error: SessionEnded) -> RunFailure:
+    limit = _LIMITS.get(error.ending.why)
+    if limit is not None:
+        message = f"The run was ended because it used more {limit} than it was given."
+        return RunFailure(fault=Fault.LIMIT, exception=str(error.ending.why), message=message)
+    return RunFailure(fault=Fault.MACHINE, exception=str(error.ending.why), message=str(error)[:400])
