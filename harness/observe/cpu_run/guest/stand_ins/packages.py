@@ -1,0 +1,46 @@
+"""Which imports get which stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from harness.observe.cpu_run.guest.stand_ins import flash, inert, offline
+from harness.observe.cpu_run.guest.stand_ins.finder import Names, StandInFinder
+from harness.observe.cpu_run.guest.stand_ins.triton import modules as triton_modules
+
+
+def _always() -> dict[str, Callable[[], Names]]:
+    """What is of no use without a GPU or a network, installed or not."""
+    tables = (flash.modules(), triton_modules.modules())
+    fixed: dict[str, Callable[[], Names]] = {
+        name: partial(dict, names) for table in tables for name, names in table.items()
+    }
+    return {
+        **fixed,
+        "kernels": offline.kernel_names,
+        "torch.utils.tensorboard": partial(inert.inert_names, "tensorboard"),
+    }
+
+
+def _where_missing() -> dict[str, Callable[[], Names]]:
+    """What is stood in for only where it is not installed."""
+    observers = {name: partial(inert.inert_names, name) for name in inert.OBSERVERS}
+    bars = dict.fromkeys(("tqdm", "tqdm.auto", "tqdm.std", "tqdm.notebook"), inert.bar_names)
+    hub = {
+        "huggingface_hub": offline.hub_names,
+        "huggingface_hub.utils": offline.hub_errors,
+        "huggingface_hub.errors": offline.hub_errors,
+        "datasets": offline.dataset_names,
+    }
+    return {**observers, **bars, **hub}
+
+
+_FIRST = StandInFinder(_always())
+_LAST = StandInFinder(_where_missing(), frozenset(inert.OBSERVERS))
+
+
+def install() -> None:
+    """Let imports find the stand-ins. Idempotent."""
+    _FIRST.install(first=True)
+    _LAST.install(first=False)
