@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import partial
+
+from torch.utils import _triton
 
 from harness.observe.cpu_run.guest.stand_ins import flash, inert, offline
 from harness.observe.cpu_run.guest.stand_ins.finder import Names, StandInFinder
@@ -42,5 +45,9 @@ _LAST = StandInFinder(_where_missing(), frozenset(inert.OBSERVERS))
 
 def install() -> None:
     """Let imports find the stand-ins. Idempotent."""
+    # torch remembers whether Triton is there: it has to look before it would find a stand-in and compile for it
+    _triton.has_triton_package()
+    _triton.has_triton()
+    importlib.import_module("torch._inductor.runtime.triton_compat")
     _FIRST.install(first=True)
     _LAST.install(first=False)
