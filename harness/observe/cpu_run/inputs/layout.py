@@ -62,6 +62,18 @@ class Layout(Frozen):
     """Names that leave the working directory although every variable is set."""
     notes: tuple[str, ...] = ()
 
+    def with_validation(self, probe: Made) -> Layout:
+        """The same names with the validation shard and sidecar of `probe` where those in force are."""
+        digests = {file.name: file.sha256 for file in probe.facts.files}
+        ours = {f"{self.folder}/{name}": name for name in (made_files.VAL, made_files.VAL_BYTES)}
+        files = tuple(
+            Placed(path=file.path, source=f"{probe.folder.name}/{ours[file.source]}", sha256=digests[ours[file.source]])
+            if file.source in ours
+            else file
+            for file in self.files
+        )
+        return self.model_copy(update={"files": files, "made": (probe.facts, *self.made[1:])})
+
 
 def lay_out(
     launch: LaunchFacts | None,

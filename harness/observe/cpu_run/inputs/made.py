@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,6 +58,16 @@ class Made:
         return Tokenizer(spec.tokenizer, spec.vocab_size, model)
 
 
+def sizes_for(val_tokens: int, documents: int, train_tokens: int) -> InputSpec:
+    """A spec with so many validation tokens in about so many documents of five lengths, and such training shards.
+
+    Lengths are odd wherever they can be, so that no document ends where a sequence, a stride or a chunk does.
+    """
+    mean = max(4, val_tokens // max(1, documents))
+    lengths = tuple(max(3, mean * share // 8 | 1) for share in (8, 4, 12, 6, 10))
+    return InputSpec(val_tokens=val_tokens, train_tokens=train_tokens, document_tokens=lengths)
+
+
 def default_cache() -> Path:
     """Where inputs are kept unless something else is asked for: `XDG_CACHE_HOME` or `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "golf-harness" / "inputs"
@@ -80,24 +90,39 @@ def make_inputs(spec: InputSpec, cache_folder: Path, model: bytes | None = None)
     return Made(folder, InputFacts.model_validate_json(facts.read_bytes()))
 
 
-def files_of(tokenizer: Tokenizer, spec: InputSpec, stream: Stream, train: Sequence[Stream]) -> dict[str, bytes]:
-    """All files of a data set by name. `stream` is the validation stream: a probe passes its own."""
-    files = {VOCAB: tokenizer.vocab_file(), VAL: pack_shard(stream.tokens)}
+def with_validation(made: Made, stream: Stream, cache_folder: Path) -> Made:
+    """The same inputs with another validation stream: what a probe runs on. Only the files that differ are written."""
+    files = validation_files(stream)
+    key = hashlib.sha256(f"{made.folder.name} {_sha256(files[VAL])}".encode()).hexdigest()[:32]
+    listed = {file.name: file for file in made.facts.files} | {file.name: file for file in _listed(files)}
+    facts = made.facts.model_copy(
+        update={
+            "val_tokens": len(stream.tokens),
+            "val_documents": len(stream.lengths),
+            "val_bytes": int(stream.text_bytes.sum()),
+            "files": tuple(listed.values()),
+        }
+    )
+    _keep(cache_folder / key, files, facts)
+    return Made(cache_folder / key, facts)
+
+
+def _files_of(tokenizer: Tokenizer, spec: InputSpec, stream: Stream, train: Sequence[Stream]) -> dict[str, bytes]:
+    """All files of a data set by name."""
+    files = {VOCAB: tokenizer.vocab_file(), **validation_files(stream)}
     files |= {train_shard(number): pack_shard(shard.tokens) for number, shard in enumerate(train)}
     if tokenizer.model is None:
         files[TOKENIZER_JSON] = tokenizer.json_file()
     else:
         files[MODEL] = tokenizer.model
-    if tokenizer.kind is TokenizerKind.CASEOPS:
-        files[VAL_BYTES] = sidecar(stream)
     documents = text(spec.seed, _DOCS_CHARACTERS)
     files[DOCS] = "".join(json.dumps({"text": document}) + "\n" for document in documents).encode()
     return files
 
 
-def sidecar(stream: Stream) -> bytes:
-    """The shard that holds the bytes of the original text of every validation token."""
-    return pack_shard(stream.text_bytes)
+def validation_files(stream: Stream) -> dict[str, bytes]:
+    """The validation shard, and the shard that holds the bytes of the original text of each of its tokens."""
+    return {VAL: pack_shard(stream.tokens), VAL_BYTES: pack_shard(stream.text_bytes)}
 
 
 def _validation(tokenizer: Tokenizer, spec: InputSpec) -> Stream:
@@ -112,7 +137,7 @@ def _write(folder: Path, spec: InputSpec, model: bytes | None) -> None:
     lengths = document_lengths(spec.train_tokens, [3 * length for length in spec.document_tokens])
     seeds = range(spec.seed + 1, spec.seed + 1 + spec.train_shards)
     train = [make_stream(tokenizer, StreamKind.NATURAL, lengths, 1_000 + seed) for seed in seeds]
-    files = files_of(tokenizer, spec, stream, train)
+    files = _files_of(tokenizer, spec, stream, train)
     facts = InputFacts(
         spec=spec,
         vocab_size=tokenizer.vocab_size,
@@ -122,8 +147,19 @@ def _write(folder: Path, spec: InputSpec, model: bytes | None) -> None:
         val_bytes=int(stream.text_bytes.sum()),
         train_tokens=sum(len(shard.tokens) for shard in train),
         train_documents=sum(len(shard.lengths) for shard in train),
-        files=tuple(InputFile(name=name, sha256=_sha256(data), bytes=len(data)) for name, data in files.items()),
+        files=_listed(files),
     )
+    _keep(folder, files, facts)
+
+
+def _listed(files: Mapping[str, bytes]) -> tuple[InputFile, ...]:
+    return tuple(InputFile(name=name, sha256=_sha256(data), bytes=len(data)) for name, data in files.items())
+
+
+def _keep(folder: Path, files: Mapping[str, bytes], facts: InputFacts) -> None:
+    """Write a folder of the cache, whole or not at all; nothing is done where it is already there."""
+    if (folder / _FACTS).is_file():
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
     try:

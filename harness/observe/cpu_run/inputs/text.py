@@ -96,6 +96,7 @@ class _Writer:
 
     def __init__(self, source: random.Random) -> None:
         self.draw = source.random
+        self.said: list[str] = []
         self.names = [self.invented().capitalize() for _ in range(3)]
         self.names.append(self.invented()[:4].upper())
         self.phrase = f"the {self.words(2)} {self.pick(_PREPOSITIONS)} the {self.words(2)}"
@@ -127,6 +128,8 @@ class _Writer:
         return said + self.pick((".", ".", ".", ".", ".", "!", "?", ":", " ..."))
 
     def clause(self) -> str:
+        if self.said and self.chance(0.12):
+            return self.pick(self.said)
         verb = self.pick_common(_VERBS)
         parts = [self.noun_phrase(), verb, self.noun_phrase()]
         if self.chance(0.2):
@@ -135,7 +138,8 @@ class _Writer:
             parts += [self.pick(_PREPOSITIONS), self.noun_phrase()]
         if self.chance(0.12):
             parts.append(self.number())
-        return " ".join(parts)
+        self.said.append(" ".join(parts))
+        return self.said[-1]
 
     def noun_phrase(self) -> str:
         kind = self.draw()
@@ -173,7 +177,7 @@ class _Writer:
 
     def pick_common(self, options: Sequence[str]) -> str:
         """One of a list that is sorted by frequency."""
-        return options[int(len(options) ** self.draw()) - 1]
+        return options[int((len(options) + 1) ** self.draw()) - 1]
 
     def below(self, limit: int) -> int:
         return int(self.draw() * limit)
