@@ -8,7 +8,7 @@ from functools import partial
 
 from torch.utils import _triton
 
-from harness.observe.cpu_run.guest.stand_ins import flash, inert, offline
+from harness.observe.cpu_run.guest.stand_ins import extensions, flash, inert, offline
 from harness.observe.cpu_run.guest.stand_ins.finder import Names, StandInFinder
 from harness.observe.cpu_run.guest.stand_ins.triton import modules as triton_modules
 
@@ -49,5 +49,6 @@ def install() -> None:
     _triton.has_triton_package()
     _triton.has_triton()
     importlib.import_module("torch._inductor.runtime.triton_compat")
+    extensions.install()
     _FIRST.install(first=True)
     _LAST.install(first=False)
