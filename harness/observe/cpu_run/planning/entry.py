@@ -11,17 +11,21 @@ from harness.model.facts import SubmissionFacts
 from harness.model.plan import EntryKind, EntryStep, Meaning, StepPurpose
 from harness.model.source import ScriptFacts
 from harness.observe.cpu_run.planning.meanings import meaning_of
+from harness.observe.cpu_run.planning.shell import steps_of
 from harness.observe.cpu_run.planning.sizes import Tiny, shrunk
 from harness.observe.reading.launch.commands import Command, find_commands
 from harness.observe.reading.launch.pick import resolve
 from harness.observe.reading.roles import Role, role_of
 from harness.observe.reading.source.grammar import Parsed
-from harness.observe.reading.source.index import called, name_of
+from harness.observe.reading.source.index import called, name_of, nodes_under
 from harness.observe.reading.text import decode
 
 MAX_STEPS = 8
 _ENTRY_NAMES = ("main", "train", "run", "run_training", "train_model", "train_and_eval", "run_eval", "evaluate")
 _MODAL_DECORATORS = frozenset({"function", "local_entrypoint", "cls"})
+_INPUT_MAKERS = frozenset({"cached_challenge_fineweb", "download_hf_docs_and_tokenize", "download_data"})
+_STAGES = ("MODE", "STAGE", "PHASE", "EVAL_ONLY", "CHECKPOINT", "CKPT", "ONLY", "SKIP_", "MODEL_PATH")
+_NO_VALUE = ("$", "`", "<", ">", "...", "/path/to", "your-", "your_")
 _PREPARING = ("prepare", "download", "tokeniz", "build_", "setup", "make_", "convert", "cached_challenge", "fetch")
 _EVALUATING = ("eval", "score", "infer", "slot", "ttt")
 _WEIGHTS = (".ptz", ".pt", ".pth", ".bin", ".int8", ".int6", ".xz", ".br", ".zst", ".lzma", ".npz", ".safetensors")
@@ -33,34 +37,40 @@ def entry_steps(
     facts: SubmissionFacts, sources: Mapping[str, bytes], script: ScriptFacts, parsed: Parsed, tiny: Tiny
 ) -> tuple[tuple[EntryStep, ...], tuple[str, ...]]:
     """The steps of the run, and notes on what they could not be given."""
-    steps = _run_script_steps(sources, script)
+    steps = staged_steps(sources, script, tiny)
     if steps:
         return steps, ()
-    command = _command(facts, sources)
-    at = command.at if command is not None else None
     if script.runnable and not _started_by_modal_only(parsed):
-        arguments, notes = _arguments(command.arguments if command is not None else (), parsed, tiny)
-        purpose = StepPurpose.TRAIN_AND_EVALUATE if learns(parsed) else StepPurpose.EVALUATE
-        reason = "its command" if command is not None else "it runs when it is started"
-        step = EntryStep(kind=EntryKind.MAIN, path=script.path, purpose=purpose, arguments=arguments, why=reason, at=at)
+        command = _command(facts, sources)
+        arguments, notes = arguments_for(command.arguments if command is not None else (), parsed, tiny)
+        step = EntryStep(
+            kind=EntryKind.MAIN,
+            path=script.path,
+            purpose=StepPurpose.TRAIN_AND_EVALUATE if learns(parsed) else StepPurpose.EVALUATE,
+            arguments=arguments,
+            why="its command" if command is not None else "it runs when it is started",
+            at=command.at if command is not None else None,
+        )
         return (step,), notes
-    modal = _modal_function(parsed)
-    if modal is not None:
-        function, needs = modal
-        step = EntryStep(
-            kind=EntryKind.MODAL, path=script.path, calls=function.name, why="the function that modal would run",
-            at=At(path=script.path, line=function.lineno, layer=len(script.layers)),
-        )  # fmt: skip
-        return (step,), needs
-    uncalled = _uncalled(parsed)
-    if uncalled is not None:
-        step = EntryStep(
-            kind=EntryKind.CALL, path=script.path, calls=uncalled.name, why="nothing calls it, and nothing else runs",
-            at=At(path=script.path, line=uncalled.lineno, layer=len(script.layers)),
-        )  # fmt: skip
-        return (step,), ()
-    step = EntryStep(kind=EntryKind.MAIN, path=script.path, why="no entry point was found")
-    return (step,), ("the program only defines things; nothing starts training",)
+    return _called(script, parsed)
+
+
+def _called(script: ScriptFacts, parsed: Parsed) -> tuple[tuple[EntryStep, ...], tuple[str, ...]]:
+    """A step that calls a function, where running the file starts nothing."""
+    remote, uncalled = modal_function(parsed), uncalled_function(parsed)
+    function = remote or uncalled
+    if function is None:
+        step = EntryStep(kind=EntryKind.MAIN, path=script.path, why="no entry point was found")
+        return (step,), ("the program only defines things; nothing starts training",)
+    step = EntryStep(
+        kind=EntryKind.CALL if remote is None else EntryKind.MODAL,
+        path=script.path,
+        calls=function.name,
+        why="nothing calls it, and nothing else runs" if remote is None else "the function that modal would run",
+        at=At(path=script.path, line=function.lineno, layer=len(script.layers)),
+    )
+    required = len(function.args.args) - len(function.args.defaults)
+    return (step,), (f"{function.name} takes {required} arguments that only its caller gives",) if required else ()
 
 
 def learns(parsed: Parsed) -> bool:
@@ -92,87 +102,93 @@ def _command(facts: SubmissionFacts, sources: Mapping[str, bytes]) -> Command | 
     return next((one for one in found if one.at == known.at and one.script is not None), None)
 
 
-def _run_script_steps(sources: Mapping[str, bytes], launched: ScriptFacts) -> tuple[EntryStep, ...]:
-    """Steps of a run script that starts the launched file together with others of the submission, in order."""
+def staged_steps(sources: Mapping[str, bytes], launched: ScriptFacts, tiny: Tiny) -> tuple[EntryStep, ...]:
+    """Steps of a run script that starts several programs of the submission, or one in several stages, in order.
+
+    A script that starts one program many times alike (seeds, sweeps) is not staged, nor one without the launched file.
+    """
     programs = [path for path in sources if path.endswith(".py")]
     for path in sorted(sources):
         if role_of(path) is not Role.RUN_SCRIPT:
             continue
-        commands = find_commands(path, decode(sources[path]).text, readme=False)
-        steps: dict[tuple[str, tuple[str, ...], str], EntryStep] = {}
-        for command in commands:
+        steps: dict[tuple[str, StepPurpose], EntryStep] = {}
+        for command in steps_of(path, decode(sources[path]).text):
             script = resolve(command.script, programs)
-            if script is None:
-                continue
-            purpose = purpose_of(script, command.environment)
-            if purpose is StepPurpose.PREPARE and "data" in script:
-                continue  # the run's inputs are there already
-            mode = command.environment.get("MODE", "")
-            steps.setdefault(
-                (script, command.arguments, mode),
-                EntryStep(
-                    kind=EntryKind.SHELL, path=script, purpose=purpose, arguments=command.arguments,
-                    environment=tuple(sorted(_modes(command.environment).items())),
-                    why="a step of the run script", at=command.at,
-                ),
+            if script is None or _plain_name(script) in _INPUT_MAKERS:
+                continue  # the inputs of the run are there already
+            purpose = purpose_of(script, command.environment, command.arguments)
+            step = EntryStep(
+                kind=EntryKind.SHELL, path=script, purpose=purpose, arguments=shrunk_words(command.arguments, tiny),
+                environment=tuple(sorted(_stage_variables(command.environment).items())),
+                why="a step of the run script", at=command.at,
             )  # fmt: skip
-        scripts = {step.path for step in steps.values()}
-        if launched.path in scripts and 1 < len(steps) <= MAX_STEPS and (len(scripts) > 1 or _staged(steps.values())):
+            steps.setdefault((script, purpose), step)
+        if 1 < len(steps) <= MAX_STEPS and any(step.path == launched.path for step in steps.values()):
             return tuple(steps.values())
     return ()
 
 
-def _modes(environment: Mapping[str, str]) -> dict[str, str]:
+def _plain_name(path: str) -> str:
+    return posixpath.basename(path).removesuffix(".py")
+
+
+def _stage_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Variables that tell one stage from another; sizes are the plan's own matter."""
     return {
         name: text
         for name, text in environment.items()
-        if any(word in name for word in ("MODE", "STAGE", "PHASE", "EVAL_ONLY", "CHECKPOINT", "CKPT", "_PATH", "ONLY"))
-        and "DATA" not in name
-        and "TOKENIZER" not in name
+        if any(word in name for word in _STAGES) and "DATA" not in name and "TOKENIZER" not in name
     }
 
 
-def _staged(steps: Sequence[EntryStep] | object) -> bool:
-    return len({step.environment for step in steps}) > 1 if isinstance(steps, (list, tuple)) else False
-
-
-def purpose_of(script: str, environment: Mapping[str, str]) -> StepPurpose:
-    """What a step is for, by the file's name and the stage that its environment names."""
-    stage = environment.get("MODE", environment.get("STAGE", "")).lower()
-    name = posixpath.basename(script).lower()
-    if stage.startswith("train") or (not stage and name.startswith("train")):
-        return StepPurpose.TRAIN if stage else StepPurpose.TRAIN_AND_EVALUATE
-    if any(word in stage or word in name for word in _EVALUATING):
+def purpose_of(script: str, environment: Mapping[str, str], arguments: Sequence[str] = ()) -> StepPurpose:
+    """What a step is for: by the stage that its arguments or environment name, else by the file's name."""
+    words = {word.lstrip("-").lower() for word in arguments}
+    words |= {environment.get(name, "").lower() for name in ("MODE", "STAGE", "PHASE")}
+    if environment.get("EVAL_ONLY", "0") not in ("", "0") or environment.get("SKIP_TRAINING", "0") not in ("", "0"):
+        words.add("eval")
+    if words & {"train", "training"}:
+        return StepPurpose.TRAIN
+    if words & {"eval", "evaluate", "eval_only", "eval-only", "evaluation"}:
         return StepPurpose.EVALUATE
+    name = _plain_name(script).lower()
+    if name.startswith("train"):
+        return StepPurpose.TRAIN_AND_EVALUATE
     if any(word in name for word in _PREPARING):
         return StepPurpose.PREPARE
-    return StepPurpose.TRAIN_AND_EVALUATE
+    return StepPurpose.EVALUATE if any(word in name for word in _EVALUATING) else StepPurpose.TRAIN_AND_EVALUATE
 
 
-def _arguments(given: Sequence[str], parsed: Parsed, tiny: Tiny) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The command's arguments with sizes shrunk, and those that the parser requires but nobody gives."""
+def arguments_for(given: Sequence[str], parsed: Parsed, tiny: Tiny) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The command's arguments with sizes shrunk, and notes on those that the parser requires but nobody gives."""
     options = _options(parsed)
-    if not options:
+    if not options and "argv" not in parsed.text:
         return (), ()  # the program reads no arguments: what the command shows is meant for others
+    words = shrunk_words(given, tiny)
+    flags = {word.partition("=")[0] for word in words}
+    plain = sum(1 for i, word in enumerate(words) if word[:1] != "-" and not (i and words[i - 1][:1] == "-"))
+    missing = [name for name, required in options.items() if required and name[:1] == "-" and name not in flags]
+    missing += [name for name, required in options.items() if required and name[:1] != "-"][plain:]
+    return words, tuple(f"the program requires the argument {name}, which no command gives" for name in missing)
+
+
+def shrunk_words(given: Sequence[str], tiny: Tiny) -> tuple[str, ...]:
+    """Words of a command line with sizes shrunk; what is left of the shell or of prose is dropped, with its option."""
     result: list[str] = []
-    words = [word for word in given if not any(sign in word for sign in "|&;<>`$")]
-    for index, word in enumerate(words):
-        before = words[index - 1] if index else ""
+    for word in given:
+        if word[:1] in ("|", ">", "&", ";", "<") or word.startswith("2>"):
+            break
+        option = result[-1] if result and result[-1][:1] == "-" and "=" not in result[-1] else ""
+        if any(sign in word for sign in _NO_VALUE) or word in ('"', "'", "\\"):
+            if option and word[:1] != "-":
+                result.pop()
+            continue
         name, sign, value = word.partition("=")
-        if sign and name.startswith("--"):
+        if sign and name[:1] == "-":
             result.append(f"{name}={_small(name, value, tiny)}")
         else:
-            result.append(_small(before, word, tiny) if before.startswith("--") and "=" not in before else word)
-    missing = [
-        name for name, required in options.items() if required and not any(w.split("=")[0] == name for w in words)
-    ]
-    positional = [name for name in missing if not name.startswith("-")]
-    plain = [
-        word for i, word in enumerate(words) if not word.startswith("-") and not (i and words[i - 1].startswith("--"))
-    ]
-    missing = [name for name in missing if name.startswith("-") or name in positional[len(plain) :]]
-    return tuple(result), tuple(f"the program requires the argument {name}, which no command gives" for name in missing)
+            result.append(_small(option, word, tiny) if option else word)
+    return tuple(result)
 
 
 def _small(name: str, text: str, tiny: Tiny) -> str:
@@ -236,32 +252,32 @@ def _left(test: ast.expr) -> ast.expr:
     return test.left if isinstance(test, ast.Compare) else test
 
 
-def _modal_function(parsed: Parsed) -> tuple[ast.FunctionDef, tuple[str, ...]] | None:
-    """The function that a modal app runs remotely: the one that its local entry point calls, else the first."""
+def modal_function(parsed: Parsed) -> ast.FunctionDef | None:
+    """The function that a modal app runs remotely: one that its local entry point calls, else the longest."""
     remote = [one for one in _top_functions(parsed) if _modal_decorated(one) == "function"]
-    if not remote:
-        return None
     called_remotely = {
         name_of(call.func.value)
         for name in ("remote", "spawn", "local", "map")
         for call in parsed.index.calls.get(name, ())
         if isinstance(call.func, ast.Attribute)
     }
-    chosen = next((one for one in remote if one.name in called_remotely), remote[0])
-    required = len(chosen.args.args) - len(chosen.args.defaults)
-    note = (f"{chosen.name} takes {required} arguments that only its caller gives",) if required else ()
-    return chosen, note
+    chosen = [one for one in remote if one.name in called_remotely] or remote
+    return max(chosen, key=_length, default=None)
 
 
-def _uncalled(parsed: Parsed) -> ast.FunctionDef | None:
-    """The function that starts everything: named like one, called by nobody, and callable without arguments."""
-    functions = {one.name: one for one in _top_functions(parsed)}
+def uncalled_function(parsed: Parsed) -> ast.FunctionDef | None:
+    """The function that starts everything: called by nobody, callable without arguments, and named like one.
+
+    None where the uncalled functions are tools: a function without such a name counts only with a backward pass in it.
+    """
     names = {called(call) for call in parsed.index.of(ast.Call)}
     free = [
-        one for name, one in functions.items() if name not in names and len(one.args.args) <= len(one.args.defaults)
+        one for one in _top_functions(parsed) if one.name not in names and len(one.args.args) <= len(one.args.defaults)
     ]
-    for wanted in _ENTRY_NAMES:
-        for one in free:
-            if one.name == wanted:
-                return one
-    return max(free, key=lambda one: (one.end_lineno or 0) - one.lineno, default=None)
+    named = [one for wanted in _ENTRY_NAMES for one in free if one.name == wanted]
+    learning = [one for one in free if any(called(node) == "backward" for node in nodes_under(one))]
+    return next(iter(named), None) or max(learning, key=_length, default=None)
+
+
+def _length(function: ast.FunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno

@@ -75,7 +75,8 @@ _MESSAGES: tuple[tuple[Cause, tuple[str, ...]], ...] = (
     (
         Cause.SHAPE,
         (
-            "shapes? cannot be multiplied", "is invalid for input of size", "must match (the )?(size|existing size|except)",
+            "shapes? cannot be multiplied", "is invalid for input of size",
+            "must match (the )?(size|existing size|except)",
             "sizes of tensors must match", "size mismatch", "expected size", "expanded size", "split_sizes",
             "split expects", "cannot reshape", "could not be broadcast", "not broadcast(able)?", "shape mismatch",
             "mismatched? (shape|size)", "unflatten", "inconsistent tensor size", "each tensor to be equal size",
