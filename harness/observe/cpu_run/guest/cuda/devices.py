@@ -1,0 +1,404 @@
+"""CUDA devices on the CPU: a tensor that a script puts on "cuda" lies in main memory and says that it is on cuda.
+
+No mode is active and nothing is added to an operation: only what takes a device (factories, moves between devices) is
+replaced, and what a tensor answers when it is asked for its device. To answer, the tensors of the *host* are known by
+their storage: what `.cpu()`, a factory without a device, `from_numpy`, `pin_memory` made, and all views of it. Every
+other tensor is on cuda, results of operations included (so the sum of two host tensors says cuda: a CPU cannot tell).
+Moves between host and cuda copy, as they do on a real machine, so that a snapshot taken by `.cpu()` stays one.
+"""
+
+# ruff: noqa: ARG001, FBT001, FBT002  signatures are those of torch
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import torch
+import torch.utils._device as device_modes
+from torch.overrides import _get_current_function_mode_stack
+
+from harness.observe.cpu_run.guest.cuda.patching import put
+from harness.observe.cpu_run.guest.fidelity import NotSupported, StandIn, stand_in, used
+
+NAME = "cuda devices"
+CPU = torch.device("cpu")
+
+Device = torch.device | str | int | None
+_SWEEP = 4_096
+
+_of = torch._C.TensorBase.device.__get__
+
+
+class _Current:
+    """The one device of this process: index 0, or the local rank that torch.cuda.set_device was given."""
+
+    device = torch.device("cuda", 0)
+
+
+current = _Current()
+
+
+def set_device(device: Device) -> None:
+    """As torch.cuda.set_device: every tensor on cuda is on that device."""
+    index = device if isinstance(device, int) else torch.device("cuda" if device is None else device).index
+    if index is not None and index >= 0:
+        current.device = torch.device("cuda", index)
+
+
+class _Host:
+    """Storages of the host, by address. A weak reference keeps the address from being given to another storage."""
+
+    def __init__(self) -> None:
+        self._weak: dict[int, int] = {}
+        self.pinned: set[int] = set()
+        self._limit = _SWEEP
+
+    def add(self, tensor: torch.Tensor, *, pinned: bool = False) -> None:
+        try:
+            storage = tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):  # sparse and functional tensors have none: they count as cuda
+            return
+        address: int = storage._cdata  # type: ignore[assignment]  # an address, whatever the stub says
+        if address not in self._weak:
+            self._weak[address] = storage._weak_ref()
+            if len(self._weak) > self._limit:
+                self._sweep()
+        if pinned:
+            self.pinned.add(address)
+
+    def holds(self, tensor: torch.Tensor) -> bool:
+        try:
+            return tensor.untyped_storage()._cdata in self._weak
+        except (NotImplementedError, RuntimeError):
+            return False
+
+    def _sweep(self) -> None:
+        """Forget the storages that are gone."""
+        for address, weak in list(self._weak.items()):
+            if torch.UntypedStorage._expired(weak):
+                torch.UntypedStorage._free_weak_ref(weak)  # type: ignore[no-untyped-call]
+                del self._weak[address]
+                self.pinned.discard(address)
+        self._limit = max(_SWEEP, 2 * len(self._weak))
+
+
+_host = _Host()
+
+
+_set_default: list[torch.device] = []
+
+
+def place(device: Device) -> tuple[torch.device, bool]:
+    """Where something for a device really goes, and whether it belongs to the host: cuda goes to the CPU."""
+    if isinstance(device, int):
+        device = torch.device("cuda", device)
+    elif not isinstance(device, torch.device):
+        device = torch.device(cast("str", device))
+    if device.type == "cuda":
+        if device.index is not None and device.index != current.device.index:
+            raise NotSupported(str(device), f"a process has one device here, {current.device}")
+        used(NAME)
+        return CPU, False
+    return device, device.type == "cpu"
+
+
+def is_host(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is one of the host: in main memory, and not standing in for one on cuda."""
+    return _of(tensor).type == "cpu" and _host.holds(tensor)
+
+
+def mark_host(tensor: torch.Tensor) -> torch.Tensor:
+    """Say that a tensor is one of the host, and give it back."""
+    _host.add(tensor)
+    return tensor
+
+
+def get_default_device() -> torch.device:
+    """As torch.get_default_device."""
+    if torch._C._len_torch_function_stack():
+        for mode in reversed(_get_current_function_mode_stack()):  # type: ignore[no-untyped-call]
+            if isinstance(mode, device_modes.DeviceContext):
+                return _with_index(mode.device)
+    return _set_default[-1] if _set_default else CPU
+
+
+def set_default_device(device: Device) -> None:
+    """As torch.set_default_device, without a mode that every operation would pass through."""
+    _set_default[:] = [] if device is None else [_with_index(torch.device(device))]
+
+
+def _with_index(device: torch.device) -> torch.device:
+    return current.device if device.type == "cuda" and device.index is None else device
+
+
+def _factory(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that takes `device=` and `pin_memory=` and makes a new tensor."""
+
+    @functools.wraps(original)
+    def made(*args: Any, **keywords: Any) -> Any:
+        device = keywords.get("device")
+        if device is None:
+            device = get_default_device()
+        if device is CPU:
+            host = True
+        else:
+            keywords["device"], host = place(device)
+        pinned = bool(keywords.pop("pin_memory", False)) if "pin_memory" in keywords else False
+        out = original(*args, **keywords)
+        if host and keywords.get("out") is None:
+            _host.add(out, pinned=pinned)
+        return out
+
+    return made
+
+
+def _like(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes a new tensor where its first argument is, unless `device=` says otherwise."""
+
+    @functools.wraps(original)
+    def made(*args: Any, **keywords: Any) -> Any:
+        device = keywords.get("device")
+        if device is None:
+            model = args[0] if args else keywords.get("input")
+            host = isinstance(model, torch.Tensor) and is_host(model)
+        else:
+            keywords["device"], host = place(device)
+        pinned = bool(keywords.pop("pin_memory", False)) if "pin_memory" in keywords else False
+        out = original(*args, **keywords)
+        if host or pinned:
+            _host.add(out, pinned=pinned)
+        return out
+
+    return made
+
+
+def _taking_data(original: Callable[..., Any]) -> Callable[..., Any]:
+    """as_tensor and asarray: a tensor given stays where it is, anything else is made on the device."""
+    from_data = _factory(original)
+
+    @functools.wraps(original)
+    def made(data: Any, *args: Any, **keywords: Any) -> Any:
+        if not isinstance(data, torch.Tensor):
+            return from_data(data, *args, **keywords)
+        device = keywords.pop("device", None)
+        out = original(data, *args, **keywords)
+        return out if device is None else out.to(device)
+
+    return made
+
+
+def _from_memory(original: Callable[..., Any]) -> Callable[..., Any]:
+    """from_numpy, frombuffer, from_file: memory of the host."""
+
+    @functools.wraps(original)
+    def made(*args: Any, **keywords: Any) -> Any:
+        return mark_host(original(*args, **keywords))
+
+    return made
+
+
+_to = torch.Tensor.to
+_copied = torch.Tensor.clone
+
+
+def _moved(tensor: torch.Tensor, device: Device, args: tuple[Any, ...], keywords: dict[str, Any]) -> torch.Tensor:
+    """`tensor.to(device, *args, **keywords)`."""
+    target, host = place(device)
+    if target.type != "cpu":
+        return _to(tensor, target, *args, **keywords)
+    if _of(tensor).type == "cpu" and is_host(tensor) != host:
+        keywords["copy"] = True
+    out = _to(tensor, target, *args, **keywords)
+    if host:
+        _host.add(out)
+    return out
+
+
+def to(self: torch.Tensor, *args: Any, **keywords: Any) -> torch.Tensor:
+    """As Tensor.to, in all its forms."""
+    keywords.pop("non_blocking", None)
+    if "other" in keywords:
+        args = (keywords.pop("other"), *args)
+    if "device" in keywords:
+        device = keywords.pop("device")
+    elif args and isinstance(args[0], torch.Tensor):
+        return _moved(self, args[0].device, (args[0].dtype, *_after_dtype(args[1:])), keywords)
+    elif args and (args[0] is None or isinstance(args[0], torch.device | str | int)):
+        device, args = args[0], args[1:]
+        args = (*args[:1], *_after_dtype(args[1:]))
+    else:
+        device, args = None, (*args[:1], *_after_dtype(args[1:]))
+    if device is not None:
+        return _moved(self, device, args, keywords)
+    out = _to(self, *args, **keywords)
+    if out is not self and is_host(self):
+        _host.add(out)
+    return out
+
+
+def _after_dtype(rest: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The positional arguments after the dtype: `non_blocking` means nothing here, `copy` is kept."""
+    return (False, *rest[1:]) if rest else ()
+
+
+def cuda(self: torch.Tensor, device: Device = None, non_blocking: bool = False, **keywords: Any) -> torch.Tensor:
+    """As Tensor.cuda."""
+    target = current.device if device is None else device
+    if place(target)[0].type != "cpu" or place(target)[1]:
+        raise RuntimeError(f"Invalid device, must be cuda device: {device}")
+    return _moved(self, target, (), keywords)
+
+
+def cpu(self: torch.Tensor, **keywords: Any) -> torch.Tensor:
+    """As Tensor.cpu: a copy, unless the tensor is one of the host."""
+    return _moved(self, CPU, (), keywords)
+
+
+def pin_memory(self: torch.Tensor, device: Device = None) -> torch.Tensor:
+    """As Tensor.pin_memory: a copy on the host that says it is pinned."""
+    if is_pinned(self):
+        return self
+    out = _copied(self)
+    _host.add(out, pinned=True)
+    return out
+
+
+def is_pinned(self: torch.Tensor, device: Device = None) -> bool:
+    """As Tensor.is_pinned."""
+    return is_host(self) and self.untyped_storage()._cdata in _host.pinned
+
+
+def _device(self: torch.Tensor) -> torch.device:
+    """What the tensor says it is on."""
+    real: torch.device = _of(self)
+    if real.type != "cpu" or _host.holds(self):
+        return real
+    return current.device
+
+
+def _set_like(name: str) -> None:
+    setattr(torch.Tensor, name, _like(getattr(torch.Tensor, name)))
+
+
+def _type(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Tensor.type: cuda kinds by name are those of the CPU; the kind of a tensor on cuda is named so."""
+
+    @functools.wraps(original)
+    def kind(self: torch.Tensor, dtype: Any = None, non_blocking: bool = False, **keywords: Any) -> Any:
+        if dtype is None:
+            name = original(self)
+            return name if is_host(self) else name.replace("torch.", "torch.cuda.", 1)
+        if isinstance(dtype, str) and dtype.startswith("torch.cuda."):
+            return original(self.cuda(), dtype.replace("torch.cuda.", "torch.", 1), **keywords)
+        return original(self, dtype, **keywords)
+
+    return kind
+
+
+def _tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors_in(item)
+
+
+def _mapped(where: Any) -> Any:
+    """`map_location` with cuda replaced by the CPU; functions and dictionaries say where by their results."""
+    if where is None or (isinstance(where, str | torch.device) and torch.device(where).type in ("cuda", "cpu")):
+        return CPU
+    if isinstance(where, dict):
+        return {name: "cpu" if str(to).startswith("cuda") else to for name, to in where.items()}
+    return where
+
+
+def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
+    """torch.load: what is loaded to the CPU by name is of the host."""
+
+    @functools.wraps(original)
+    def load(f: Any, map_location: Any = None, *args: Any, **keywords: Any) -> Any:
+        loaded = original(f, _mapped(map_location), *args, **keywords)
+        if isinstance(map_location, str | torch.device) and torch.device(map_location).type == "cpu":
+            for tensor in _tensors_in(loaded):
+                _host.add(tensor)
+        return loaded
+
+    return load
+
+
+class _AnyGenerator(type(torch._C.Generator)):  # type: ignore[misc]  # the metaclass of a C type
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, torch._C.Generator)
+
+
+class Generator(torch._C.Generator, metaclass=_AnyGenerator):
+    """torch.Generator: one for cuda is one of the CPU that says so. Its numbers are those of the CPU."""
+
+    def __new__(cls, device: Device = None) -> Generator:  # noqa: D102  as torch.Generator
+        target, host = place(CPU if device is None else device)
+        made: Generator = torch._C.Generator.__new__(cls, target)  # type: ignore[call-arg]  # as the C type takes it
+        made._shown = target if host or target.type != "cpu" else current.device
+        return made
+
+    _shown: torch.device
+
+    def __init__(self, device: Device = None) -> None:
+        pass
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]  # a property of the C type, an attribute in its stub
+        """The device asked for."""
+        return self._shown
+
+
+def _pass_on(self: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    """`with torch.device(...)`: the factories look the device up themselves."""
+    return func(*args, **kwargs or {})
+
+
+_LIKE = ("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like")
+_NEW = ("new_empty", "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty_strided")
+_FROM_MEMORY = ("from_numpy", "frombuffer", "from_file")
+_TAKING_DATA = ("as_tensor", "asarray")
+
+
+def install() -> None:
+    """Replace what takes a device and what a tensor answers about it; a second call changes nothing."""
+    if torch.get_default_device is get_default_device:
+        return
+    stand_in(StandIn(NAME, exact=True, reason="tensors on cuda lie in main memory; kernels are those of the CPU"))
+    constructors = device_modes._device_constructors()
+    for module in (torch, torch.fft, torch.nested):
+        for name in dir(module):
+            value = getattr(module, name)
+            if callable(value) and not isinstance(value, type) and value in constructors:
+                setattr(module, name, (_taking_data if name in _TAKING_DATA else _factory)(value))
+    for name in _LIKE:
+        setattr(torch, name, _like(getattr(torch, name)))
+    for name in _NEW:
+        _set_like(name)
+    for name in _FROM_MEMORY:
+        setattr(torch, name, _from_memory(getattr(torch, name)))
+    torch.load = _loading(torch.load)
+    replaced: dict[str, Any] = {
+        "to": to, "cuda": cuda, "cpu": cpu, "pin_memory": pin_memory, "is_pinned": is_pinned,
+        "type": _type(torch.Tensor.type),
+        "record_stream": lambda self, stream: None,  # noqa: ARG005  the caching allocator is not there to be told
+        "get_device": lambda self: current.device.index if self.is_cuda else -1,
+        "device": property(_device),
+        "is_cuda": property(lambda self: self.device.type == "cuda"),
+        "is_cpu": property(lambda self: self.device.type == "cpu"),
+    }  # fmt: skip
+    for name, value in replaced.items():
+        setattr(torch.Tensor, name, value)
+    for module in (torch, torch.random):
+        if hasattr(module, "Generator"):
+            put(module, Generator=Generator)
+    put(torch, get_default_device=get_default_device, set_default_device=set_default_device)
+    put(device_modes.DeviceContext, __torch_function__=_pass_on)  # torch.device itself pushes one
+    Generator.__module__ = "torch._C"
