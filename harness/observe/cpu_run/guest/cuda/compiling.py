@@ -9,7 +9,7 @@ keys of its state are where scripts look for them. A compiled function is the fu
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch._dynamo
@@ -32,7 +32,7 @@ def compile(model: Any = None, *_: Any, **__: Any) -> Any:  # noqa: A001  the na
     if model is None:
         return compile
     if isinstance(model, torch.nn.Module) and not isinstance(model, OptimizedModule):
-        return OptimizedModule(model, _same)
+        return OptimizedModule(model, cast("Any", _same))
     return model
 
 

@@ -47,11 +47,16 @@ def set_device(device: Device) -> None:
         current.device = torch.device("cuda", index)
 
 
+def _address(storage: Any) -> int:
+    address: int = storage._cdata
+    return address
+
+
 class _Host:
     """Storages of the host, by address. A weak reference keeps the address from being given to another storage."""
 
     def __init__(self) -> None:
-        self._weak: dict[int, int] = {}
+        self._weak: dict[int, Any] = {}
         self.pinned: set[int] = set()
         self._limit = _SWEEP
 
@@ -60,7 +65,7 @@ class _Host:
             storage = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):  # sparse and functional tensors have none: they count as cuda
             return
-        address: int = storage._cdata  # type: ignore[assignment]  # an address, whatever the stub says
+        address = _address(storage)
         if address not in self._weak:
             self._weak[address] = storage._weak_ref()
             if len(self._weak) > self._limit:
@@ -70,7 +75,7 @@ class _Host:
 
     def holds(self, tensor: torch.Tensor) -> bool:
         try:
-            return tensor.untyped_storage()._cdata in self._weak
+            return _address(tensor.untyped_storage()) in self._weak
         except (NotImplementedError, RuntimeError):
             return False
 
@@ -267,7 +272,7 @@ def pin_memory(self: torch.Tensor, device: Device = None) -> torch.Tensor:
 
 def is_pinned(self: torch.Tensor, device: Device = None) -> bool:
     """As Tensor.is_pinned."""
-    return is_host(self) and self.untyped_storage()._cdata in _host.pinned
+    return is_host(self) and _address(self.untyped_storage()) in _host.pinned
 
 
 def _device(self: torch.Tensor) -> torch.device:

@@ -2,11 +2,11 @@
 
 Tensors in bfloat16 are real ones: dtypes, bytes and bit tricks are what they are on a GPU. Autocast for cuda is
 autocast of the CPU. A tensor core multiplies bfloat16 exactly, sums in float32 and rounds the result once; a CPU with
-bfloat16 units does the same. Without such units torch emulates it and is 5 to 50 times slower than in float32 (1024 x 256
-x 1024: 248 ms against 5 ms with AVX2), so there the products are computed in float32 and rounded once: the same result.
+bfloat16 units does the same. Without such units torch emulates it and is 5 to 50 times slower than in float32 (1024 x
+256 x 1024: 248 ms against 5 ms with AVX2), so there products are computed in float32 and rounded once: the same result.
 
-Tensors cached in inference mode break training later, on a GPU as well, but scripts rely on compiled code that makes them
-anew; `inference_mode` therefore is `no_grad`.
+Tensors cached in inference mode break training later, on a GPU as well, but scripts rely on compiled code that makes
+them anew; `inference_mode` therefore is `no_grad`.
 """
 
 # ruff: noqa: FBT001, FBT002  signatures are those of torch
@@ -37,8 +37,12 @@ def _autocast_init(original: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(original)
     def init(
-        self: Any, device_type: str, dtype: torch.dtype | None = None, enabled: bool = True, cache_enabled: bool | None = None
-    ) -> None:  # fmt: skip
+        self: Any,
+        device_type: str,
+        dtype: torch.dtype | None = None,
+        enabled: bool = True,
+        cache_enabled: bool | None = None,
+    ) -> None:
         if device_type == "cuda":
             used(AUTOCAST)
             original(self, "cpu", torch.float16 if dtype is None else dtype, enabled, cache_enabled)
@@ -132,7 +136,7 @@ def install_products() -> None:
 class InferenceMode(torch.no_grad):
     """torch.inference_mode as no_grad, as a context manager or a decorator, with and without its argument."""
 
-    def __new__(cls, mode: Any = True) -> Any:
+    def __new__(cls, mode: Any = True) -> Any:  # noqa: D102  as torch.inference_mode
         used(INFERENCE)
         return super().__new__(cls)(mode) if callable(mode) else super().__new__(cls)
 

@@ -1,8 +1,8 @@
 """`torch.cuda.*` of one H100 as a script sees it: device, streams, events, memory, random numbers.
 
 Work on a CPU is done when a call returns, so streams and synchronisation have nothing to do; the time between two
-events is that of the virtual clock. CUDA graphs record kernels without running them: there is nothing to record here, and they
-are refused.
+events is that of the virtual clock. CUDA graphs record kernels without running them: there is nothing to record here,
+and they are refused.
 """
 
 # ruff: noqa: ARG001, ARG002, FBT001, FBT002, FBT003  signatures are those of torch
