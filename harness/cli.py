@@ -16,6 +16,7 @@ from harness.judge.judge import harness_errors
 from harness.judge.plugins import PluginError
 from harness.model.competition import DEFAULT_POLICY, load
 from harness.model.leaderboard import View
+from harness.model.review import Depth as Looked
 from harness.model.review import Review, Verdict
 from harness.observe.target import Request, TargetError, is_url
 from harness.review import Reviewed, address_of, review_target
@@ -48,6 +49,7 @@ class Depth(StrEnum):
     """How far to look."""
 
     STATIC = "static"
+    RUN = "run"
 
 
 class Engine(StrEnum):
@@ -56,7 +58,7 @@ class Engine(StrEnum):
     LOCAL = "local"
 
 
-DepthOption = Annotated[Depth, typer.Option(help="How far to look: static reads and runs nothing.")]
+DepthOption = Annotated[Depth, typer.Option(help="How far to look: static reads, run also runs it in a sandbox.")]
 FormatOption = Annotated[Format, typer.Option(help="Output format.")]
 OutputOption = Annotated[Path | None, typer.Option(help="Write the report to this file instead of the terminal.")]
 AsOfOption = Annotated[
@@ -81,8 +83,7 @@ def check(
     verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
 ) -> None:
     """Check a submission folder before opening a pull request: about a second, no GPU."""
-    del depth  # one value so far; kept because the command line is stable
-    _review(Request(folder), as_of, policy, format_, output, verbose=verbose)
+    _review(Request(folder), depth, as_of, policy, format_, output, verbose=verbose)
 
 
 @app.command()
@@ -101,8 +102,7 @@ def review(
     verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
 ) -> None:
     """Review a submission folder, or a pull request or ref of a git repository."""
-    del depth
-    _review(Request(target, pr, ref, base, folder), as_of, policy, format_, output, github, verbose=verbose)
+    _review(Request(target, pr, ref, base, folder), depth, as_of, policy, format_, output, github, verbose=verbose)
 
 
 bot = typer.Typer(name="bot", help="What a review says on a pull request.", no_args_is_help=True)
@@ -129,7 +129,6 @@ def review_pr(
     github: GithubOption = None,
 ) -> None:
     """Print the comment and the check run that a review would post on a pull request."""
-    del depth
     from harness.bot.action import ContextError, context
     from harness.bot.compose import compose, readable
 
@@ -140,7 +139,7 @@ def review_pr(
     except ContextError as error:
         _stop(str(error))
     request = Request(found.target, found.pr)
-    done = _reviewed(request, as_of, policy)
+    done = _reviewed(request, depth, as_of, policy)
     payloads = compose(done.review, done.facts, github or found.address or address_of(request))
     _write(readable(payloads) if format_ is PayloadFormat.TEXT else json_document(payloads), output)
     raise typer.Exit(exit_code(done.review))
@@ -243,6 +242,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _review(
     request: Request,
+    depth: Depth,
     as_of: dt.datetime | None,
     policy: str,
     format_: Format,
@@ -251,7 +251,7 @@ def _review(
     *,
     verbose: bool,
 ) -> None:
-    done = _reviewed(request, as_of, policy)
+    done = _reviewed(request, depth, as_of, policy)
     if format_ is Format.TEXT:
         _print(TerminalReport(done.review, verbose=verbose), output)
     else:
@@ -261,9 +261,9 @@ def _review(
     raise typer.Exit(exit_code(done.review))
 
 
-def _reviewed(request: Request, as_of: dt.datetime | None, policy: str) -> Reviewed:
+def _reviewed(request: Request, depth: Depth, as_of: dt.datetime | None, policy: str) -> Reviewed:
     try:
-        return review_target(request, Store(default_root()), _date(as_of), _policy(policy))
+        return review_target(request, Store(default_root()), _date(as_of), _policy(policy), Looked(depth))
     except TargetError as error:
         _stop(str(error))
 

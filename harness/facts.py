@@ -6,11 +6,15 @@ read again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from harness.model.base import Frozen
+from harness.model.cpu_run import CpuRunFacts, Fault
 from harness.model.facts import Facts, Stage, StageStatus, SubmissionFacts
 from harness.model.target import FolderEntry, Intake
 from harness.observe.intake.content import Source
-from harness.observe.observe import facts_key, folder_key, observe_each, observe_folder
+from harness.observe.observe import contents_of, facts_key, folder_key, observe_each, observe_folder, run_key
 from harness.observe.reading.worker import Reader
 from harness.store.store import Store
 
@@ -20,6 +24,32 @@ class Kept(Frozen):
 
     facts: Facts
     folders: tuple[FolderEntry, ...]
+
+
+class Runner(Protocol):
+    """Runs a submission on a CPU."""
+
+    def run(self, submission: SubmissionFacts, files: Mapping[str, bytes]) -> CpuRunFacts:
+        """Facts of its run; `files` maps its paths to their bytes."""
+
+
+def with_runs(facts: Facts, source: Source, runner: Runner, store: Store) -> Facts:
+    """The facts with those of the run of every submission, made now or found in the store."""
+    submissions = tuple(
+        one.model_copy(update={"cpu_run": _run(one, source, runner, store)}) for one in facts.submissions
+    )
+    return facts.model_copy(update={"submissions": submissions})
+
+
+def _run(submission: SubmissionFacts, source: Source, runner: Runner, store: Store) -> CpuRunFacts:
+    address = run_key(submission.folder)
+    found = store.get("runs", address, CpuRunFacts)
+    if found is None:
+        contents, _ = contents_of(submission.folder, source)
+        found = runner.run(submission, {path: content.data for path, content in contents.items()})
+        if found.refused is None and (found.failure is None or found.failure.fault is not Fault.MACHINE):
+            store.put("runs", address, found)
+    return found
 
 
 def facts_of(intake: Intake, source: Source, reader: Reader, store: Store) -> tuple[Facts, bool]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import git
 
-from harness.facts import facts_of
+from harness.facts import facts_of, with_runs
 from harness.judge.judge import judge
 from harness.model.competition import DEFAULT_POLICY
 from harness.model.facts import Facts
-from harness.model.review import Review
+from harness.model.review import Depth, Review
 from harness.observe.reading.worker import Reader
 from harness.observe.target import Request, is_url, open_target
 from harness.store.store import Store
@@ -28,12 +28,23 @@ class Reviewed:
 
 
 def review_target(
-    request: Request, store: Store, as_of: dt.date | None = None, policy: str = DEFAULT_POLICY
+    request: Request,
+    store: Store,
+    as_of: dt.date | None = None,
+    policy: str = DEFAULT_POLICY,
+    depth: Depth = Depth.STATIC,
 ) -> Reviewed:
     """Review what `request` names. Raises TargetError when it does not exist."""
     intake, source = open_target(request, store.root)
     with Reader() as reader:
         facts, cached = facts_of(intake, source, reader, store)
+    if depth is not Depth.STATIC:
+        # Loaded only where something is run: numpy and sentencepiece make the inputs.
+        from harness.observe.cpu_run.runner import CpuRunner
+        from harness.observe.sandbox.bubblewrap import Bubblewrap
+
+        with CpuRunner(Bubblewrap(), store.root / "inputs") as runner:
+            facts = with_runs(facts, source, runner, store)
     return Reviewed(judge(facts, as_of, policy=policy), facts, cached)
 
 

@@ -10,6 +10,7 @@ from harness.judge.record import record_of
 from harness.judge.rulebook import diff_rules, rules, ruleset_digest, submission_rules
 from harness.judge.verdict import combine, compliance
 from harness.model.competition import DEFAULT_POLICY, Competition, load
+from harness.model.cpu_run import CpuRunFacts, RunStage
 from harness.model.facts import Facts, StageStatus, SubmissionFacts
 from harness.model.findings import Finding, Outcome
 from harness.model.review import (
@@ -21,11 +22,11 @@ from harness.model.review import (
     ReviewedSubmission,
 )
 
-_NOT_RUN = (
-    "order of scoring and learning: the program was not run (needs depth proof)",
-    "normalisation of the predicted distribution: the program was not run (needs depth proof)",
-    "training, packing and evaluation of the script: it was not run (needs depth run)",
+_NOT_PROVEN = (
+    "order of scoring and learning: no experiment was made with the running program (needs depth proof)",
+    "normalisation of the predicted distribution: no experiment was made with the running program (needs depth proof)",
 )
+_NOT_RUN = "training, packing and evaluation of the script: it was not run (needs depth run)"
 
 
 def judge(
@@ -51,7 +52,7 @@ def judge(
         ruleset=ruleset_digest(),
         as_of=date.isoformat(),
         policy=decided,
-        depth=Depth.STATIC,
+        depth=Depth.RUN if any(s.cpu_run is not None for s in facts.submissions) else Depth.STATIC,
     )
     return Review(
         harness=info,
@@ -90,7 +91,8 @@ def _judge_submission(case: Case) -> ReviewedSubmission:
         runs=tuple(_reviewed(run) for run in case.runs),
         findings=tuple(found),
         stages=case.facts.stages,
-        not_examined=(*_NOT_RUN, *_gaps(case.facts)),
+        fidelity=case.facts.cpu_run.fidelity.model_dump(mode="json") if case.facts.cpu_run is not None else None,
+        not_examined=(*_NOT_PROVEN, *_run_gaps(case.facts.cpu_run), *_gaps(case.facts)),
     )
 
 
@@ -116,6 +118,29 @@ def _reviewed(run: SeedRun) -> ReviewedRun:
         bytes_total=facts.bytes_total.value if facts.bytes_total else None,
         steps=facts.steps.value if facts.steps else None,
     )
+
+
+def _run_gaps(run: CpuRunFacts | None) -> list[str]:
+    """What the run on a CPU left unexamined."""
+    if run is None:
+        return [_NOT_RUN]
+    if run.refused is not None:
+        return [f"training, packing and evaluation of the script: it was not run: {run.refused}"]
+    missing = [stage.value for stage in RunStage if stage not in run.reached]
+    gaps = [f"run on a CPU: it was not seen to be {', '.join(missing)}"] if missing else []
+    if run.failure is not None:
+        at = run.failure.at
+        place = f" ({at.path}:{at.line})" if at is not None else ""
+        gaps.append(f"run on a CPU: it ended in {run.failure.exception or 'nothing'}: {run.failure.message}{place}")
+    gaps += [
+        f"run on a CPU: {item.name} was stood in for: {item.reason}"
+        for item in run.fidelity.stand_ins
+        if not item.exact
+    ]
+    if run.fidelity.not_executed:
+        lines = ", ".join(str(at.line) for at in run.fidelity.not_executed[:12])
+        gaps.append(f"run on a CPU: functions that the launch reaches were not executed (lines {lines})")
+    return gaps
 
 
 def _gaps(facts: SubmissionFacts) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from harness.model.accounting import AccountingFacts
 from harness.model.actions import Action, Announcement, TechniqueFact
 from harness.model.base import Fact, Frozen
+from harness.model.cpu_run import CpuRunFacts
 from harness.model.documents import DocumentFacts
 from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
@@ -83,6 +84,8 @@ class SubmissionFacts(Frozen):
     unheld: tuple[Fact[str], ...] = ()
     """Names of logged settings that no text of the submission holds."""
     unreadable: tuple[Unreadable, ...] = ()
+    cpu_run: CpuRunFacts | None = None
+    """The run on a CPU; None where none was asked for."""
     stages: tuple[Stage, ...] = ()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from harness.model.facts import Facts, Stage, StageStatus, SubmissionFacts
 from harness.model.target import FolderEntry, Intake, Origin
-from harness.observe.digest import observer_digest
+from harness.observe.digest import observer_digest, run_digest
 from harness.observe.intake.content import Content, Source
 from harness.observe.reading.roles import is_wanted
 from harness.observe.reading.worker import Reader, ReaderError
@@ -33,6 +33,11 @@ def folder_key(folder: FolderEntry) -> str:
     for file in folder.files:
         digest.update(file.model_dump_json().encode())
     return digest.hexdigest()
+
+
+def run_key(folder: FolderEntry) -> str:
+    """Content address of the facts of the run of one folder: its files, and the code that reads and runs it."""
+    return hashlib.sha256(f"{folder_key(folder)} {run_digest()}".encode()).hexdigest()
 
 
 def observe(intake: Intake, source: Source, reader: Reader) -> Facts:
@@ -64,6 +69,22 @@ def observe_each(intake: Intake, read: Callable[[FolderEntry], SubmissionFacts])
 
 def observe_folder(folder: FolderEntry, source: Source, reader: Reader) -> SubmissionFacts:
     """Fetch the files of one folder and have them read. A failure of the reader becomes a stage with `error`."""
+    contents, omitted = contents_of(folder, source)
+    try:
+        facts = reader.read(folder, contents)
+    except ReaderError as error:
+        stage = Stage(name="reading", status=StageStatus.ERROR, reason=str(error))
+        return SubmissionFacts(folder=folder, stages=(stage,))
+    if omitted:
+        reason = f"{len(omitted)} files beyond {TOTAL_LIMIT >> 20} MiB in all were not read, the first is {omitted[0]}"
+        facts = facts.model_copy(
+            update={"stages": (*facts.stages, Stage(name="intake", status=StageStatus.PARTIAL, reason=reason))}
+        )
+    return facts
+
+
+def contents_of(folder: FolderEntry, source: Source) -> tuple[dict[str, Content], list[str]]:
+    """The files of a folder that are wanted, by path, and the paths of those that were too much together."""
     contents: dict[str, Content] = {}
     left = TOTAL_LIMIT
     omitted = []
@@ -78,14 +99,4 @@ def observe_folder(folder: FolderEntry, source: Source, reader: Reader) -> Submi
             continue
         contents[file.path] = content
         left -= len(content.data)
-    try:
-        facts = reader.read(folder, contents)
-    except ReaderError as error:
-        stage = Stage(name="reading", status=StageStatus.ERROR, reason=str(error))
-        return SubmissionFacts(folder=folder, stages=(stage,))
-    if omitted:
-        reason = f"{len(omitted)} files beyond {TOTAL_LIMIT >> 20} MiB in all were not read, the first is {omitted[0]}"
-        facts = facts.model_copy(
-            update={"stages": (*facts.stages, Stage(name="intake", status=StageStatus.PARTIAL, reason=reason))}
-        )
-    return facts
+    return contents, omitted

@@ -12,6 +12,7 @@ from harness.model.cpu_run import (
     Fault,
     Fidelity,
     MatchedScore,
+    Replaced,
     RunFailure,
     RunStage,
     Total,
@@ -68,6 +69,7 @@ def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[st
         fidelity=Fidelity(
             overrides=rung.overrides,
             edits=tuple(rung.directives[i] for i in report.followed if 0 <= i < len(rung.directives)),
+            stand_ins=tuple(Replaced(name=n, exact=e, reason=snippet(why)) for n, e, why in report.stand_ins[:100]),
             not_executed=tuple(_not_executed(report, facts)),
         ),
     )

@@ -58,7 +58,8 @@ class Report(Frozen):
     finished: float = 0.0
     followed: tuple[int, ...] = ()
     """Indices of the directives that found their text."""
-    stand_ins: tuple[Short, ...] = ()
+    stand_ins: tuple[tuple[Short, bool, Text], ...] = ()
+    """Name, whether it is exact, and why it is there."""
 
 
 class Broken(Frozen):

@@ -53,7 +53,9 @@ def run(job: Mapping[str, Any], root: Path) -> dict[str, Any]:
         "began": began,
         "finished": clock.real(),
         "followed": [i for i, one in enumerate(runtime.rewriter.directives) if one in runtime.rewriter.followed],
-        "stand_ins": sorted(fidelity.taken()),
+        "stand_ins": [
+            [one.name, one.exact, one.reason] for one in fidelity.all_known() if one.name in fidelity.taken()
+        ],
     }
     return report
 

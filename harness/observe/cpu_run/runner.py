@@ -1,0 +1,54 @@
+"""Runs submissions, each in a sandbox of its own, and keeps the next sandbox warm while one is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from harness.model.cpu_run import CpuRunFacts
+from harness.model.facts import SubmissionFacts
+from harness.observe.cpu_run.driver import Show, prepared, run_on_cpu, sandbox_limits
+from harness.observe.cpu_run.session import Session
+from harness.observe.sandbox.provider import Provider, SandboxUnavailableError
+
+
+class CpuRunner:
+    """A provider, a cache of inputs, and a sandbox with torch loaded ahead of its use. Use as a context manager."""
+
+    def __init__(self, provider: Provider, cache: Path, *, warm: bool = False) -> None:
+        """`warm` starts the next sandbox while a submission runs: for sweeps."""
+        self._provider, self._cache, self._keep_warm = provider, cache, warm
+        self._next: Session | None = None
+        self._refused = provider.unavailable()
+
+    def __enter__(self) -> CpuRunner:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._next is not None:
+            self._next.__exit__(kind, value, trace)
+            self._next = None
+
+    def run(self, submission: SubmissionFacts, files: Mapping[str, bytes], show: Show = lambda _: None) -> CpuRunFacts:
+        """Facts of the run of a submission; `files` maps its paths to their bytes. Raises nothing for what it holds."""
+        if self._refused is not None:
+            return CpuRunFacts(refused=self._refused)
+        try:
+            session = self._next or self._start()
+            self._next = None
+            with session:
+                trial = prepared(submission, files, self._cache)
+                if isinstance(trial, CpuRunFacts):
+                    return trial
+                if self._keep_warm:
+                    self._next = self._start()
+                return run_on_cpu(trial, session, show)
+        except SandboxUnavailableError as error:
+            return CpuRunFacts(refused=str(error))
+
+    def _start(self) -> Session:
+        self._cache.mkdir(parents=True, exist_ok=True)
+        return Session(self._provider, sandbox_limits(), self._cache)
