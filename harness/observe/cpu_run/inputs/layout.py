@@ -19,7 +19,7 @@ from harness.model.inputs import InputFacts, InputSpec, TokenizerKind
 from harness.model.launch import LaunchFacts
 from harness.observe.cpu_run.inputs import made as made_files
 from harness.observe.cpu_run.inputs.made import Made, make_inputs, train_shard
-from harness.observe.cpu_run.inputs.names import Names, below, names_of
+from harness.observe.cpu_run.inputs.names import DATA, Names, below, names_of
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError, own_tokenizer
 
 CASEOPS_SETS = (
@@ -59,7 +59,7 @@ class Layout(Frozen):
     folder: str
     """Folder in the cache that has the vocabulary in force."""
     outside: tuple[str, ...] = ()
-    """Names that leave the working directory although every variable is set."""
+    """Names that leave the working directory although every variable is set; their files are listed as they are."""
     notes: tuple[str, ...] = ()
 
     def with_validation(self, probe: Made) -> Layout:
@@ -99,9 +99,13 @@ def lay_out(
     variants = {spec: current}
     for root in names.roots:
         tree.root(root, current)
+    bytes_alone = spec.tokenizer is TokenizerKind.BYTE
+    # A program over bytes that still names a SentencePiece model gets the one that the name says.
+    models = [name for name in names.in_force if bytes_alone and name.endswith(".model")]
     for name in names.in_force:
-        tree.name(name, current)
-    for name in names.mentioned:
+        if name not in models:
+            tree.name(name, current)
+    for name in (*models, *names.mentioned):
         wanted = _spec_of(name, current.facts.spec, base)
         if wanted is None:
             tree.name(name, current)
@@ -116,7 +120,7 @@ def lay_out(
     used = {id(made): made.facts for made in (current, *variants.values())}
     return Layout(
         files=tuple(tree.files[path] for path in sorted(tree.files)),
-        environment=names.environment,
+        environment=(*names.environment, *_left_empty(launch, spec)),
         made=tuple(used.values()),
         folder=current.folder.name,
         outside=names.outside,
@@ -145,6 +149,25 @@ def _in_force(
     if 256 <= size <= 260 or (size < 300 and any(_BYTES.search(name) for name in names.in_force)):
         kind = TokenizerKind.BYTE
     return base.model_copy(update={"tokenizer": kind, "vocab_size": size, "model_sha256": None}), None
+
+
+def _left_empty(launch: LaunchFacts | None, spec: InputSpec) -> tuple[tuple[str, str], ...]:
+    """Variables for a launch that leaves `DATA_PATH` empty and would search the machine for its data."""
+    empty = {setting.env for setting in (launch.settings if launch is not None else ()) if setting.value == ""}
+    if "DATA_PATH" not in empty:
+        return ()
+    usual = {"DATA_PATH": f"{DATA}/{_usual_set(spec)}", "TOKENIZER_PATH": f"{DATA}/{_usual_model(spec)}"}
+    return tuple((env, value) for env, value in usual.items() if env in empty)
+
+
+def _usual_set(spec: InputSpec) -> str:
+    """Below a root: the data set under its usual name."""
+    kind = "byte" if spec.tokenizer is TokenizerKind.BYTE else "sp"
+    return f"datasets/fineweb10B_{kind}{spec.vocab_size}"
+
+
+def _usual_model(spec: InputSpec) -> str:
+    return f"tokenizers/fineweb_{spec.vocab_size}_bpe.model"
 
 
 def _only_defaults(launch: LaunchFacts | None, names: Names) -> bool:
@@ -202,9 +225,8 @@ class _Tree:
         """The competition's tree: a data set and a tokenizer under their usual names."""
         spec = made.facts.spec
         size = spec.vocab_size
-        suffix = f"byte{size}" if spec.tokenizer is TokenizerKind.BYTE else f"sp{size}"
-        self.data_set(f"{root}/datasets/fineweb10B_{suffix}", made)
-        self.model(f"{root}/tokenizers/fineweb_{size}_bpe.model", made)
+        self.data_set(f"{root}/{_usual_set(spec)}", made)
+        self.model(f"{root}/{_usual_model(spec)}", made)
         if spec.tokenizer is TokenizerKind.CASEOPS:
             for path in CASEOPS_SETS:
                 self.data_set(f"{root}/{path.format(size=size)}", made)
@@ -217,16 +239,16 @@ class _Tree:
         base = posixpath.basename(name.rstrip("/"))
         folder = posixpath.dirname(name.rstrip("/"))
         if base.endswith(".bin"):
-            self.shards(folder or self._usual_set(made), base, made)
+            self.shards(folder or f"{DATA}/{_usual_set(made.facts.spec)}", base, made)
         elif base.endswith((".model", ".vocab", ".json")):
-            self.model(name if folder else f"./data/tokenizers/{base}", made)
+            self.model(name if folder else f"{DATA}/tokenizers/{base}", made)
         elif base.endswith(".jsonl"):
-            self.place(name if folder else f"./data/{base}", made, made_files.DOCS)
+            self.place(name if folder else f"{DATA}/{base}", made, made_files.DOCS)
         elif re.search(r"\.\w{1,5}$", base) is None and not base.endswith(("_", "*")):
             if base in {"datasets", "tokenizers", "data"}:
                 self.root(folder or ".", made)
             else:
-                self.data_set(name if folder else f"./data/datasets/{base}", made)
+                self.data_set(name if folder else f"{DATA}/datasets/{base}", made)
 
     def data_set(self, folder: str, made: Made) -> None:
         """All shards under their usual names."""
@@ -262,9 +284,6 @@ class _Tree:
         sha256 = next((file.sha256 for file in made.facts.files if file.name == source), None)
         if sha256 is not None and path not in self.shipped and path not in self.files:
             self.files[path] = Placed(path=path, source=f"{made.folder.name}/{source}", sha256=sha256)
-
-    def _usual_set(self, made: Made) -> str:
-        return f"./data/datasets/fineweb10B_sp{made.facts.spec.vocab_size}"
 
 
 def _filled(pattern: str, number: int) -> str:

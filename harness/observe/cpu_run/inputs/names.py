@@ -42,7 +42,7 @@ class Names:
     environment: tuple[tuple[str, str], ...]
     """Variables to set so that paths are below the working directory."""
     outside: tuple[str, ...]
-    """Paths of this launch that leave the working directory and that no variable moves."""
+    """Names that leave the working directory and that no variable moves."""
 
 
 def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
@@ -60,13 +60,14 @@ def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
     roots = {DATA: None} | {
         _along(str(setting.value), moved): None for setting in settings if _is_root(setting, str(setting.value))
     }
-    mentioned = {text: None for text in (_constants(program) if program is not None else ()) if text not in in_force}
+    texts = _constants(program) if program is not None else ()
+    mentioned = {text: None for text in texts if text not in in_force and text not in moved}
     return Names(
         in_force=tuple(name for name in in_force if name not in roots)[:MAX_NAMES],
         mentioned=tuple(mentioned)[:MAX_NAMES],
         roots=tuple(roots),
         environment=tuple(environment.items()),
-        outside=tuple(name for name in (*in_force, *roots) if _OUTSIDE.match(name)),
+        outside=tuple(name for name in {**in_force, **roots, **mentioned} if _OUTSIDE.match(name)),
     )
 
 

@@ -191,6 +191,37 @@ def test_bytes(cache: Path, size: Scalar, folder: str) -> None:
     assert not any(path.endswith(".model") for path in paths(layout))
 
 
+def test_bytes_beside_a_sentencepiece_model(cache: Path) -> None:
+    """A program over bytes may still load the model that it names: that has the size in its name."""
+    layout = laid(
+        cache,
+        ("data_path", "DATA_PATH", "./data/datasets/fineweb10B_bytes"),
+        ("tokenizer_path", "TOKENIZER_PATH", "./data/tokenizers/fineweb_512_bpe.model"),
+        ("vocab_size", "VOCAB_SIZE", 256),
+    )
+    assert layout.made[0].spec.tokenizer is TokenizerKind.BYTE
+    assert vocabulary(layout, cache, "data/tokenizers/fineweb_512_bpe.model") == 512
+
+
+def test_variables_left_empty_are_set(cache: Path) -> None:
+    """A launch that would search the machine for its data is told where it is; a tokenizer alone stays unset."""
+    both = laid(cache, ("data_path", "DATA_PATH", ""), ("tokenizer_path", "TOKENIZER_PATH", ""))
+    data, model = "data/datasets/fineweb10B_sp1024", "data/tokenizers/fineweb_1024_bpe.model"
+    assert dict(both.environment) == {"DATA_PATH": f"./{data}", "TOKENIZER_PATH": f"./{model}"}
+    assert {f"{data}/fineweb_val_000000.bin", model} <= set(paths(both))
+    assert not laid(cache, ("tokenizer_path", "TOKENIZER_PATH", "")).environment
+
+
+def test_a_default_that_a_variable_replaces_is_not_placed(cache: Path) -> None:
+    """A path outside that the program has as a default, and that a variable moves, is asked for by nobody."""
+    path = "../../../data/datasets/fineweb10B_sp1024"
+    layout = laid(
+        cache, ("data_path", "DATA_PATH", path), program=f"a = {path!r}; b = '../../data/datasets/fineweb10B_sp512'"
+    )
+    assert layout.outside == ("../../data/datasets/fineweb10B_sp512",)
+    assert not any(name.startswith("../../../") for name in paths(layout))
+
+
 def test_names_that_only_the_program_has(cache: Path) -> None:
     """Constants resolve too, each with the vocabulary that its name says; texts and patterns are no names."""
     layout = laid(
