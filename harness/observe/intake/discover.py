@@ -37,11 +37,11 @@ def submission_folders(paths: Iterable[str]) -> dict[str, str | None]:
 
     Folders without any material file are left out. The order is that of first appearance.
     """
-    members: dict[str, set[str]] = {}
-    for path in paths:
+    members: dict[str, list[str]] = {}
+    for path in dict.fromkeys(paths):
         folder = _folder_of(path)
         if folder is not None:
-            members.setdefault(folder, set()).add(path)
+            members.setdefault(folder, []).append(path)
     found: dict[str, str | None] = {}
     for folder, inside in members.items():
         for part in _split_group(folder, inside):

@@ -1,6 +1,6 @@
 """A git repository read as a database of objects: no checkout, no hook, no filter, no network.
 
-Everything goes through plumbing commands of GitPython (`rev-parse`, `merge-base`, `diff-tree`, `ls-tree`, `cat-file`).
+Everything goes through plumbing commands of GitPython (`rev-parse`, `merge-base`, `rev-list`, `cat-file`).
 The environment shuts off what a hostile repository could make git do: foreign configuration, lazy fetches of missing
 objects (they would start a transport named in the repository's own config), prompts and pagers.
 """
@@ -20,6 +20,7 @@ import git
 from harness.model.target import BlobState, ChangeKind, EntryKind, FileEntry, FolderEntry
 from harness.observe.intake.content import READ_LIMIT, Content, read_limited
 from harness.observe.intake.graph import CommitGraph
+from harness.observe.intake.trees import changes_between, files_below, sub_directory
 
 _SETTINGS = {
     "core.hooksPath": os.devnull,
@@ -36,7 +37,6 @@ _KINDS = {
     "120000": EntryKind.SYMLINK,
     "160000": EntryKind.GITLINK,
 }
-_CHANGES = {"A": ChangeKind.ADDED, "D": ChangeKind.DELETED}
 NULL = "0" * 40
 _PULL_REQUEST = re.compile(r"refs/(?:pull/|remotes/origin/pull/)(\d{1,7})/head|refs/remotes/origin/pr/(\d{1,7})")
 _PARENTS_KEPT = 8
@@ -53,7 +53,7 @@ class RepositoryError(Exception):
 
 @dataclass(frozen=True)
 class RawChange:
-    """One line of `diff-tree --raw`: what happens to `path`, and the new blob."""
+    """A path on which two commits differ: what happens to it, and the new blob."""
 
     path: str
     change: ChangeKind
@@ -200,42 +200,46 @@ class Repository:
         return str(listing.split("\n", 1)[0]) or None
 
     def diff(self, old: str, new: str) -> list[RawChange]:
-        """Paths that differ between two commits, without rename detection and without any driver."""
-        raw = self._repo.git.diff_tree(
-            "-r", "--raw", "-z", "--no-renames", "--no-ext-diff", "--no-abbrev", old, new,
-            stdout_as_string=False, strip_newline_in_stdout=False,
-        )  # fmt: skip
-        fields = raw.split(b"\0")
-        changes = []
-        for head, path in zip(fields[::2], fields[1::2], strict=False):
-            _, mode, _, blob, status = head.decode("ascii").split(" ")
-            kind = _KINDS.get(mode, EntryKind.SPECIAL)
-            change = _CHANGES.get(status[0], ChangeKind.MODIFIED)
-            changes.append(RawChange(path.decode("utf-8", errors="replace"), change, kind, blob))
-        return changes
+        """Paths that differ between two commits, without rename detection and without any driver.
+
+        Raises RepositoryError where the repository lacks one of the trees.
+        """
+        try:
+            before, after = self._root(old), self._root(new)
+            found = list(changes_between(before, after, self._tree, len(old) // 2))
+        except KeyError as error:
+            raise RepositoryError(
+                f"{self.path} lacks the tree {error}; fetch {old} and {new} with their files"
+            ) from error
+        return [
+            RawChange(
+                path.decode("utf-8", errors="replace"),
+                ChangeKind.ADDED if was is None else ChangeKind.DELETED if now is None else ChangeKind.MODIFIED,
+                EntryKind.SPECIAL if now is None else _KINDS.get(now.mode, EntryKind.SPECIAL),
+                NULL if now is None else now.sha,
+            )
+            for path, was, now in found
+        ]
 
     def list_files(self, commit: str, folder: str) -> list[FileEntry]:
-        """All files below `folder` in `commit`, with the size and state of each blob."""
-        spec = commit if folder == "." else f"{commit}:{folder}"
+        """All files below `folder` in `commit`, with the size and state of each blob; none where it is no folder."""
+        id_size = len(commit) // 2
         try:
-            raw = self._repo.git.ls_tree(
-                "-r",
-                "-z",
-                "--full-tree",
-                "--end-of-options",
-                spec,
-                stdout_as_string=False,
-                strip_newline_in_stdout=False,
-            )
-        except git.GitCommandError:
+            tree = self._root(commit)
+            for name in folder.split("/") if folder not in ("", ".") else ():
+                below = sub_directory(tree, name, id_size)
+                if below is None:
+                    return []
+                tree = self._tree(below)
+            found = list(files_below(tree, self._tree, id_size))
+        except KeyError:
             return []
-        rows = []
-        for record in raw.split(b"\0"):
-            if record:
-                head, _, path = record.partition(b"\t")
-                mode, _, blob = head.decode("ascii").split(" ")
-                rows.append((_KINDS.get(mode, EntryKind.SPECIAL), blob, path.decode("utf-8", errors="replace")))
-        return self._entries(rows)
+        return self._entries(
+            [
+                (_KINDS.get(mode, EntryKind.SPECIAL), sha, path.decode("utf-8", errors="replace"))
+                for path, mode, sha in found
+            ]
+        )
 
     def changed_files(self, changes: Iterable[RawChange]) -> list[FileEntry]:
         """The new state of changed paths, with the size and state of each blob; deletions are left out."""
@@ -259,8 +263,8 @@ class Repository:
         unread = [commit for commit in commits if commit not in listings]
         answers = self._batch_check({f"{commit}:{parent}": None for commit in unread})
         listings |= dict.fromkeys(unread, b"")
-        listings |= {asked.partition(":")[0]: self._tree(answer[0]) for asked, answer in answers if len(answer) == 3}
-        found = {commit: _entry_of(listings[commit], name, len(commit) // 2) for commit in commits}
+        listings |= {asked.partition(":")[0]: self._tree(answer[0]) for asked, answer in answers if "tree" in answer}
+        found = {commit: sub_directory(listings[commit], name, len(commit) // 2) for commit in commits}
         return {commit: tree for commit, tree in found.items() if tree is not None}
 
     def _listings(self, parent: str) -> dict[str, bytes]:
@@ -274,13 +278,26 @@ class Repository:
             self._parents[parent] = {}
         return self._parents[parent]
 
+    def _root(self, commit: str) -> bytes:
+        """The raw tree object of a commit. Raises KeyError where there is none."""
+        header = self._header(commit + "^{tree}")
+        if not header:
+            raise KeyError(commit)
+        return self._tree(header[0])
+
     def _tree(self, sha: str) -> bytes:
-        """A raw tree object, the same bytes object for the same tree; empty for anything else."""
+        """A raw tree object, the same bytes object for the same tree. Raises KeyError for anything else."""
         if sha not in self._tree_bytes:
             if len(self._tree_bytes) >= _TREES_KEPT:
                 self._tree_bytes.clear()
-            stream = self._repo.odb.stream(bytes.fromhex(sha))
-            self._tree_bytes[sha] = stream.read() if stream.type == b"tree" else b""
+            try:
+                stream = self._repo.odb.stream(bytes.fromhex(sha))
+            except (ValueError, git.BadObject) as error:
+                raise KeyError(sha) from error
+            data = stream.read()
+            if stream.type != b"tree":
+                raise KeyError(sha)
+            self._tree_bytes[sha] = data
         return self._tree_bytes[sha]
 
     def read(self, folder: FolderEntry, file: FileEntry, limit: int = READ_LIMIT) -> Content | None:  # noqa: ARG002  the protocol names it
@@ -316,13 +333,6 @@ class Repository:
             answers = self._repo.git.cat_file("--batch-check", istream=queries, stdout_as_string=False)
         for name, line in zip(names, answers.decode("utf-8", errors="replace").split("\n"), strict=False):
             yield name, [] if line.endswith(("missing", "ambiguous")) else line.split(" ")
-
-
-def _entry_of(tree: bytes, name: str, id_size: int) -> str | None:
-    """Object id of the sub-directory `name` in a raw tree object: entries are `mode name`, NUL, id."""
-    mark = b"40000 " + name.encode() + b"\0"
-    at = tree.find(mark)
-    return tree[at + len(mark) : at + len(mark) + id_size].hex() if at >= 0 else None
 
 
 def _file_entry(kind: EntryKind, blob: str, path: str, size: int | None) -> FileEntry:
