@@ -56,7 +56,11 @@ class Bubblewrap:
         return _unavailable()
 
     def start(self, command: Command, limits: Limits) -> Sandboxed:
-        """A sandbox in which `command` runs. Raises SandboxUnavailableError, ValueError (a path not absolute)."""
+        """A sandbox in which `command` runs.
+
+        Raises SandboxUnavailableError, ValueError (a path that cannot be), OSError (what is to be mounted is not there
+        or not readable).
+        """
         if reason := self.unavailable():
             raise SandboxUnavailableError(reason)
         return Watched(_launch(command, limits), limits)
@@ -143,8 +147,13 @@ def _view(command: Command, limits: Limits, passed: list[int]) -> tuple[list[str
     for path in (*mounts, *mounts.values(), command.writable, command.directory or "/"):
         if not path.startswith("/") or "\n" in path or ".." in Path(path).parts:
             raise ValueError(f"not a plain absolute path: {path!r}")
+    if hidden := [path for path in mounts if Path(path).is_relative_to(command.writable)]:
+        raise ValueError(f"the writable directory {command.writable} would hide {hidden[0]}")
     sources = list(mounts.values())
     staged = os.geteuid() == 0
+    for host in sources if staged else ():
+        if not Path(host).stat().st_mode & 0o004:
+            raise PermissionError(f"{host} can be read by root only, which no sandbox is; chmod o+rX it")
     view = list(links)
     # Shorter paths first: a mount inside a mount has to come after it.
     for guest, host in sorted(mounts.items(), key=lambda item: len(Path(item[0]).parts)):

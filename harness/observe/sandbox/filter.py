@@ -90,6 +90,13 @@ ABSENT: dict[str, tuple[int | None, int | None]] = {
 """Answered with ENOSYS, as by a kernel without them, which libraries are prepared for."""
 
 _CLONE, _PRCTL, _IOCTL, _SOCKET, _MMAP, _PRLIMIT = (56, 220), (157, 167), (16, 29), (41, 198), (9, 222), (302, 261)
+
+NUMBERS: dict[str, dict[str, int]] = {
+    name: {machine: number for machine, number in zip(_AUDIT, numbers, strict=True) if number is not None}
+    for name, numbers in {**DENIED, **ABSENT, "clone": _CLONE}.items()
+}
+"""Numbers of the calls that are answered here by name and machine, for those who try them."""
+
 _NEW_NAMESPACES = 0x7E020000
 _PR_SET_PDEATHSIG = 1
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C

@@ -49,7 +49,8 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     """The whole of it, but for a TMPDIR in the writable directory: nothing is inherited."""
     read_only: Mapping[Path, str] = field(default_factory=dict)
-    """Files and folders of the host and the absolute path at which the command finds them."""
+    """Files and folders of the host and the absolute path at which the command finds them. Nobody must be able to read
+    them: where the harness runs as root, its sandboxes do not."""
     writable: str = "/scratch"
     """Absolute path of the one directory that can be written to: empty at first, in memory, gone with the sandbox.
     `/dev/shm` and, unless something is mounted below it, `/tmp` are folders of it."""

@@ -127,7 +127,10 @@ class Watched:
                 why = (Ended.FAILED_TO_START, message)
         except Exception as error:  # noqa: BLE001  whatever it is, the sandbox has to go and its user to know
             why = (Ended.FAILED_TO_START, f"{type(error).__name__}: {error}")
-        status = body.end()
+        try:
+            status = body.end()
+        except Exception as error:  # noqa: BLE001  nobody may be left waiting for an ending
+            status, why = None, (Ended.FAILED_TO_START, f"{type(error).__name__}: {error}")
         if not self._drain() and why is None:
             why = (Ended.OUTPUT, self._too_much())
         why = why or body.overflow
