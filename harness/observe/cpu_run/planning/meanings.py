@@ -17,11 +17,13 @@ from harness.model.plan import Meaning
 _LARGE = 4096
 """Batches and chunks from here on are counted in tokens, below in sequences or inside a sequence."""
 
+_SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
+
 _TABLE: Mapping[Meaning, str] = {
     Meaning.STEPS: r"(num_|train_|max_|total_|n_|training_)?(iterations|iters|steps) max_train_steps niters",
     Meaning.EPOCHS: r"(num_|train_|n_)?epochs",
-    Meaning.WARMUP: r"(lr_|compile_|recur_|loop_|num_)?warmup_(steps|iters|iterations) warmup",
-    Meaning.WARMDOWN: r"(lr_)?(warmdown|cooldown|decay|warm_down)_(iters|steps|iterations)",
+    Meaning.WARMUP: r"(lr_|compile_|recur_|loop_|num_)?warmup_(steps|iters|iterations) (compile_)?warmup",
+    Meaning.WARMDOWN: r"(lr_)?(warmdown|cooldown|decay|warm_down)_(iters|steps|iterations) warmdown",
     Meaning.VALIDATE_EVERY: r"(\w+_)?(val|eval)(_loss|_bpb)?_(every|interval|freq|period)",
     Meaning.LOG_EVERY: r"(\w+_)?log_(every|interval|freq) \w*timing_every print_every",
     Meaning.EVERY: r"""
@@ -32,7 +34,7 @@ _TABLE: Mapping[Meaning, str] = {
     Meaning.WALLCLOCK: r"""
         max_wallclock(_seconds|_secs|_sec|_s|_ms)? wallclock(_limit|_cap|_budget)?(_seconds|_s|_ms)?
         (max_)?train(ing)?_(seconds|time|time_limit|budget|time_seconds)(_s|_seconds)?
-        time_(budget|limit)(_seconds|_s)?""",
+        (train_)?(time_)?(budget|limit)(_seconds|_secs|_s)""",
     Meaning.RESERVE: r"\w*reserve_?(seconds|secs|s|ms)?",
     Meaning.MICRO_BATCH_TOKENS: r"(device_|max_|mlx_max_)?micro_?batch_tokens",
     Meaning.BATCH_TOKENS: r"""
@@ -54,7 +56,7 @@ _TABLE: Mapping[Meaning, str] = {
         (train_|max_|rope_train_|rope_|base_|model_)?(max_)?(seq_?len|seqlen|sequence_length|ctx_len)(_start|_end|_hint)?
         context_length block_size seq_curriculum_initial n_ctx seq_len_(min|max|initial)""",
     Meaning.STRIDE: r"""
-        (\w+_)?(eval|val|sw|sliding|window|ttt|slot|score|swe)_(\w+_)?stride stride val_slide_tokens
+        (?!moe)(\w+_)?(eval|val|sw|sliding|window|ttt|slot|score|swe)_(\w+_)?stride stride val_slide_tokens
         adaptive_stride_(easy|hard)""",
     Meaning.WINDOW: r"""
         (\w+_)?(attn|attention|local|sliding|short|long)_window(_size|_len|_tokens)? window_size
@@ -64,7 +66,7 @@ _TABLE: Mapping[Meaning, str] = {
     Meaning.CHUNK: r"(\w+_)?(ttt|slot|sw|lora)_(short_)?chunk(_size|_len)? chunk_size ttt_(min|short|mean)_doc_len",
     Meaning.TTT_EPOCHS: r"(\w+_)?ttt(_\w+)?_epochs",
     Meaning.TTT_STEPS: r"""
-        (\w+_)?(slot|ttt|etlb|lora_ttt)(_\w+)?_(steps|iters|iter|max_iter|steps_per_chunk) distill_steps
+        (?!\w*ns_steps)(\w+_)?(slot|ttt|etlb|lora_ttt)(_\w+)?_(steps|iters|iter|max_iter|steps_per_chunk) distill_steps
         gptq_refine_steps""",
     Meaning.DOCUMENTS: r"(\w+_)?prefix_docs (\w+_)?(max|num|n)_docs (\w+_)?doc_limit",
     Meaning.TOKEN_LIMIT: r"""
@@ -95,6 +97,7 @@ _TABLE: Mapping[Meaning, str] = {
 _PATTERNS = tuple((meaning, re.compile("|".join(patterns.split()))) for meaning, patterns in _TABLE.items())
 
 _HELPERS_TOO = """
+    budget limit warmdown
     steps iters num_steps n_steps warmup batch batch_size bs dim stride window_size chunk_size block_size hidden_dim
     hidden_size n_ctx max_seq_len seq_len head_dim d_head table_size hash_size vocab_size vocab n_vocab num_layers
     n_layers n_layer num_heads n_heads n_head num_kv_heads n_kv_heads kv_heads d_model model_dim max_steps epochs
@@ -118,6 +121,8 @@ def meaning_of(name: str, value: Scalar) -> Meaning | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or len(name) > 80:
         return None
     meaning = _by_name(name.lower().lstrip("-").replace("-", "_").removeprefix("cfg_"))
+    if 0 < value < 1 and meaning not in _SECONDS:
+        return None  # a share, not a count
     if meaning is Meaning.EVAL_BATCH_TOKENS and 0 < value < _LARGE:
         return Meaning.EVAL_BATCH
     if meaning is Meaning.BATCH_SEQUENCES and value >= _LARGE:

@@ -114,18 +114,19 @@ def shapes(original: Original, changeable: frozenset[Meaning]) -> list[tuple[str
         return [("original", Shape(), "no model dimension can be changed; all other sizes are small")]
     free = Meaning.HEADS in changeable
     heads = min(_HEADS, original.heads) if free else original.heads or _HEADS
-    six = 6 if free else heads
     tried = [
-        ("64", heads, 16, "the smallest shape"),
-        ("96", six, 16, "dimensions divisible by 3"),
-        ("head 32", heads, 32, "a head has 32 dimensions"),
-        ("head 64", heads, 64, "a head has 64 dimensions, as most submissions have"),
+        (heads, 16, "the smallest shape"),
+        (6, 16, "dimensions divisible by 3")
+        if free and original.heads >= 6
+        else (heads, 24, "dimensions divisible by 3"),
+        (heads, 32, "a head has 32 dimensions"),
+        (heads, 64, "a head has 64 dimensions, as most submissions have"),
     ]
     result: list[tuple[str, Shape, str]] = []
-    for name, count, head_dim, changes in tried:
+    for count, head_dim, changes in tried:
         shape = Shape(dim=count * head_dim, heads=count if original.heads else None, head_dim=head_dim)
-        if (shape.dim or 0) < original.dim and all(shape != known for _, known, _ in result):
-            result.append((name, shape, changes))
+        if count * head_dim < original.dim:
+            result.append((str(count * head_dim), shape, changes))
     result.append(("original", Shape(), f"the original shape with {FEW_STEPS} steps"))
     return result
 

@@ -165,7 +165,7 @@ def _of_run(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | No
         return _length(meaning, value, tiny)
     if meaning in _BATCHES:
         return _batch(meaning, value, tiny)
-    pace = tiny.steps / max(tiny.original.steps, 1)
+    pace = min(1.0, tiny.steps / max(tiny.original.steps, 1))
     match meaning:
         case Meaning.STEPS:
             return min(value, tiny.steps + (SPARE_STEPS if tiny.timed else 0))
@@ -174,7 +174,7 @@ def _of_run(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | No
         case Meaning.STEP:
             return min(value, max(1, min(round(value * pace), tiny.steps - 2)))
         case Meaning.EVERY:
-            return max(1, round(value * pace))
+            return min(value, max(1, round(value * pace)))
         case Meaning.WALLCLOCK | Meaning.RESERVE:
             return _seconds(meaning, value, name, tiny)
         case Meaning.DOCUMENTS:

@@ -1,0 +1,94 @@
+"""Literal sizes in all their forms, and the directives made of them."""
+
+import textwrap
+
+import pytest
+
+from harness.model.plan import Meaning, rewritten
+from harness.observe.cpu_run.planning.attributes import Declaration, Form, declarations
+from harness.observe.reading.source.grammar import parse
+
+
+def _found(text: str) -> tuple[str, tuple[Declaration, ...]]:
+    parsed = parse(textwrap.dedent(text))
+    return parsed.text, declarations(parsed, "train.py", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "meaning", "value"),
+    [
+        ("class Args:\n    eval_stride = 64", Form.CLASS, Meaning.STRIDE, 64),
+        ("@dataclass\nclass Args:\n    dim: int = 8 * 64", Form.CLASS, Meaning.DIM, 512),
+        ("class Args:\n    dim: int = field(default=512)", Form.CLASS, Meaning.DIM, 512),
+        ("BUCKETS = 1 << 22", Form.MODULE, Meaning.BUCKETS, 1 << 22),
+        ("p.add_argument('-s', '--seq-len', type=int, default=1024)", Form.ARGUMENT, Meaning.SEQUENCE, 1024),
+        ("p.add_argument('--seq-len', type=int, default='1024')", Form.ARGUMENT, Meaning.SEQUENCE, 1024),
+        ("config = {'train_seq_len': 1024}", Form.DICT, Meaning.SEQUENCE, 1024),
+        ("config = dict(model_dim=512)", Form.DICT, Meaning.DIM, 512),
+        ("config = GPTConfig(n_embd=768)", Form.DICT, Meaning.DIM, 768),
+        ("def main():\n    args.eval_stride = 64", Form.ATTRIBUTE, Meaning.STRIDE, 64),
+        ("os.environ['ITERATIONS'] = '9000'", Form.ENVIRON, Meaning.STEPS, 9000),
+        ("def eval_sliding(model, stride=64): pass", Form.DEFAULT, Meaning.STRIDE, 64),
+        ("def calibrate(*, n_calibration_batches=256): pass", Form.DEFAULT, Meaning.CALIBRATION_BATCHES, 256),
+        ("eval_val_sliding(model, stride=64)", Form.KEYWORD, Meaning.STRIDE, 64),
+        ("def run():\n    ttt_chunk_tokens = 32 * 1024", Form.LOCAL, Meaning.CHUNK_TOKENS, 32_768),
+        ("if t.numel() <= 65_536:\n    pass", Form.COMPARISON, Meaning.NUMEL, 65_536),
+    ],
+)
+def test_every_form_is_found_and_rewritten(text: str, form: Form, meaning: Meaning, value: int) -> None:
+    """The size is found where it stands, and its directive changes just that."""
+    source, found = _found(text)
+    assert [(one.form, one.meaning, one.value) for one in found] == [(form, meaning, value)]
+    new = rewritten(source, [found[0].directive(16, "a test")])
+    assert new != source
+    again = declarations(parse(new), "train.py", 0)
+    expected = [16] if form is not Form.COMPARISON else []
+    assert [one.value for one in again if one.value == 16] == expected
+    assert new.count("\n") == source.count("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def newton_schulz(g, steps=10): pass",
+        "torch.softmax(x, dim=512)",
+        "def quantise(w, block_size=128): pass",
+        "class Block(nn.Module):\n    def __init__(self):\n        self.num_heads = 8",
+        "eval_stride = int(os.environ.get('EVAL_STRIDE', 64))",
+        "eval_stride = 64 if fast else 32",
+        "xsa_last_n = 11",
+        "seq_len = tokens.numel() // 1024",
+        "def f(stride=64): pass",
+    ],
+)
+def test_what_is_no_setting_is_left_alone(text: str) -> None:
+    """Parameters of helpers, parts of the model, values that the environment feeds, and expressions of others."""
+    assert _found(text)[1] == ()
+
+
+def test_a_literal_over_several_lines_is_left_alone() -> None:
+    """A directive never crosses a line, so that line numbers stay."""
+    assert _found("BUCKETS = (1 <<\n    22)")[1] == ()
+
+
+def test_seconds_become_fractions_even_where_integers_stood() -> None:
+    """A limit of 600 seconds is replaced by a fraction of one."""
+    source, found = _found("class Args:\n    max_wallclock_seconds = 600")
+    assert "max_wallclock_seconds = 0.02" in rewritten(source, [found[0].directive(0.02, "a test")])
+
+
+def test_text_stays_text() -> None:
+    """The environment takes texts only."""
+    source, found = _found("os.environ['ITERATIONS'] = '9000'")
+    assert rewritten(source, [found[0].directive(12, "a test")]) == "os.environ['ITERATIONS'] = \"12\""
+
+
+def test_columns_behind_other_letters() -> None:
+    """Letters outside ASCII before a literal do not move its directive."""
+    source, found = _found("note, eval_stride = 'größe', 64")
+    assert rewritten(source, [found[0].directive(8, "a test")]).endswith("'größe', 8")
+
+
+def test_what_does_not_parse_declares_nothing() -> None:
+    """A broken file gives no directives."""
+    assert _found("class Args:\n    eval_stride = = 64")[1] == ()

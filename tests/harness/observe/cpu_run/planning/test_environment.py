@@ -1,0 +1,89 @@
+"""The environment of a run."""
+
+import pytest
+
+from harness.model.base import At, Scalar
+from harness.model.launch import LaunchFacts, Setting, SettingOrigin
+from harness.model.source import EnvRead
+from harness.observe.cpu_run.planning.environment import (
+    first_reads,
+    launch_environment,
+    launcher_environment,
+    spelled,
+    unusable,
+)
+
+_AT = At(path="train.py", line=1)
+
+
+def _setting(env: str, value: Scalar, default: Scalar, origin: SettingOrigin = SettingOrigin.README) -> Setting:
+    return Setting(name=env.lower(), env=env, default=default, value=value, origin=origin, declared=_AT)
+
+
+def _made(*settings: Setting) -> tuple[dict[str, str], tuple[str, ...]]:
+    return launch_environment(LaunchFacts(script="train.py", reason="name", settings=settings), {})
+
+
+def test_what_the_launch_gives_is_set_and_defaults_are_not() -> None:
+    """Flags of README, run script and log are on; the program's own defaults need no variable."""
+    given, dropped = _made(
+        _setting("TTT_ENABLED", value=True, default=False),
+        _setting("SEED", 42, 1337, SettingOrigin.LOG),
+        _setting("MATRIX_LR", 0.04, 0.04, SettingOrigin.DEFAULT),
+        _setting("LATE", 7, 3, SettingOrigin.DEFAULT),
+    )
+    assert given == {"TTT_ENABLED": "1", "SEED": "42", "LATE": "7"}
+    assert dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "default"), [("$SEED", 1337), ("0.04**", 0.04), ("${X:-8}", "8"), ("fast", 3), ("x" * 3000, "")]
+)
+def test_prose_is_dropped_and_recorded(value: str, default: Scalar) -> None:
+    """A value that cannot be meant is not set, and the plan says so."""
+    given, dropped = _made(_setting("THING", value, default))
+    assert given == {}
+    assert dropped[0].startswith("THING=")
+
+
+def test_the_machine_and_the_launcher_keep_their_own_variables() -> None:
+    """A submission sets neither the search path nor its rank."""
+    given, dropped = _made(_setting("PATH", "/x", ""), _setting("WORLD_SIZE", 8, 1), _setting("LD_PRELOAD", "x", ""))
+    assert given == {}
+    assert len(dropped) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "default", "cast", "text"),
+    [
+        (True, "0", "bool", "1"),
+        (False, "True", "bool", "False"),
+        (True, "no", "bool", "yes"),
+        (False, None, None, "0"),
+        (600.0, "600", "int", "600"),
+        (600.0, 600.0, "float", "600.0"),
+        (1e-08, None, None, "1e-08"),
+        (3, "3", "int", "3"),
+        ("sgd", "adam", None, "sgd"),
+        (None, None, None, None),
+    ],
+)
+def test_values_are_spelled_as_the_program_reads_them(
+    value: Scalar, default: Scalar, cast: str | None, text: str | None
+) -> None:
+    """Switches in the words of the default, integers without a point."""
+    assert spelled(value, EnvRead(name="X", default=default, has_default=True, cast=cast, line=1)) == text
+
+
+def test_ranks_of_two_processes() -> None:
+    """Each process of two knows its rank."""
+    second = launcher_environment(2, 1)
+    assert (second["RANK"], second["WORLD_SIZE"], second["MASTER_ADDR"]) == ("1", "2", "127.0.0.1")
+
+
+def test_the_read_that_tells_the_type_counts() -> None:
+    """A variable is often asked for before it is read."""
+    bare = EnvRead(name="X", line=1)
+    typed = EnvRead(name="X", line=2, cast="int")
+    assert first_reads([bare, typed])["X"] is typed
+    assert unusable("3", 1) is None
