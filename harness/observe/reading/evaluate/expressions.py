@@ -74,8 +74,12 @@ class Expressions(Operators, Comprehensions):
             raise Exhausted
         if type(node) is ast.Name:  # the two most frequent kinds first: a dispatch costs as much as they do
             scope, name = frame.scope, node.id
-            if name in scope.slots and not scope.exported:
-                return self.heap.read(scope.slots, name)
+            slots = scope.slots
+            if name in slots and not scope.exported:
+                # What a function reads of its own is no news to the recorder of its call.
+                recorder = self.heap.recorder
+                own = recorder is None or slots.born >= recorder.start
+                return slots[name] if own else self.heap.read(slots, name)
             return self._name(name, frame)
         if type(node) is ast.Constant:
             return node.value
@@ -120,7 +124,9 @@ class Expressions(Operators, Comprehensions):
 
     def _call(self, node: ast.Call, frame: Frame) -> Value:
         function = self.evaluate(node.func, frame)
-        self.trace.called(node, function)
+        known = self.trace.callees.get(id(node))
+        if known is None or function is not known[-1]:
+            self.trace.called(node, function)
         args: list[Value] = []
         kwargs: dict[str, Value] = {}
         for arg in node.args:

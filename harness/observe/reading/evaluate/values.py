@@ -47,8 +47,7 @@ class Slots(dict[Any, Any]):
 
     __slots__ = ("born", "changed", "scope", "volatile", "watched")
 
-    def __init__(self, born: int, *, scope: bool = False) -> None:
-        super().__init__()
+    def __init__(self, born: int, *, scope: bool = False) -> None:  # a dict needs no further initialisation
         self.born = born
         self.scope = scope
         self.watched = False

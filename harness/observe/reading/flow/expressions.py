@@ -62,7 +62,8 @@ class Expressions(Statements):
         if memory.fuel < 0:
             raise Exhausted
         if type(node) is ast.Name:  # every other node, so it goes before all
-            return frame.scope.variable(node.id).value or NONE
+            scope = frame.scope
+            return (scope.seen.get(node.id) or scope.variable(node.id)).value or NONE
         handler = _HANDLERS.get(type(node))
         if handler is not None:
             result: Value = handler(self, node, frame)

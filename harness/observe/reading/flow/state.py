@@ -39,18 +39,19 @@ class Scope:
     """Whether a function was defined in it, which may outlive the call."""
     own: set[Cell] = field(default_factory=set)
     """Those of its variables that were met; at the top also names that nothing binds."""
-    _seen: dict[str, Cell] = field(default_factory=dict)
+    seen: dict[str, Cell] = field(default_factory=dict)
+    """The cells of names that were asked for."""
 
     def variable(self, name: str) -> Cell:
         """The cell of a name as seen from here."""
-        cell = self._seen.get(name)
+        cell = self.seen.get(name)
         if cell is None:
             if self.parent is None or name in self.locals:
                 cell = Cell("variable")
                 self.own.add(cell)
             else:
                 cell = self.parent.variable(name)
-            self._seen[name] = cell
+            self.seen[name] = cell
         return cell
 
 
