@@ -221,4 +221,4 @@ def _seconds(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float:
     unit = 1000.0 if name.lower().endswith("ms") else 1.0
     if meaning is Meaning.WALLCLOCK:
         return min(value, tiny.seconds * unit)
-    return round(min(value, value * tiny.seconds / max(tiny.original.seconds, 1e-3)), 6)
+    return min(value, max(1e-6, round(value * tiny.seconds / max(tiny.original.seconds, 1e-3), 6)))
