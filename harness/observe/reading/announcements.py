@@ -17,7 +17,7 @@ from harness.model.actions import Announcement, Technique
 from harness.model.base import At, Fact, snippet
 from harness.model.logs import LogFacts
 from harness.observe.reading.averages import Average, averages
-from harness.observe.reading.expressions import last_name, lines_of, own_nodes
+from harness.observe.reading.expressions import last_name, own_nodes
 from harness.observe.reading.source.grammar import Parsed
 from harness.observe.reading.source.index import nodes_under
 from harness.observe.reading.source.outline import SIMPLE, Item
@@ -107,7 +107,7 @@ class _Program:
 
     def __init__(self, parsed: Parsed, tree: ast.Module) -> None:
         self._tree = tree
-        self._text = parsed.text
+        self._index = parsed.index
         self._found = parsed.outline
         self.averages = averages(parsed)
         self._owners: dict[ast.AST, tuple[ast.AST, list[ast.stmt]]] = {}
@@ -148,8 +148,8 @@ class _Program:
         printers = {one.printer for one in lines}
         others = [
             one
-            for other, around in self._found.statements
-            if around.function is function and (one := _print(other)) is not None and one.printer in printers
+            for other, _ in self._found.inside(function)
+            if (one := _print(other)) is not None and one.printer in printers
         ]
         first, last = getattr(guard, "lineno", 0), getattr(guard, "end_lineno", 0)
         before = [one for one in reversed(others) if one.line < first]
@@ -159,7 +159,7 @@ class _Program:
         """Simple statements that name one of `names`."""
         if not names:
             return []
-        lines = lines_of(re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b"), self._text)
+        lines = {node.lineno for node in self._index.of(ast.Name) if node.id in names}
         return [
             item
             for item in self._found.on_lines(lines)

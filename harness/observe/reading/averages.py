@@ -97,9 +97,7 @@ class _Names:
         return self._known[key]
 
     def _collect(self, function: ast.AST | None, test: Callable[[ast.AST], bool]) -> Iterator[str]:
-        for statement, around in self._found.statements:
-            if around.function is not function:
-                continue
+        for statement, _ in self._found.inside(function):
             value: ast.expr | None = None
             targets: list[ast.expr] = []
             if isinstance(statement, ast.Assign):
@@ -114,8 +112,8 @@ class _Names:
                 yield from (name for target in targets for name in (*bound(target), root_name(target)) if name)
 
     def _entries(self, function: ast.AST | None) -> Iterator[str]:
-        for statement, around in self._found.statements:
-            if around.function is function and around.loops and isinstance(statement, ast.Assign):
+        for statement, around in self._found.inside(function):
+            if around.loops and isinstance(statement, ast.Assign):
                 value = statement.value
                 key = value.slice if isinstance(value, ast.Subscript) else None
                 if isinstance(value, ast.Call) and last_name(value.func) == "get" and value.args:

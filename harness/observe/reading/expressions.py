@@ -89,8 +89,8 @@ class Assigned:
     def _of(self, function: ast.stmt | None) -> dict[str, list[ast.expr]]:
         if function not in self._values:
             values = self._values[function] = {}
-            for statement, around in self._found.statements:
-                if around.function is function and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            for statement, _ in self._found.inside(function):
+                if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
                     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
                     for name in (name for target in targets for name in bound(target)):
                         values.setdefault(name, []).extend([] if statement.value is None else [statement.value])

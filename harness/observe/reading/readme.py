@@ -15,25 +15,32 @@ MAX_LINE = 2_000
 MAX_MENTIONS = 400
 
 _NUM = r"(\d[\d,_]*(?:\.\d+)?)"
-_KINDS: tuple[tuple[str, re.Pattern[str], Callable[[float, str], float]], ...] = (
-    ("val_bpb", re.compile(r"\b(?:val_?bpb|bpb)\b[^\d\n]{0,24}(\d\.\d{3,10})\b", re.I), lambda v, _: v),
-    ("val_bpb", re.compile(r"\b(\d\.\d{3,10})\*{0,2}\s*(?:val_?)?bpb\b", re.I), lambda v, _: v),
-    ("bytes", re.compile(_NUM + r"\*{0,2}\s*bytes\b", re.I), lambda v, _: v),
+_KINDS: tuple[tuple[str, str, re.Pattern[str], Callable[[float, str], float]], ...] = (
+    ("val_bpb", "bpb", re.compile(r"\b(?:val_?bpb|bpb)\b[^\d\n]{0,24}(\d\.\d{3,10})\b", re.I), lambda v, _: v),
+    ("val_bpb", "bpb", re.compile(r"\b(\d\.\d{3,10})\*{0,2}\s*(?:val_?)?bpb\b", re.I), lambda v, _: v),
+    ("bytes", "bytes", re.compile(_NUM + r"\*{0,2}\s*bytes\b", re.I), lambda v, _: v),
     (
         "bytes",
+        "b",
         re.compile(_NUM + r"\*{0,2}\s*(MB|MiB)\b"),
         lambda v, unit: v * (1024.0**2 if unit == "MiB" else 1e6),
     ),
-    ("layers", re.compile(r"\b(?:NUM_LAYERS\s*[=:]\s*)?(\d{1,2})\s?-?(?:L\b|layers?\b)"), lambda v, _: v),
-    ("layers", re.compile(r"\bnum_layers\s*[=:]\s*(\d{1,2})\b", re.I), lambda v, _: v),
-    ("seq_len", re.compile(r"\bseq(?:_?len|uence[ _]length)?\s*[=: ]?\s*(\d{3,6})\b", re.I), lambda v, _: v),
-    ("params", re.compile(_NUM + r"\s*([MK])\s*(?:-?param)", re.I), lambda v, unit: v * (1e6 if unit in "mM" else 1e3)),
-    ("params", re.compile(r"\b([\d,]{7,14})\s*param", re.I), lambda v, _: v),
-    ("steps", re.compile(_NUM + r"\s*(?:training\s+)?steps\b", re.I), lambda v, _: v),
-    ("seeds", re.compile(r"\b(\d{1,2})[ -]seeds?\b", re.I), lambda v, _: v),
-    ("gpus", re.compile(r"\b(\d{1,3})\s*[x×]\s*(?:NVIDIA\s+)?[HAB]\d{3}", re.I), lambda v, _: v),
-    ("seconds", re.compile(_NUM + r"\s*(?:s|sec|seconds)\b"), lambda v, _: v),
+    ("layers", "l", re.compile(r"\b(?:NUM_LAYERS\s*[=:]\s*)?(\d{1,2})\s?-?(?:L\b|layers?\b)"), lambda v, _: v),
+    ("layers", "num_layers", re.compile(r"\bnum_layers\s*[=:]\s*(\d{1,2})\b", re.I), lambda v, _: v),
+    ("seq_len", "seq", re.compile(r"\bseq(?:_?len|uence[ _]length)?\s*[=: ]?\s*(\d{3,6})\b", re.I), lambda v, _: v),
+    (
+        "params",
+        "param",
+        re.compile(_NUM + r"\s*([MK])\s*(?:-?param)", re.I),
+        lambda v, unit: v * (1e6 if unit in "mM" else 1e3),
+    ),
+    ("params", "param", re.compile(r"\b([\d,]{7,14})\s*param", re.I), lambda v, _: v),
+    ("steps", "steps", re.compile(_NUM + r"\s*(?:training\s+)?steps\b", re.I), lambda v, _: v),
+    ("seeds", "seed", re.compile(r"\b(\d{1,2})[ -]seeds?\b", re.I), lambda v, _: v),
+    ("gpus", "", re.compile(r"\b(\d{1,3})\s*[x×]\s*(?:NVIDIA\s+)?[HAB]\d{3}", re.I), lambda v, _: v),
+    ("seconds", "s", re.compile(_NUM + r"\s*(?:s|sec|seconds)\b"), lambda v, _: v),
 )
+"""Kind of claim, what a line must hold in lower case to be searched, pattern, and the number into its unit."""
 
 
 def read_readme(path: str, data: bytes) -> ReadmeFacts:
@@ -63,8 +70,9 @@ def _title(path: str, lines: list[str]) -> Fact[str] | None:
 
 def _mentions(path: str, number: int, line: str) -> list[Mention]:
     found = []
-    for kind, pattern, convert in _KINDS:
-        for match in pattern.finditer(line):
+    low = line.lower()
+    for kind, hint, pattern, convert in _KINDS:
+        for match in pattern.finditer(line) if hint in low else ():
             digits = re.sub(r"[,_]", "", match.group(1))
             if not digits or len(digits) > 15:
                 continue

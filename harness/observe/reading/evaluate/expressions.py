@@ -69,8 +69,8 @@ class Expressions(Operators, Comprehensions):
 
     def evaluate(self, node: ast.expr, frame: Frame) -> Value:
         """Value of an expression; UNKNOWN for what has no rule."""
-        self.fuel -= 1
-        if self.fuel < 0:
+        self.fuel = left = self.fuel - 1
+        if left < 0:
             raise Exhausted
         if type(node) is ast.Name:  # the two most frequent kinds first: a dispatch costs as much as they do
             scope, name = frame.scope, node.id

@@ -58,8 +58,8 @@ class Expressions(Statements):
     def value(self, node: ast.expr, frame: Frame) -> Value:
         """What an expression gives."""
         memory = self.memory
-        memory.fuel -= 1
-        if memory.fuel < 0:
+        memory.fuel = left = memory.fuel - 1
+        if left < 0:
             raise Exhausted
         if type(node) is ast.Name:  # every other node, so it goes before all
             scope = frame.scope

@@ -17,7 +17,9 @@ MIN_SETTINGS = 8
 """Settings that a run must print before their names say anything of the code."""
 
 _TEXTS = {".py", ".sh", ".bash", ".md", ".json", ".toml", ".yaml", ".yml", ".ipynb", ".cfg", ".c", ".cpp", ".cu", ".h"}
-_WORD = re.compile(rb"[A-Za-z_]\w{0,80}")
+_BETWEEN = bytes(code if chr(code).isascii() and (chr(code).isalnum() or code == 95) else 32 for code in range(256))
+"""Blanks for all bytes that no word is made of."""
+_DIGITS = b"0123456789"
 _NAME = re.compile(r"[a-z][a-z0-9]{0,40}(?:_[a-z0-9]{1,40}){1,12}$")
 _FOREIGN = frozenset({"error_file", "local_rank", "exit_code", "traceback_time"})
 """Words that launchers print of a failed process."""
@@ -67,5 +69,5 @@ def _words(texts: Iterable[bytes]) -> set[bytes]:
     """All words of the texts, in lower case."""
     words: set[bytes] = set()
     for text in texts:
-        words.update(_WORD.findall(text.lower()))
+        words.update(word.lstrip(_DIGITS) for word in set(text.lower().translate(_BETWEEN).split()))
     return words

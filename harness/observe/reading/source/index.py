@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TypeVar, cast
+from operator import attrgetter
+from typing import Any, TypeVar, cast
 
 N = TypeVar("N", bound=ast.AST)
 
@@ -34,19 +35,24 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     for kind in _kinds()
 }
 """For every kind of node the fields in which its parts stand."""
-_GAPPED = frozenset({"keys", "kw_defaults"})
-"""Fields whose lists leave places empty: keys of `{**a}`, defaults of keywords that have none."""
+_PARTS: dict[type, Callable[[ast.AST], Any]] = {kind: attrgetter(*names) for kind, names in _FIELDS.items() if names}
+"""For every kind of node that has parts what gives them: a tuple, or the only one."""
+_GAPPED = frozenset({ast.Dict, ast.arguments})
+"""Kinds with lists that leave places empty: keys of `{**a}`, defaults of keywords that have none."""
 
 
 def nodes_under(root: ast.AST) -> list[ast.AST]:
     """`root` and all nodes under it, the nearest first: the order of `ast.walk`, without operators and contexts."""
     found = [root]
-    add, fields = found.append, _FIELDS
+    add, parts_of_kind = found.append, _PARTS
     for node in found:  # it grows on the way
-        for name in fields[type(node)]:
-            part = getattr(node, name)
+        kind = type(node)
+        if kind not in parts_of_kind:
+            continue
+        parts = parts_of_kind[kind](node)
+        for part in parts if type(parts) is tuple else (parts,):
             if type(part) is list:
-                found += part if name not in _GAPPED else filter(None, part)
+                found += part if kind not in _GAPPED else filter(None, part)
             elif part is not None:
                 add(part)
     return found

@@ -55,6 +55,17 @@ class Outline:
             places.update(place for place in range(first, end) if _reaches(statements[place][0], line))
         return [statements[place] for place in sorted(places)]
 
+    def inside(self, function: ast.AST | None) -> list[Item]:
+        """Statements of a function itself, in order; None for those outside any."""
+        return self._of_functions.get(function, [])
+
+    @cached_property
+    def _of_functions(self) -> dict[ast.AST | None, list[Item]]:
+        found: dict[ast.AST | None, list[Item]] = {}
+        for item in self.statements:
+            found.setdefault(item[1].function, []).append(item)
+        return found
+
     @cached_property
     def _starts(self) -> list[int]:
         return [statement.lineno for statement, _ in self.statements]
