@@ -293,6 +293,18 @@ def _flipped(a: Value) -> Tensor:
     return a.data ^ torch.iinfo(a.data.dtype).min if a.unsigned else a.data
 
 
+def _refuse_mixed_signs(a: Operand, b: Operand) -> None:
+    """Triton divides no unsigned values by signed ones, but for constants. Raises its TypeError."""
+    for one, other in ((a, b), (b, a)):
+        signed = isinstance(other, Integer) or (
+            isinstance(other, Value) and not other.unsigned and _kind(other.data.dtype) == 1
+        )
+        if isinstance(one, Value) and one.unsigned and signed:
+            raise TypeError(
+                f"Cannot use /, #, or % with {one.dtype} and {other.dtype} because they have different signedness"
+            )
+
+
 def _divided(a: Value, b: Value) -> tuple[Tensor, Tensor]:
     """Quotient and rest, cut off towards zero as in C; unsigned where the operands are."""
     if not a.unsigned:
@@ -341,6 +353,7 @@ def _quotient(a: Operand, b: Operand) -> Value:
 
 
 def _floor_quotient(a: Operand, b: Operand) -> Value:
+    _refuse_mixed_signs(a, b)
     x, y = common(a, b, division=True)
     if x.data.dtype.is_floating_point:
         raise NotSupported("triton: // of floats", "Triton itself refuses it")
@@ -348,6 +361,7 @@ def _floor_quotient(a: Operand, b: Operand) -> Value:
 
 
 def _rest(a: Operand, b: Operand) -> Value:
+    _refuse_mixed_signs(a, b)
     x, y = common(a, b, division=True)
     return Value(_divided(x, y)[1], lanes=x.lanes or y.lanes, unsigned=x.unsigned)
 

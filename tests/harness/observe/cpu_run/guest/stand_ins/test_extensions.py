@@ -1,5 +1,8 @@
 """Extensions of submissions: C++ is built, CUDA is recognised or refused."""
 
+import importlib
+import sys
+
 import pytest
 import torch
 from torch.utils import cpp_extension
@@ -83,15 +86,19 @@ def test_files_are_refused_by_their_names(tmp_path):
         cpp_extension.load("x", [str(tmp_path / "mine.cu")])
 
 
-def test_an_extension_in_the_folder_counts_as_built(tmp_path):
+def test_an_extension_in_the_folder_counts_as_built(tmp_path, monkeypatch):
     """The operators of an extension with a setup.py are there, as if it had been built before the launch."""
     sources = tmp_path / "fast" / "csrc"
     sources.mkdir(parents=True)
-    (tmp_path / "fast" / "setup.py").write_text("")
+    monkeypatch.setitem(sys.modules, "fast_ext", None)
+    monkeypatch.delitem(sys.modules, "fast_ext")
+    setup = 'setup(name="fast", ext_modules=[CUDAExtension(\n    name="fast_ext", sources=[])])'
+    (tmp_path / "fast" / "setup.py").write_text(setup)
     (sources / "binding.cpp").write_text(BINDING % "gemm_folder")
     (sources / "kernel.cu").write_text(KERNEL)
-    assert extensions.provide_built(tmp_path) == ("fast",)
-    assert extensions.provide_built(tmp_path) == ("fast",)
+    assert extensions.provide_built(tmp_path) == ("fast_ext",)
+    assert extensions.provide_built(tmp_path) == ("fast_ext",)
+    assert importlib.import_module("fast_ext") is sys.modules["fast_ext"]
     x = torch.eye(2)
     assert torch.equal(torch.ops.gemm_folder.product(x, x, 3 * x), 3 * x)
 

@@ -247,7 +247,7 @@ def test_what_was_written_before_programs_part_is_written_once():
 
 
 @jit
-def hashed(tokens, table, counts, length, T, BLOCK: tl.constexpr):
+def hashed(tokens, table, counts, ROWS: tl.constexpr, BLOCK: tl.constexpr):
     """FNV of the two last tokens, unsigned 64-bit, as a row of a table; each use is counted."""
     place = tl.program_id(0)
     h = tl.full((), 2166136261, dtype=tl.uint64)
@@ -255,7 +255,7 @@ def hashed(tokens, table, counts, length, T, BLOCK: tl.constexpr):
         at = place - back
         token = tl.load(tokens + at, mask=at >= 0, other=0).to(tl.uint64)
         h = (h ^ token) * 1099511628211
-    row = (h % T).to(tl.int64)
+    row = (h % ROWS).to(tl.int64)
     tl.store(table + place, row)
     tl.atomic_add(counts + row + tl.arange(0, BLOCK), 1.0)
 
@@ -264,7 +264,7 @@ def test_unsigned_hashes_and_atomic_sums():
     """Products wrap at 64 bits without a sign, and programs that meet in one place all count."""
     tokens = torch.tensor([3, 500, 3, 500, 70000, 3, 500])
     rows, counts = torch.full((7,), -1), torch.zeros(11 + 1)
-    hashed[(7,)](tokens, rows, counts, 7, 11, BLOCK=2)
+    hashed[(7,)](tokens, rows, counts, ROWS=11, BLOCK=2)
     want = []
     for place in range(7):
         h = 2166136261
@@ -276,6 +276,18 @@ def test_unsigned_hashes_and_atomic_sums():
     for row in want:
         tally[row : row + 2] += 1
     assert torch.equal(counts, tally)
+
+
+@jit
+def mixed_signs(out, T):
+    """Takes the rest of an unsigned value by an argument."""
+    tl.store(out, (tl.full((), 7, dtype=tl.uint64) % T).to(tl.int64))
+
+
+def test_unsigned_values_are_not_divided_by_signed_ones():
+    """Triton refuses such a kernel, and so do we: the script would fail on a GPU too."""
+    with pytest.raises(TypeError, match="different signedness"):
+        mixed_signs[(1,)](torch.zeros(1, dtype=torch.int64), 3)
 
 
 @jit
