@@ -16,7 +16,7 @@ _NETWORK = ("Name or service not known", "Temporary failure in name resolution",
 def blamed(raised: Raised, files: frozenset[str]) -> RunFailure:
     """The failure that an exception stands for. `files` are the paths of the submission's own files."""
     own = [frame for frame in raised.frames if frame.whose == "submission" and frame.path in files]
-    at = At(path=own[-1].path, line=own[-1].line) if own else None
+    at = At(path=own[-1].path, line=own[-1].line, layer=own[-1].layer) if own else None
     fault, remedy, module = _fault(raised, files)
     return RunFailure(
         fault=fault,

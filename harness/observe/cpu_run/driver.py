@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.model.cpu_run import Attempt, CpuRunFacts, Fault, RunFailure, RunStage
+from harness.model.cpu_run import Attempt, CpuRunFacts, Fault, RunFailure
 from harness.model.facts import SubmissionFacts
 from harness.model.inputs import InputSpec
 from harness.model.plan import EntryKind, EntryStep, InputsWanted, Plan, Rung
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
 from harness.observe.cpu_run.outcome import Outcome, understood
+from harness.observe.cpu_run.planning.ladder import Failure, next_rung
 from harness.observe.cpu_run.planning.plan import plan_from
 from harness.observe.cpu_run.session import INPUTS, Session, SessionEnded
 from harness.observe.reading.source.script import read_script
@@ -34,6 +35,8 @@ class Trial:
     files: Mapping[str, bytes]
     plan: Plan
     layout: Layout
+    texts: tuple[str, ...] = ()
+    """The launched file and what its wrappers unpack to."""
 
 
 def sandbox_limits(plan: Plan | None = None) -> Limits:
@@ -63,7 +66,7 @@ def prepared(submission: SubmissionFacts, files: Mapping[str, bytes], cache: Pat
         )
     except VocabularyError as error:
         return CpuRunFacts(failure=_no_run(str(error), Fault.HARNESS))
-    return Trial(submission, files, plan, layout)
+    return Trial(submission, files, plan, layout, main.texts)
 
 
 def run_on_cpu(trial: Trial, session: Session, show: Show = lambda _: None) -> CpuRunFacts:
@@ -72,14 +75,15 @@ def run_on_cpu(trial: Trial, session: Session, show: Show = lambda _: None) -> C
     attempts: list[Attempt] = []
     try:
         _fill(trial, session)
-        for rung in trial.plan.rungs:
+        number: int | None = 0
+        while number is not None:
+            rung = trial.plan.rungs[number]
             show(f"running at size {rung.name}")
             outcome, attempt = _attempt(trial, rung, session)
             attempts.append(attempt)
             if best is None or len(outcome.facts.reached) >= len(best.reached):
                 best = outcome.facts
-            if not _calls_for_another(outcome):
-                break
+            number = _next(trial, number, outcome)
     except SessionEnded as error:
         failure = _sandbox_ended(error)
         attempts.append(Attempt(rung="", seconds=error.ending.seconds, ended=str(error.ending.why), failure=failure))
@@ -137,10 +141,16 @@ def _spec(wanted: InputsWanted) -> InputSpec:
     return InputSpec(val_tokens=wanted.val_tokens, train_tokens=wanted.train_tokens)
 
 
-def _calls_for_another(outcome: Outcome) -> bool:
-    """Whether the next rung may get further: the failure is one of our sizes."""
-    failure = outcome.raised
-    return failure is not None and failure.fault is Fault.HARNESS and RunStage.DECODED in outcome.facts.reached
+def _next(trial: Trial, number: int, outcome: Outcome) -> int | None:
+    """The number of the rung to try next: where the failure is one of our sizes."""
+    raised = outcome.raised
+    if raised is None:
+        return None
+    source = ""
+    if raised.at is not None and raised.at.line is not None:
+        shown = trial.texts[-1 if raised.at.layer else 0].split("\n") if raised.at.path == trial.plan.script else []
+        source = shown[raised.at.line - 1] if raised.at.line <= len(shown) else ""
+    return next_rung(trial.plan, number, Failure(raised.exception, outcome.message, source))
 
 
 def _no_run(words: str, fault: Fault) -> RunFailure:

@@ -11,7 +11,6 @@ from harness.model.cpu_run import (
     CpuRunFacts,
     Fault,
     Fidelity,
-    MatchedScore,
     Replaced,
     RunFailure,
     RunStage,
@@ -53,9 +52,12 @@ def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[st
     failure = _failure(done, report, frozenset(files))
     totals = _totals(report)
     lines = done.printed.decode(errors="replace").splitlines()
-    scores = _scores(done.printed, totals, lines)
+    log = read_log("run.log", done.printed).facts
+    scores = tuple(match for run in log.runs for match in matched(run.scores, totals, lines))
+    final = log.runs[-1].final if log.runs else None
     written = _files(done, report)
-    reached = _reached(report, written, scores)
+    evaluated = final is not None and any(score.val_bpb == final.val_bpb for score in scores)
+    reached = _reached(report, written, evaluated=evaluated)
     found = CpuRunFacts(
         reached=tuple(reached),
         failure=failure,
@@ -114,11 +116,6 @@ def _totals(report: Report) -> tuple[Total, ...]:
     )
 
 
-def _scores(printed: bytes, totals: Sequence[Total], lines: Sequence[str]) -> tuple[MatchedScore, ...]:
-    log = read_log("run.log", printed)
-    return tuple(match for run in log.facts.runs for match in matched(run.scores, totals, lines))
-
-
 def _files(done: Done, report: Report) -> tuple[WrittenFile, ...]:
     read = {str(PurePosixPath(path)) for path in report.read}
     return tuple(
@@ -128,7 +125,7 @@ def _files(done: Done, report: Report) -> tuple[WrittenFile, ...]:
     )
 
 
-def _reached(report: Report, files: Sequence[WrittenFile], scores: Sequence[MatchedScore]) -> list[RunStage]:
+def _reached(report: Report, files: Sequence[WrittenFile], *, evaluated: bool) -> list[RunStage]:
     """The stages that the run went through."""
     seen = {
         RunStage.DECODED: bool(report.blocks),
@@ -136,7 +133,7 @@ def _reached(report: Report, files: Sequence[WrittenFile], scores: Sequence[Matc
         RunStage.TRAINED: report.steps > 0 and report.backwards > 0,
         RunStage.WRITTEN: any(file.size for file in files),
         RunStage.RELOADED: any(file.reloaded for file in files),
-        RunStage.EVALUATED: bool(scores),
+        RunStage.EVALUATED: evaluated,
     }
     return [stage for stage, there in seen.items() if there]
 

@@ -16,6 +16,8 @@ class Stack(Frozen):
     """One frame of an exception; `whose` is `submission`, `harness` or `library`."""
 
     path: Short
+    layer: int = 0
+    """Which of the texts that the run unpacked, from 1; 0 for the file itself."""
     line: int | None
     function: Short
     whose: Short

@@ -17,11 +17,17 @@ from harness.observe.cpu_run.guest import clock, cuda, fidelity, stand_ins
 from harness.observe.cpu_run.guest.runtime import Runtime
 
 MAX_FRAMES = 12
+PROGRAMS = "bin"
+"""Folder of the programs that scripts start and a machine without a GPU lacks."""
 
 
-def prepare() -> None:
+def prepare(home: Path) -> None:
     """Load and patch everything that every run needs; called once, before the first fork."""
     torch.set_num_threads(1)
+    programs = home / PROGRAMS
+    programs.mkdir(exist_ok=True)
+    (programs / "nvidia-smi").write_text(cuda.runtime.nvidia_smi_program())
+    (programs / "nvidia-smi").chmod(0o755)
     cuda.install_all()
     stand_ins.install()
     gc.freeze()
@@ -33,7 +39,7 @@ def run(job: Mapping[str, Any], root: Path) -> dict[str, Any]:
     began = clock.real()
     ended, failure = "end", None
     try:
-        runtime.become(job["environment"], job["arguments"], root / job.get("folder", ""))
+        runtime.become(_environment(job, root), job["arguments"], root / job.get("folder", ""))
         if "function" in job:
             runtime.call(job["script"], job["function"], job.get("keywords", {}))
         else:
@@ -60,17 +66,25 @@ def run(job: Mapping[str, Any], root: Path) -> dict[str, Any]:
     return report
 
 
+def _environment(job: Mapping[str, Any], root: Path) -> dict[str, str]:
+    """The job's own variables, and those of a machine on which somebody has logged in."""
+    home = root.parent.parent
+    common = {"PATH": f"{home / PROGRAMS}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "USER": "user"}
+    return {**common, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **job["environment"]}  # noqa: S108  the sandbox's own
+
+
 def _told(error: BaseException, runtime: Runtime) -> dict[str, Any]:
     """An exception: its kind and words, and the frames it went through, those of the submission by their own paths."""
     frames = []
     trace: TracebackType | None = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        own = runtime.name_of(code.co_filename)
-        ours = own is None and "harness/observe/cpu_run/guest" in code.co_filename.replace("\\", "/")
+        place = runtime.place_of(code.co_filename)
+        ours = place is None and "harness/observe/cpu_run/guest" in code.co_filename.replace("\\", "/")
         frames.append({
-            "path": own or code.co_filename[-120:], "line": trace.tb_lineno, "function": code.co_name,
-            "whose": "submission" if own is not None else "harness" if ours else "library",
+            "path": place[0] if place else code.co_filename[-120:], "layer": place[1] if place else 0,
+            "line": trace.tb_lineno, "function": code.co_name,
+            "whose": "submission" if place is not None else "harness" if ours else "library",
         })  # fmt: skip
         trace = trace.tb_next
     return {

@@ -35,7 +35,7 @@ class Runtime:
         self.builtins = {**vars(builtins), **self.recorder.builtins()}
         self.builtins["exec"] = self._exec
         self.builtins["compile"] = self._compile
-        self._layers = 0
+        self._unwrapped: dict[str, tuple[str, int]] = {}
 
     def become(self, environment: Mapping[str, str], arguments: Sequence[str], folder: Path) -> None:
         """Take over environment, arguments and working directory, and make all chance repeatable."""
@@ -84,6 +84,11 @@ class Runtime:
         except ValueError:
             return None
 
+    def place_of(self, filename: str) -> tuple[str, int] | None:
+        """Path and layer of the text that a code object was made of; None for code of others."""
+        own = self.name_of(filename) if filename[:1] != "<" else None
+        return (own, 0) if own is not None else self._unwrapped.get(filename)
+
     def _exec(self, source: Any, globals: Any = None, locals: Any = None, /, **closure: Any) -> None:  # noqa: A002  as the builtin
         """`exec` as the submission sees it: text that comes out of a wrapper is rewritten like a file."""
         frame = sys._getframe(1)
@@ -102,13 +107,14 @@ class Runtime:
     def _unpacked(self, source: str | bytes | bytearray, name: str = "<string>") -> types.CodeType:
         """Code of a text that was not in a file: it gets one, so that tracebacks and `inspect` can show it."""
         text = source if isinstance(source, str) else _text(bytes(source))
-        self._layers += 1
-        own = self.name_of(name) if name[:1] != "<" else None
-        path = own or next((b.path for b in self.rewriter.blocks), "")
-        file = self.root.parent / "layers" / f"{self._layers}.py"
+        layer = len(self._unwrapped) + 1
+        place = self.place_of(name)
+        path = place[0] if place is not None else next((b.path for b in self.rewriter.blocks), "")
+        file = self.root.parent / "layers" / f"{layer}.py"
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8", errors="surrogateescape")
-        return self.rewriter.compiled(text, path, self._layers, str(file))
+        self._unwrapped[str(file)] = path, layer
+        return self.rewriter.compiled(text, path, layer, str(file))
 
 
 class _Finder(importlib.abc.MetaPathFinder):

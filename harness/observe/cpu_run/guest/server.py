@@ -34,6 +34,7 @@ MAX_LISTED = 2_000
 MAX_HASHED = 256 << 20
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 _TICK = 0.05
+real, _sleep = time.monotonic, time.sleep  # taken before time is made virtual for the children
 
 
 class Server:
@@ -62,7 +63,7 @@ class Server:
         before = _listing(root)
         report, report_end = os.pipe()
         said, said_end = os.pipe()
-        started = time.monotonic()
+        started = real()
         child = os.fork()
         if not child:
             os.close(report)
@@ -72,7 +73,7 @@ class Server:
         os.close(said_end)
         heard = _Ears(report, said, self.answers)
         status, usage = _wait(child, heard, started + float(job["seconds"]))
-        seconds = time.monotonic() - started
+        seconds = real() - started
         alone = _end_descendants()
         heard.finish()
         after = _listing(root)
@@ -124,7 +125,7 @@ class _Ears:
     def listen(self, seconds: float) -> bool:
         """Wait for words at most so long; whether a pipe is still open."""
         if not self.pipes:
-            time.sleep(seconds)
+            _sleep(seconds)
             return False
         for pipe in select.select(list(self.pipes), [], [], seconds)[0]:
             data = os.read(pipe, 1 << 16)
@@ -166,7 +167,7 @@ def _wait(child: int, heard: _Ears, deadline: float) -> tuple[str, resource.stru
         if done:
             code = os.waitstatus_to_exitcode(status)
             return (f"exit {code}" if code >= 0 else f"signal {-code}"), usage
-        if time.monotonic() > deadline:
+        if real() > deadline:
             os.kill(child, signal.SIGKILL)
             _, _, usage = os.wait4(child, 0)
             return "timeout", usage
@@ -208,8 +209,8 @@ def _end_descendants(seconds: float = 5.0) -> bool:
     As a subreaper it inherits every orphan below it, so nothing leaves the tree by daemonising. What forks faster than
     it is killed stays, and the host ends the whole sandbox.
     """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    deadline = real() + seconds
+    while real() < deadline:
         for child in _descendants(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
@@ -218,7 +219,7 @@ def _end_descendants(seconds: float = 5.0) -> bool:
                 pass
         if not _descendants(os.getpid()):
             return True
-        time.sleep(0.005)
+        _sleep(0.005)
     return False
 
 
@@ -283,11 +284,11 @@ def main(home: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0)  # no process of the same user may trace this one
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    started = time.monotonic()
+    started = real()
     from harness.observe.cpu_run.guest.run import prepare
 
-    prepare()
-    send(answers, {"event": "ready", "seconds": round(time.monotonic() - started, 3)})
+    prepare(home)
+    send(answers, {"event": "ready", "seconds": round(real() - started, 3)})
     Server(requests, answers, home).serve()
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from harness.observe.cpu_run.guest import clock
-from harness.observe.cpu_run.guest.cuda import (
+from harness.observe.cpu_run.guest.cuda import (  # processes is loaded with the rest: it keeps torch's own classes
     attention,
+    autocast,
+    cholesky,
     compiling,
     devices,
     distributed,
+    inference,
     optimizers,
     precision,
+    processes,
     runtime,
 )
 
@@ -19,8 +23,16 @@ def install_all() -> None:
     clock.install()
     compiling.install()
     runtime.install()
+    autocast.install()
     precision.install()
+    inference.install()
     attention.install()
+    cholesky.install()
     optimizers.install()
     distributed.install()
     devices.install()
+
+
+def use_processes() -> None:
+    """Called in a process of a run of several, before the script: collectives among real processes."""
+    processes.install()
