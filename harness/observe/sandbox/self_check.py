@@ -123,7 +123,7 @@ def _judge(behaviour: Behaviour, ran: Ran) -> str | None:
 def _left(there: Host, mounts: int) -> str | None:
     """What is left of it on the host."""
     until = time.monotonic() + _RESPONSE
-    while processes := _marked(there.mark):
+    while processes := marked(there.mark):
         if time.monotonic() > until:
             return f"processes are left: {processes}"
         time.sleep(0.01)
@@ -137,7 +137,7 @@ def _left(there: Host, mounts: int) -> str | None:
     return None
 
 
-def _marked(mark: str) -> list[int]:
+def marked(mark: str) -> list[int]:
     """Processes of this machine with the mark among their arguments."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):

@@ -40,7 +40,7 @@ def descriptors() -> list[str]:
 def gone(mark: str) -> bool:
     """Whether within two seconds no process has `mark` among its arguments."""
     until = time.monotonic() + 2
-    while self_check._marked(mark):
+    while self_check.marked(mark):
         if time.monotonic() > until:
             return False
         time.sleep(0.01)
@@ -147,7 +147,7 @@ def test_leaving_the_context_ends_it(sandbox: Bubblewrap) -> None:
 
     def fail() -> None:
         with sandbox.start(python("import time; time.sleep(60)", mark), QUICK):
-            assert self_check._marked(mark)
+            assert self_check.marked(mark)
             raise KeyError
 
     with pytest.raises(KeyError):
