@@ -60,8 +60,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask, scale: float | None = No
     allowed = None if plain else mask.allows(queries, keys, q.device)
     if softcap or 0 in (queries, keys) or (allowed is not None and not bool(allowed.any(dim=1).all())):
         return attend_with_sums(q, k, v, mask, scale, softcap)[0]
-    keys_first, values_first = (x.transpose(1, 2) for x in _repeated(q, k, v))
-    out = _sdpa(q.transpose(1, 2), keys_first, values_first, attn_mask=allowed, is_causal=plain, scale=scale)
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    grouped = q.shape[1] != k.shape[1]
+    out = _sdpa(q, k, v, attn_mask=allowed, is_causal=plain, scale=scale, enable_gqa=grouped)
     return out.transpose(1, 2)
 
 

@@ -148,7 +148,7 @@ def _range(*args: int, **options: object) -> Bar:
 def inert_names(package: str) -> dict[str, object]:
     """What is in the stand-in of an observing package."""
     used(package)
-    return {"__version__": "9.0.0", "__getattr__": _inert}
+    return {"__version__": "9.0.0", "__getattr__": inert}
 
 
 def bar_names() -> dict[str, object]:
@@ -157,7 +157,8 @@ def bar_names() -> dict[str, object]:
     return {"__version__": "4.67.1", "tqdm": Bar, "trange": _range}
 
 
-def _inert(name: str) -> Inert:
+def inert(name: str) -> Inert:
+    """Any attribute of an inert module. Raises AttributeError for names of Python's own."""
     if name.startswith("__"):
         raise AttributeError(name)
     return Inert()

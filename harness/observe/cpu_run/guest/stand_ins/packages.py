@@ -8,7 +8,7 @@ from functools import partial
 
 from torch.utils import _triton
 
-from harness.observe.cpu_run.guest.stand_ins import extensions, flash, inert, offline
+from harness.observe.cpu_run.guest.stand_ins import extensions, flash, inert, modal, offline
 from harness.observe.cpu_run.guest.stand_ins.finder import Names, StandInFinder
 from harness.observe.cpu_run.guest.stand_ins.triton import modules as triton_modules
 
@@ -40,7 +40,13 @@ def _where_missing() -> dict[str, Callable[[], Names]]:
 
 
 _FIRST = StandInFinder(_always())
+_MODAL = StandInFinder({modal.NAME: modal.names}, frozenset({modal.NAME}))
 _LAST = StandInFinder(_where_missing(), frozenset(inert.OBSERVERS))
+
+
+def provide_modal() -> None:
+    """Let `import modal` find a stand-in: for runs whose entry point modal itself would call."""
+    _MODAL.install(first=True)
 
 
 def install() -> None:
