@@ -31,7 +31,7 @@ def _damped(factorise: Callable[..., Any]) -> Callable[..., Any]:
     def cholesky(matrix: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         try:
             return factorise(matrix, *args, **kwargs)
-        except torch.linalg.LinAlgError:
+        except RuntimeError:  # LinAlgError is one; a wrong shape fails again below
             if not bool(torch.isfinite(matrix).all()):
                 raise
         used(NAME)
@@ -40,7 +40,7 @@ def _damped(factorise: Callable[..., Any]) -> Callable[..., Any]:
         for share in _SHARES[:-1]:
             try:
                 return factorise(matrix + share * diagonal * identity, *args, **kwargs)
-            except torch.linalg.LinAlgError:
+            except RuntimeError:  # LinAlgError is one; a wrong shape fails again below
                 continue
         return factorise(matrix + _SHARES[-1] * diagonal * identity, *args, **kwargs)
 
