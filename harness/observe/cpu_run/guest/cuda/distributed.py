@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.fsdp
 import torch.nn.parallel
 
 from harness.observe.cpu_run.guest.cuda.patching import put
@@ -347,14 +348,31 @@ class FullyShardedDataParallel(torch.nn.Module):
         raise NotSupported("FullyShardedDataParallel", "sharding among ranks cannot be shown with one")
 
 
+_MODULES = (dist, dist.distributed_c10d)
+_originals = {
+    (module, name): getattr(module, name) for module in _MODULES for name in _PATCHES if hasattr(module, name)
+}
+
+
+def original(name: str) -> Any:
+    """What torch.distributed has under that name. KeyError when it has nothing."""
+    return _originals[dist, name]
+
+
+def uninstall() -> None:
+    """Give torch.distributed its own functions back."""
+    for (module, name), value in _originals.items():
+        setattr(module, name, value)
+
+
 def install() -> None:
     """Replace torch.distributed by the collectives of one process; a second call changes nothing."""
     if dist.init_process_group is init_process_group:
         return
     stand_in(StandIn(NAME, exact=True, reason="NCCL among one rank: reductions and gathers of one tensor"))
-    for name, value in _PATCHES.items():
-        setattr(dist, name, value)
-        if hasattr(dist.distributed_c10d, name):
-            setattr(dist.distributed_c10d, name, value)
-    for module in (torch.nn.parallel, torch.nn.parallel.distributed):
-        put(module, DistributedDataParallel=DistributedDataParallel)
+    put(dist, **_PATCHES)
+    for module, name in _originals:
+        setattr(module, name, _PATCHES[name])
+    for owner in (torch.nn.parallel, torch.nn.parallel.distributed):
+        put(owner, DistributedDataParallel=DistributedDataParallel)
+    put(torch.distributed.fsdp, FullyShardedDataParallel=FullyShardedDataParallel, fully_shard=_alone("fully_shard"))
