@@ -150,6 +150,21 @@ def test_a_vocabulary_is_made_quickly(vocab_size: int, tmp_path: Path) -> None:
     assert time.process_time() - started < 3.0
 
 
+def test_training_tokens_say_something_of_validation_tokens(tmp_path: Path) -> None:
+    """Something can be learnt: counts of pairs predict the validation tokens far better than counts of tokens."""
+    made = make_inputs(InputSpec(vocab_size=1024), tmp_path)
+    train = unpack_shard((made.folder / train_shard(0)).read_bytes()).astype(np.int64)
+    val = unpack_shard((made.folder / VAL).read_bytes()).astype(np.int64)
+    single = np.bincount(train, minlength=1024) + 0.1
+    pairs = np.zeros((1024, 1024))
+    np.add.at(pairs, (train[:-1], train[1:]), 1.0)
+    alone = single / single.sum()
+    after = (pairs + 5.0 * alone) / (pairs.sum(1, keepdims=True) + 5.0)
+    without, given = -np.log(alone[val[1:]]).mean(), -np.log(after[val[:-1], val[1:]]).mean()
+    assert without < 0.9 * np.log(1024)
+    assert given < 0.8 * without
+
+
 def test_sizes_follow_what_is_wanted() -> None:
     """About so many documents of several lengths, exactly so many tokens."""
     spec = sizes_for(4097, 20, 10_000)
