@@ -138,14 +138,15 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     ),
     Behaviour(
         "memory_of_nobody",
-        "there is no memory that belongs to no process: memfd, System V, anonymous shared, huge pages, message queues",
+        "no memory belongs to no process: memfd, System V, anonymous shared, huge pages, queues, pages in pipes",
         """
 import mmap
 attempt("memfd", os.memfd_create, "x")
 attempt("anonymous shared memory", mmap.mmap, -1, 4096)
 attempt("shared zeros", lambda: mmap.mmap(os.open("/dev/zero", os.O_RDWR), 4096))
 attempt("huge pages", lambda: mmap.mmap(-1, 1 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000))
-for name in ("memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open"): denied(name, 0, 4096, 0o1600)
+for name in ("memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open", "vmsplice"):
+    denied(name, 0, 4096, 0o1600)
 """,
     ),
     Behaviour(
@@ -388,7 +389,7 @@ attempt("input for a terminal", fcntl.ioctl, 0, 0x5412, b"x")
         """
 for name in ("bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
              "init_module", "finit_module", "delete_module", "kexec_load", "syslog", "acct", "reboot", "swapon",
-             "swapoff", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp"):
+             "swapoff", "io_setup", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp"):
     denied(name, 0, 0, 0, 0, 0)
 """,
     ),

@@ -142,6 +142,7 @@ def _view(command: Command, limits: Limits, passed: list[int]) -> tuple[list[str
     if _CACHE_OF_LIBRARIES.exists():
         mounts[str(_CACHE_OF_LIBRARIES)] = str(_CACHE_OF_LIBRARIES)
     python = {sys.base_prefix, sys.base_exec_prefix, sys.prefix, sys.exec_prefix}
+    python |= {os.path.realpath(prefix) for prefix in python}  # the interpreter is started by its real path
     mounts |= {prefix: prefix for prefix in sorted(python) if not Path(prefix).is_relative_to("/usr")}
     mounts |= {guest: str(host.resolve(strict=True)) for host, guest in command.read_only.items()}
     for path in (*mounts, *mounts.values(), command.writable, command.directory or "/"):

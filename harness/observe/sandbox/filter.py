@@ -86,10 +86,13 @@ ABSENT: dict[str, tuple[int | None, int | None]] = {
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
+    "vmsplice": (278, 75),  # pages given to a pipe are nobody's, and a part of a huge one keeps all of it
+    "io_setup": (206, 0),  # its requests are drawn from one pool of the whole machine
 }
 """Answered with ENOSYS, as by a kernel without them, which libraries are prepared for."""
 
 _CLONE, _PRCTL, _IOCTL, _SOCKET, _MMAP, _PRLIMIT = (56, 220), (157, 167), (16, 29), (41, 198), (9, 222), (302, 261)
+_MADVISE = (28, 233)
 
 NUMBERS: dict[str, dict[str, int]] = {
     name: {machine: number for machine, number in zip(_AUDIT, numbers, strict=True) if number is not None}
@@ -103,6 +106,7 @@ _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _NETLINK_ROUTE = 1, 2, 10, 16, 0
 _MAP_SHARED_ANONYMOUS = 0x21
 _MAP_HUGETLB = 0x40000
+_MADV_PAGEOUT = 21
 
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06  # of a 32-bit word; with a constant; a constant
 _IF_EQUAL, _IF_SET, _IF_AT_LEAST = 0x15, 0x45, 0x35
@@ -159,6 +163,8 @@ def _special() -> list[tuple[tuple[int, int], list[_Step]]]:
                 _answer(errno.EPERM),
             ],
         ),
+        # Memory sent to the host's swap is seen late.
+        (_MADVISE, [_argument(2), (_IF_EQUAL, 0, 1, _MADV_PAGEOUT), _answer(errno.EINVAL), _PASS]),
         # Limits of other processes, of process 1 above all, are not a child's to set.
         (_PRLIMIT, [_argument(0), (_IF_EQUAL, 1, 0, 0), _answer(errno.EPERM), _PASS]),
     ]

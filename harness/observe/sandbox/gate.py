@@ -19,8 +19,13 @@ if __name__ == "__main__":
         os._exit(1)
     try:
         for name, _, value in (limit.partition("=") for limit in limits.split(",")):
-            soft, _, hard = value.partition(":")
-            resource.setrlimit(getattr(resource, name), (int(soft), int(hard or soft)))
+            which = getattr(resource, name)
+            ceiling = resource.getrlimit(which)[1]
+            soft, hard = (
+                int(part) if ceiling == resource.RLIM_INFINITY else min(int(part), ceiling)
+                for part in (value.partition(":")[0], value.rpartition(":")[2])
+            )
+            resource.setrlimit(which, (soft, hard))
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and an ignored signal is inherited
             signal.signal(number, signal.SIG_DFL)
         os.execv(argv[0], argv)  # noqa: S606  a shell is what is avoided

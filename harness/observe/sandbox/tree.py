@@ -103,8 +103,8 @@ class Tree:
         status = _kilobytes(self._read(name, "status"))
         tables = status.get(b"VmPTE", 0)
         if b"Pss_Anon" in shares:
-            return shares[b"Pss_Anon"] + shares.get(b"Pss_File", 0) + tables
-        return status.get(b"RssAnon", 0) + status.get(b"RssFile", 0) + tables
+            return shares[b"Pss_Anon"] + shares.get(b"Pss_File", 0) + shares.get(b"SwapPss", 0) + tables
+        return sum(status.get(name, 0) for name in (b"RssAnon", b"RssFile", b"VmSwap")) + tables
 
     def _sockets(self) -> int:
         """Sockets of all kinds in the network namespace, those in flight to nobody included."""

@@ -27,8 +27,10 @@ from harness.observe.sandbox.tree import Tree, Usage
 
 POLL = 0.05
 """Seconds between two looks."""
-_EXACT_EVERY = 10
-"""Looks; every so many the memory is measured exactly, for the peak."""
+_EXACT_POLL = 0.5
+"""Seconds between two looks that measure the memory exactly, for the peak and for what was swapped out."""
+_LOOKING, _LOOKING_EXACTLY = 4, 20
+"""A look at many processes takes long. So many times as long as it took, there is none."""
 _START = 20.0
 """Seconds in which a sandbox must stand."""
 _END = 10.0
@@ -150,7 +152,7 @@ class Watched:
         poller = select.poll()
         for descriptor in (body.process, self._wake_read, self._error_read):
             poller.register(descriptor, select.POLLIN)
-        next_look, looks = 0.0, 0
+        next_look = next_exact = 0.0
         while True:
             ready = dict(poller.poll(max(0.0, next_look - time.monotonic()) * 1000))
             if body.process in ready:
@@ -165,11 +167,13 @@ class Watched:
             if (now := time.monotonic()) >= next_look:
                 if now > self._deadline:
                     return Ended.WALL, f"more than {now - body.began:.1f} s of wall time"
-                if why := body.look(exact=looks % _EXACT_EVERY == 0):
+                exact = now >= next_exact
+                if why := body.look(exact=exact):
                     return why
-                looks += 1
-                # A look at many processes takes long; it must not take the machine.
-                next_look = now + max(POLL, 4 * (time.monotonic() - now))
+                took = time.monotonic() - now
+                next_look = now + max(POLL, _LOOKING * took)
+                if exact:
+                    next_exact = now + max(_EXACT_POLL, _LOOKING_EXACTLY * took)
 
     def _drain(self) -> bool:
         """Take what has come on standard error. False when it is more than allowed."""
