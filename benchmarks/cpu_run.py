@@ -120,6 +120,9 @@ def summary(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
         alone = sum(stage in run.reached for run in kept)
         print(f"{stage:10} {reached:5} of {len(rows):4} {reached / len(rows):5.1%}", end="")
         print(f"{alone:18} of {len(kept):4} {alone / max(len(kept), 1):5.1%}")
+    whole = sum(run.failure is None and len(run.reached) == len(RunStage) for _, run, _ in rows)
+    print(f"end to end {whole} of {len(rows)} {whole / len(rows):.1%}, without those broken in themselves "
+          f"{whole / max(len(rows) - len(own), 1):.1%}")  # fmt: skip
     seconds = sorted(taken for _, _, taken in rows)
     memory = sorted(max((a.peak_mb or 0 for a in run.attempts), default=0) for _, run, _ in rows)
     slow = seconds[int(0.9 * (len(seconds) - 1))]

@@ -31,8 +31,10 @@ def blamed(raised: Raised, files: frozenset[str]) -> RunFailure:
 def _fault(raised: Raised, files: frozenset[str]) -> tuple[Fault, str, str | None]:
     if raised.unsupported:
         return Fault.HARNESS, "This harness has no equivalent of it on a CPU; what follows was not examined.", None
-    if raised.exception in {"ModuleNotFoundError", "ImportError"} and raised.name:
+    if raised.exception == "ModuleNotFoundError" and raised.name:
         return (*_missing(raised.name, files), raised.name)
+    if raised.exception == "ImportError" and raised.name and _is_own(raised.name, files):
+        return Fault.SUBMISSION, f"Define in {raised.name} what is imported from it.", raised.name
     if raised.exception in _LIMITS:
         return Fault.LIMIT, "The run needed more memory than it was given.", None
     if any(word in raised.message or word in raised.exception for word in _NETWORK):
@@ -49,7 +51,13 @@ def _missing(name: str, files: frozenset[str]) -> tuple[Fault, str]:
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
         return Fault.HARNESS, f"The sandbox lacks {name} of the standard library."
-    if any(path.rpartition("/")[2] == f"{top}.py" or path.startswith(f"{top}/") for path in files):
+    if _is_own(top, files):
         return Fault.SUBMISSION, f"{top} is in the folder but not where Python looks: put it beside the launched file."
     remedy = f"Put {top}.py into the folder if it is yours; if it is a package, name it in requirements.txt."
     return Fault.SUBMISSION, remedy
+
+
+def _is_own(name: str, files: frozenset[str]) -> bool:
+    """Whether a module of that name is in the folder, wherever."""
+    top = name.partition(".")[0]
+    return any(path.rpartition("/")[2] == f"{top}.py" or f"/{top}/" in f"/{path}" for path in files)

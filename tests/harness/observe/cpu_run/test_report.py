@@ -50,6 +50,8 @@ def raised(exception: str, message: str = "", name: str = "", whose: str = "subm
         (raised("MemoryError", whose="library"), Fault.LIMIT, None),
         (raised("URLError", "<urlopen error Temporary failure in name resolution>"), Fault.SUBMISSION, None),
         (raised("TypeError", whose="harness"), Fault.HARNESS, None),
+        (raised("ImportError", "cannot import name 'graphs' from 'torch._C'", "torch._C"), Fault.HARNESS, None),
+        (raised("ImportError", "cannot import name 'GPT'", "train_gpt"), Fault.SUBMISSION, "train_gpt"),
         (raised("RuntimeError", "shape mismatch", whose="library"), Fault.HARNESS, None),
     ],
 )
