@@ -70,8 +70,8 @@ def install() -> None:
         return
     stand_in(StandIn(NAME, exact=True, reason="the program runs as written; compiled kernels may round differently"))
     put(torch, compile=compile)
-    put(torch.compiler, compile=compile, disable=_disable, cudagraph_mark_step_begin=lambda: None)
-    put(torch._dynamo, optimize=lambda *_, **__: _same, disable=_disable)
+    put(torch.compiler, compile=compile, disable=_disable, cudagraph_mark_step_begin=lambda: None, reset=lambda: None)
+    put(torch._dynamo, optimize=lambda *_, **__: _same, disable=_disable, reset=lambda: None)  # nothing was compiled
     _operators()
 
 

@@ -172,7 +172,7 @@ def test_a_second_device_is_refused(shim):
 
 
 def test_host_storages_are_forgotten(shim):
-    """The register of the host does not grow with tensors that are gone, and an address used again is not the host's."""
+    """The register of the host does not grow with tensors that are gone; an address used again is not the host's."""
 
     def inside():
         for _ in range(20_000):
