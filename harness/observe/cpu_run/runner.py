@@ -51,4 +51,5 @@ class CpuRunner:
 
     def _start(self) -> Session:
         self._cache.mkdir(parents=True, exist_ok=True)
+        self._cache.chmod(0o755)  # the user that the sandbox runs as reads it, and it holds nothing of anybody
         return Session(self._provider, sandbox_limits(), self._cache)

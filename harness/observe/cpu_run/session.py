@@ -68,7 +68,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sandbox.kill()
+        self._sandbox.__exit__(kind, value, trace)
+        self._answers.close()
 
     def wait_ready(self) -> None:
         """Wait until the server has loaded everything. Raises SessionEnded."""
