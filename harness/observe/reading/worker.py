@@ -30,6 +30,8 @@ from harness.observe.intake.content import Content
 MAX_RESULT = 64 << 20
 _PR_SET_PDEATHSIG = 1
 _OUT_OF_MEMORY = 77
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Settings of the C library's allocator, from its `malloc.h`."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def _serve(connection: Connection, other_end: Connection, limits: Limits, parent
     from harness.observe.reading.submission import read_submission
 
     gc.disable()  # it would take a tenth of the time; memory is bounded by the child's lifetime
+    _keep_freed()
     jobs, born = 0, _peak_mb()  # a forked child starts with the peak of its parent
     while True:
         try:
@@ -213,6 +216,14 @@ def _confine(limits: Limits, parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _keep_freed() -> None:
+    """Have the allocator keep what is freed for the next submission: a sixth of all page faults are for such memory."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries than GNU's have no such thing
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, 256 << 20)
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
 
 
 def _allow_cpu(seconds: int) -> None:
