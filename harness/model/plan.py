@@ -182,7 +182,7 @@ class InputsWanted(Frozen):
     documents: int
     """Documents in the validation stream."""
     data_settings: tuple[tuple[str, str], ...] = ()
-    """Settings that name data sets, shards, tokenizers and folders, as the launch has them."""
+    """Settings and arguments (`--data-dir`) that name data sets, shards, tokenizers and folders, as launched."""
     byte_sidecar: bool = False
     """The launched program reads byte counts of its validation tokens from files."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from harness.model.facts import SubmissionFacts
 from harness.model.launch import LaunchFacts
-from harness.model.plan import InputsWanted, Meaning, Plan, Rung
+from harness.model.plan import EntryStep, InputsWanted, Meaning, Plan, Rung
 from harness.model.source import EnvRead
 from harness.observe.cpu_run.planning.attributes import Declaration, declarations
 from harness.observe.cpu_run.planning.entry import entry_steps, shipped_artifact
@@ -58,7 +59,7 @@ def plan_from(
         entry=steps,
         rungs=rungs,
         expected=expected(launch),
-        inputs=_inputs(launch, main, tiny),
+        inputs=_inputs(launch, main, tiny, steps),
         world_size=world_size,
         evaluates_only=shipped_artifact(submission, main.parsed),
         unshrunk=_unshrunk(rungs, material),
@@ -114,7 +115,7 @@ def _steps_made(submission: SubmissionFacts) -> int | None:
     return max(made, default=0) or None
 
 
-def _inputs(launch: LaunchFacts, main: ScriptReading, tiny: Tiny) -> InputsWanted:
+def _inputs(launch: LaunchFacts, main: ScriptReading, tiny: Tiny, steps: Sequence[EntryStep]) -> InputsWanted:
     settings = {setting.name.lower(): setting for setting in launch.settings}
     vocabulary = settings["vocab_size"].value if "vocab_size" in settings else None
     per_step = ACCUMULATION * tiny.sequence * 4
@@ -125,14 +126,33 @@ def _inputs(launch: LaunchFacts, main: ScriptReading, tiny: Tiny) -> InputsWante
         train_tokens=(tiny.steps + SPARE_STEPS) * per_step * 2,
         val_tokens=VAL_TOKENS,
         documents=DOCUMENTS,
-        data_settings=tuple(
-            (setting.env or setting.name, setting.value)
-            for setting in launch.settings
-            if isinstance(setting.value, str)
-            and any(word in (setting.env or setting.name).upper() for word in _DATA_WORDS)
-        )[:60],
+        data_settings=(*_named_data(launch), *_given_data(steps))[:60],
         byte_sidecar="val_bytes" in main.parsed.text,
     )
+
+
+def _named_data(launch: LaunchFacts) -> list[tuple[str, str]]:
+    """Settings that name data."""
+    return [
+        (setting.env or setting.name, setting.value)
+        for setting in launch.settings
+        if isinstance(setting.value, str) and _is_data(setting.env or setting.name)
+    ]
+
+
+def _given_data(steps: Sequence[EntryStep]) -> list[tuple[str, str]]:
+    """Arguments that name data."""
+    given: list[tuple[str, str]] = []
+    for step in steps:
+        for option, word in pairwise((*step.arguments, "")):
+            name, sign, value = option.partition("=")
+            if name.startswith("--") and _is_data(name.replace("-", "_")) and (sign or not word.startswith("-")):
+                given.append((name, value or word))
+    return given
+
+
+def _is_data(name: str) -> bool:
+    return any(word in name.upper() for word in _DATA_WORDS)
 
 
 def _unshrunk(rungs: Sequence[Rung], material: Material) -> tuple[str, ...]:

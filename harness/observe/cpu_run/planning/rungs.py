@@ -16,6 +16,8 @@ from harness.observe.cpu_run.planning.sizes import FEW_STEPS, OF_ARTIFACT, OF_SH
 
 _HEADS = 4
 _SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
+_USUAL = {Meaning.STEPS: 20_000, Meaning.SEQUENCE: 1_024, Meaning.BATCH_TOKENS: 524_288, Meaning.WARMDOWN: 1_200}
+"""Values that stand for a setting that is read without a default: set, it outranks a profile inside the program."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Size:
     meaning: Meaning
     value: int | float
     origin: SettingOrigin
+    known: bool = True
+    """False where the program reads it without a default, so that the value is only the usual one."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,12 @@ def sizes_of(settings: Iterable[Setting], reads: Mapping[str, EnvRead]) -> tuple
 
 
 def _note(found: dict[str, Size], name: str, env: str, value: Scalar, origin: SettingOrigin) -> None:
+    known = value is not None
+    if not known:
+        value = next((usual for meaning, usual in _USUAL.items() if meaning_of(env, usual) is meaning), None)
     meaning = meaning_of(env, value) or meaning_of(name, value)
     if meaning is not None and isinstance(value, (int, float)) and env not in found:
-        found[env] = Size(name, env, meaning, value, origin)
+        found[env] = Size(name, env, meaning, value, origin, known)
 
 
 def _number(default: Scalar, cast: str | None) -> Scalar:
@@ -73,7 +80,9 @@ def original_sizes(sizes: Sequence[Size], declared: Sequence[Declaration], steps
     """The sizes that others relate to, from settings first, then from literals where settings are declared."""
     firm = (Form.CLASS, Form.MODULE, Form.ARGUMENT, Form.DICT, Form.ATTRIBUTE)
     known: dict[Meaning, tuple[str, float]] = {}
-    for size in sorted(sizes, key=lambda one: (not one.name.lower().startswith("train"), len(one.name))):
+    for size in sorted(
+        (one for one in sizes if one.known), key=lambda one: (not one.name.lower().startswith("train"), len(one.name))
+    ):
         if size.value > 0:
             known.setdefault(size.meaning, (size.name, size.value))
     for one in declared:
@@ -190,7 +199,7 @@ def _override(size: Size, tiny: Tiny, material: Material) -> Override | None:
         why=why(size.meaning, tiny),
         meaning=size.meaning,
         replaces=size.origin,
-        was=size.value,
+        was=size.value if size.known else None,
     )
 
 

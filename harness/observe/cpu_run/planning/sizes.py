@@ -46,7 +46,6 @@ _CAPS: Mapping[Meaning, int] = {
     Meaning.TTT_BATCH: 4,
     Meaning.CALIBRATION_BATCHES: 4,
     Meaning.BUCKETS: _SLOTS,
-    Meaning.BATCH_SEQUENCES: ACCUMULATION,
     Meaning.EPOCHS: 1,
     Meaning.CHUNK_SEQUENCES: 4,
 }
@@ -167,6 +166,8 @@ def _of_run(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | No
         return _batch(meaning, value, tiny)
     pace = min(1.0, tiny.steps / max(tiny.original.steps, 1))
     match meaning:
+        case Meaning.BATCH_SEQUENCES:  # beside tokens a step it is the micro batch, else the whole one
+            return min(value, 1 if tiny.original.batch_tokens else ACCUMULATION)
         case Meaning.STEPS:
             return min(value, tiny.steps + (SPARE_STEPS if tiny.timed else 0))
         case Meaning.WARMDOWN:

@@ -136,3 +136,28 @@ def test_damaged_programs_are_planned_or_refused(noise: bytes, place: int) -> No
     """Whatever stands in the file, a plan or a reason comes out."""
     _, plan = _read({"train_gpt.py": _TRAIN[:place] + noise + _TRAIN[place:], "README.md": _README})
     assert plan.reason or (plan.entry and plan.rungs)
+
+
+def test_a_setting_without_a_default_is_given_a_size() -> None:
+    """Set, it outranks a profile inside the program; the record says that nothing is known of its value."""
+    program = b"""
+import os, torch
+iterations = os.environ.get("ITERATIONS")
+tokens = int(os.environ.get("TRAIN_BATCH_TOKENS", 65536))
+batch_size = int(os.environ.get("BATCH_SIZE", 8))
+main()
+"""
+    _, plan = _read({"train_gpt.py": program})
+    small = {one.name: (one.value, one.was) for one in plan.rungs[0].overrides}
+    assert small["ITERATIONS"] == ("12", None)
+    assert small["BATCH_SIZE"] == ("1", 8)
+    assert int(small["TRAIN_BATCH_TOKENS"][0]) % 8 == 0
+
+
+def test_arguments_that_name_data_are_listed() -> None:
+    """Data is found by what the command names, too."""
+    program = b"import argparse, torch\np = argparse.ArgumentParser()\np.add_argument('--data-dir')\nmain()\n"
+    readme = b"```\ntorchrun --nproc_per_node=8 train_gpt.py --data-dir ../data/x --fast\n```\n"
+    _, plan = _read({"train_gpt.py": program, "README.md": readme})
+    assert plan.inputs is not None
+    assert plan.inputs.data_settings == (("--data-dir", "../data/x"),)
