@@ -314,7 +314,10 @@ for process in [*filter(str.isdigit, os.listdir("/proc")), "self", "thread-self"
         if not os.readlink(descriptor).startswith("pipe:"): print("reached:", os.readlink(descriptor))
         for path in ("/", "/..", secret): attempt(descriptor + path, os.stat, descriptor + path)
     for name in range(3, 1024): attempt("descriptor %d" % name, os.fstat, name)
-for name in ("kcore", "kmem", "kmsg", "sysrq-trigger", "sys/kernel/core_pattern", "sys/kernel/hostname"):
+for folder, _, files in os.walk("/proc/sys"):
+    for name in files: attempt(name, os.open, os.path.join(folder, name), os.O_WRONLY)
+for name in ("self/mem", "self/oom_score_adj", "self/uid_map",
+             "kcore", "kmem", "kmsg", "sysrq-trigger", "sys/kernel/core_pattern", "sys/kernel/hostname"):
     attempt(name, os.open, "/proc/" + name, os.O_RDWR)
 """,
     ),

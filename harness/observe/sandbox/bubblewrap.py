@@ -172,7 +172,7 @@ def _view(command: Command, limits: Limits, passed: list[int]) -> tuple[list[str
     view += ["--symlink", f"{command.writable}/.shm", "/dev/shm"]  # noqa: S108  a path inside the sandbox
     if not any(Path(guest).is_relative_to(_TEMPORARY) for guest in mounts):
         view += ["--symlink", f"{command.writable}/.tmp", _TEMPORARY]
-    return [*view, "--remount-ro", "/"], sources
+    return [*view, "--remount-ro", "/proc", "--remount-ro", "/"], sources
 
 
 def _kernel_limits(limits: Limits) -> str:

@@ -45,6 +45,12 @@ def without(option: str, values: int = 0) -> Callable[[list[str]], list[str]]:
     return change
 
 
+def with_writable_root(argv: list[str]) -> list[str]:
+    """The command line without the last step, that makes the root of the file system read-only."""
+    index = argv.index("/", argv.index("--remount-ro")) - 1
+    return argv[:index] + argv[index + 2 :]
+
+
 def with_host_name(argv: list[str]) -> list[str]:
     """The command line without a namespace of names, and so without a name of its own."""
     return without("--unshare-uts")(without("--hostname", 1)(argv))
@@ -52,7 +58,7 @@ def with_host_name(argv: list[str]) -> list[str]:
 
 def with_host_files(argv: list[str]) -> list[str]:
     """The command line with the host's whole file system at /home."""
-    index = argv.index("--remount-ro")
+    index = argv.index("/", argv.index("--remount-ro")) - 1
     return [*argv[:index], "--ro-bind", "/", "/home", *argv[index:]]
 
 
@@ -62,10 +68,11 @@ def with_host_files(argv: list[str]) -> list[str]:
         (without("--unshare-net"), ("network", "host_sockets")),
         (with_host_name, ("names",)),
         (without("--seccomp", 1), ("memory_of_nobody", "namespaces", "kernel", "keyring", "limits_raised", "mounts")),
-        (without("--remount-ro", 1), ("disk_elsewhere",)),
+        (with_writable_root, ("disk_elsewhere",)),
+        (without("--remount-ro", 1), ("links_of_proc",)),
         (with_host_files, ("host_files",)),
     ],
-    ids=["network", "names", "calls", "root", "files"],
+    ids=["network", "names", "calls", "root", "proc", "files"],
 )
 def test_weakened_sandbox_is_noticed(
     sandbox: Bubblewrap,
@@ -85,7 +92,7 @@ def test_server_that_can_be_looked_into_is_noticed(sandbox: Bubblewrap) -> None:
     open_server = dataclasses.replace(real, program=real.program.replace("libc.prctl(4, 0)", ""))
     problem = self_check.check_one(sandbox, open_server).problem
     assert problem is not None
-    assert "mem" in problem
+    assert "descriptors" in problem
 
 
 def test_command_line_reports(sandbox: Bubblewrap) -> None:
