@@ -152,12 +152,15 @@ def _in_force(
 
 
 def _left_empty(launch: LaunchFacts | None, spec: InputSpec) -> tuple[tuple[str, str], ...]:
-    """Variables for a launch that leaves `DATA_PATH` empty and would search the machine for its data."""
-    empty = {setting.env for setting in (launch.settings if launch is not None else ()) if setting.value == ""}
-    if "DATA_PATH" not in empty:
-        return ()
+    """Variables that the launch leaves unset, where the program would search the machine or follow what is unknown.
+
+    An empty `TOKENIZER_PATH` alone says that there is none, which byte vocabularies do.
+    """
+    values = {setting.env: setting.value for setting in (launch.settings if launch is not None else ())}
     usual = {"DATA_PATH": f"{DATA}/{_usual_set(spec)}", "TOKENIZER_PATH": f"{DATA}/{_usual_model(spec)}"}
-    return tuple((env, value) for env, value in usual.items() if env in empty)
+    empty = {env for env in usual if values.get(env, "set") == ""} if values.get("DATA_PATH") == "" else set()
+    unknown = {env for env in usual if values.get(env, "set") is None and spec.tokenizer is not TokenizerKind.BYTE}
+    return tuple((env, value) for env, value in usual.items() if env in empty | unknown)
 
 
 def _usual_set(spec: InputSpec) -> str:
@@ -240,6 +243,8 @@ class _Tree:
         folder = posixpath.dirname(name.rstrip("/"))
         if base.endswith(".bin"):
             self.shards(folder or f"{DATA}/{_usual_set(made.facts.spec)}", base, made)
+            if not folder and "*" not in base and "[" not in base:
+                self.shards(DATA, base, made)
         elif base.endswith((".model", ".vocab", ".json")):
             self.model(name if folder else f"{DATA}/tokenizers/{base}", made)
         elif base.endswith(".jsonl"):

@@ -114,9 +114,21 @@ def _constants(program: ast.AST) -> Iterable[str]:
     """Texts of the program that can be names of data files or folders."""
     inside_formats = {id(part) for node in ast.walk(program) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(program):
+        if isinstance(node, ast.JoinedStr):
+            yield from _splits(node)
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in inside_formats:
             continue
         text = node.value
         plain = 3 < len(text) < 200 and re.search(r"[\s{}:<>]", text) is None and not text.startswith("-")
         if plain and (_DATA_TEXT.search(text) or _SHARDS.search(text)):
             yield text
+
+
+def _splits(text: ast.JoinedStr) -> Iterable[str]:
+    """Both names of a shard that a format like `f"fineweb_{split}_sp1024.bin"` can mean."""
+    pieces = [part.value if isinstance(part, ast.Constant) else None for part in text.values]
+    if pieces.count(None) == 1 and isinstance(pieces[-1], str) and pieces[-1].endswith(".bin"):
+        for split in ("train", "val"):
+            name = "".join(split if piece is None else str(piece) for piece in pieces)
+            if "fineweb" in name and re.search(r"\s", name) is None:
+                yield name

@@ -210,6 +210,18 @@ def test_variables_left_empty_are_set(cache: Path) -> None:
     assert dict(both.environment) == {"DATA_PATH": f"./{data}", "TOKENIZER_PATH": f"./{model}"}
     assert {f"{data}/fineweb_val_000000.bin", model} <= set(paths(both))
     assert not laid(cache, ("tokenizer_path", "TOKENIZER_PATH", "")).environment
+    unknown = laid(cache, ("tokenizer_path", "TOKENIZER_PATH", None))
+    assert dict(unknown.environment) == {"TOKENIZER_PATH": f"./{model}"}
+
+
+def test_a_name_with_its_split_to_fill_in(cache: Path) -> None:
+    """Both shards that a format can mean, in the data folder and in the data set."""
+    found = paths(
+        laid(cache, ("vocab_size", "VOCAB_SIZE", 512), program='f"fineweb_{split}_sp512.bin"; f"{a}_{b}.bin"')
+    )
+    assert found["data/fineweb_train_sp512.bin"] == "train_000000.bin"
+    assert found["data/fineweb_val_sp512.bin"] == VAL
+    assert len([name for name in found if name.endswith("_sp512.bin")]) == 4
 
 
 def test_a_default_that_a_variable_replaces_is_not_placed(cache: Path) -> None:
