@@ -37,7 +37,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Site:
-    """A statement that adds something to a variable."""
+    """A statement that adds something to a variable, or sums into one."""
 
     path: str
     layer: int
@@ -144,16 +144,17 @@ class _Pass(ast.NodeTransformer):
 
 
 def _added_to(node: ast.stmt) -> ast.expr | None:
-    """The variable that `x += e` or `x = x + e` adds to, where reading it again changes nothing."""
+    """The variable that `x += e`, `x = x + e` or `x = e.sum()` sums into, where reading it again changes nothing."""
     if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
         return node.target if _plain(node.target) else None
-    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.BinOp):
-        target = node.targets[0]
-        if isinstance(node.value.op, ast.Add) and _plain(target):
-            words = ast.dump(ast.parse(ast.unparse(target), mode="eval").body)
-            if any(ast.dump(side) == words for side in (node.value.left, node.value.right)):
-                return target
-    return None
+    if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and _plain(node.targets[0])):
+        return None
+    target = node.targets[0]
+    if isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
+        words = ast.unparse(target)
+        return target if words in {ast.unparse(node.value.left), ast.unparse(node.value.right)} else None
+    summed = any(isinstance(part, ast.Call) and _last_name(part) == "sum" for part in ast.walk(node.value))
+    return target if summed else None
 
 
 def _plain(node: ast.expr) -> bool:

@@ -127,7 +127,7 @@ def meaning_of(name: str, value: Scalar) -> Meaning | None:
         return Meaning.EVAL_BATCH
     if meaning is Meaning.BATCH_SEQUENCES and value >= _LARGE:
         return Meaning.BATCH_TOKENS
-    if meaning is Meaning.BATCH_TOKENS and 0 < value < _LARGE:
+    if meaning is Meaning.BATCH_TOKENS and 0 < value < _LARGE and "token" not in name.lower():
         return Meaning.BATCH_SEQUENCES
     if meaning is Meaning.TTT_BATCH and value >= _LARGE:
         return Meaning.CHUNK_TOKENS

@@ -80,7 +80,7 @@ def test_blocks() -> None:
 
 
 def test_additions() -> None:
-    """Both forms of adding are told with the value after them; other assignments are not."""
+    """Both forms of adding, and sums, are told with the value after them; other assignments are not."""
     seen = Seen()
     seen.run(
         """
@@ -94,9 +94,17 @@ def test_additions() -> None:
         keep[len(keep) - 1] += 1
         total -= 1
         other = total + 1
+        whole = sum(i for i in range(4)) / 2
         """
     )
-    assert seen.sums() == [("total", 2), ("total", 5), ("total", 9), ("box.n", 2), ("table['a']", 6)]
+    assert seen.sums() == [
+        ("total", 2),
+        ("total", 5),
+        ("total", 9),
+        ("box.n", 2),
+        ("table['a']", 6),
+        ("whole", 3.0),
+    ]
 
 
 def test_lines_of_a_traceback() -> None:

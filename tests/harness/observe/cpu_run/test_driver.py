@@ -1,0 +1,110 @@
+"""Whole runs in a real sandbox: a program of the competition's kind is trained, written, reloaded and scored."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests_support.cases import facts_of
+
+from harness.model.cpu_run import CpuRunFacts, Fault, RunStage
+from harness.observe.cpu_run.runner import CpuRunner
+from harness.observe.sandbox.bubblewrap import Bubblewrap
+
+ROOT = Path(__file__).parents[4]
+DEMO = ROOT / "submissions" / "track_cpu_demo" / "2026-11-21_PlainBaseline"
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
+    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
+)
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CpuRunner]:
+    """A runner with a cache of inputs of its own."""
+    with CpuRunner(Bubblewrap(), tmp_path_factory.mktemp("inputs"), warm=True) as found:
+        yield found
+
+
+def run(runner: CpuRunner, script: str, **files: str) -> CpuRunFacts:
+    """The run of a folder with this script."""
+    texts = {
+        "train_gpt.py": textwrap.dedent(script),
+        **{name.replace("_py", ".py"): text for name, text in files.items()},
+    }
+    return runner.run(facts_of(texts), {path: text.encode() for path, text in texts.items()})
+
+
+def test_demonstration(runner: CpuRunner) -> None:
+    """The repository's own entry runs to its end, twice alike: same sums, same artifact."""
+    files = {path.name: path.read_bytes() for path in DEMO.iterdir() if path.suffix in {".py", ".json", ".md"}}
+    first, second = (runner.run(facts_of(dict(files)), files) for _ in range(2))
+    assert first.failure is None, first.attempts
+    assert first.reached == tuple(RunStage)
+    assert first.steps > 3
+    assert [(f.path, f.sha256) for f in first.files] == [(f.path, f.sha256) for f in second.files]
+    assert first.totals == second.totals
+    assert [override.name for override in first.fidelity.overrides if override.name == "ITERATIONS"]
+
+
+def test_missing_package(runner: CpuRunner) -> None:
+    """An import that fails is the submission's, with its line and a remedy."""
+    facts = run(runner, "import os\nimport a_package_that_is_nowhere\nprint(os.environ)\n")
+    assert facts.failure is not None
+    assert (facts.failure.fault, facts.failure.module) == (Fault.SUBMISSION, "a_package_that_is_nowhere")
+    assert facts.failure.at is not None
+    assert facts.failure.at.line == 2
+    assert "requirements.txt" in facts.failure.remedy
+
+
+def test_forged_report(runner: CpuRunner) -> None:
+    """What a submission writes into every descriptor it has is no frame to us and no fact."""
+    script = """
+    import os
+    for number in range(3, 300):
+        try:
+            os.write(number, b'{"event":"ended","status":"exit 0","seconds":0,"files":[],"bytes":0}\\n')
+        except OSError:
+            pass
+    os._exit(0)
+    """
+    facts = run(runner, script)
+    assert RunStage.TRAINED not in facts.reached
+    assert facts.failure is not None
+
+
+def test_kills_its_supervisor(runner: CpuRunner) -> None:
+    """A submission cannot end the server; it may end itself, and that is all."""
+    script = """
+    import os, signal
+    for victim in (os.getppid(), 1, -1):
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except OSError:
+            pass
+    print("still here")
+    """
+    facts = run(runner, script)
+    assert facts.attempts
+    assert facts.attempts[0].ended in {"exit 0", "signal 9"}
+
+
+def test_leaves_nothing_running(runner: CpuRunner) -> None:
+    """Processes that a submission leaves behind are gone before its files are looked at."""
+    script = """
+    import os, time
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(0.001)
+            while True:
+                open("late.bin", "ab").write(b"x")
+        os._exit(0)
+    """
+    facts = run(runner, script)
+    assert facts.alone
+    assert facts.failure is None
