@@ -8,9 +8,9 @@ from pathlib import Path
 
 from harness.model.cpu_run import Attempt, CpuRunFacts, Fault, RunFailure
 from harness.model.facts import SubmissionFacts
-from harness.model.inputs import InputSpec
-from harness.model.plan import EntryKind, EntryStep, InputsWanted, Plan, Rung
+from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
+from harness.observe.cpu_run.inputs.made import sizes_for
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
 from harness.observe.cpu_run.outcome import Outcome, understood
 from harness.observe.cpu_run.planning.ladder import Failure, next_rung
@@ -61,7 +61,7 @@ def prepared(submission: SubmissionFacts, files: Mapping[str, bytes], cache: Pat
             main.parsed.tree,
             files,
             cache,
-            _spec(wanted) if wanted is not None else None,
+            sizes_for(wanted.val_tokens, wanted.documents, wanted.train_tokens) if wanted is not None else None,
             vocab_size=wanted.vocabulary if wanted is not None else None,
         )
     except VocabularyError as error:
@@ -88,7 +88,16 @@ def run_on_cpu(trial: Trial, session: Session, show: Show = lambda _: None) -> C
         failure = _sandbox_ended(error)
         attempts.append(Attempt(rung="", seconds=error.ending.seconds, ended=str(error.ending.why), failure=failure))
         best = best or CpuRunFacts(failure=failure)
-    return (best or CpuRunFacts()).model_copy(update={"attempts": tuple(attempts)})
+    return _told_whole(best or CpuRunFacts(), attempts, trial)
+
+
+def _told_whole(facts: CpuRunFacts, attempts: list[Attempt], trial: Trial) -> CpuRunFacts:
+    """The facts with all attempts, and with the places of data among the overrides."""
+    moved = tuple(
+        Override(name=name, value=value, why="where the made inputs lie") for name, value in trial.layout.environment
+    )
+    fidelity = facts.fidelity.model_copy(update={"overrides": (*moved, *facts.fidelity.overrides)})
+    return facts.model_copy(update={"attempts": tuple(attempts), "fidelity": fidelity})
 
 
 def _fill(trial: Trial, session: Session) -> None:
@@ -135,10 +144,6 @@ def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str,
     if step.kind in {EntryKind.CALL, EntryKind.MODAL} and step.calls is not None:
         job["function"] = step.calls
     return job
-
-
-def _spec(wanted: InputsWanted) -> InputSpec:
-    return InputSpec(val_tokens=wanted.val_tokens, train_tokens=wanted.train_tokens)
 
 
 def _next(trial: Trial, number: int, outcome: Outcome) -> int | None:
