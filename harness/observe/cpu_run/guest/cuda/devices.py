@@ -73,6 +73,13 @@ class _Host:
         if pinned:
             self.pinned.add(address)
 
+    def drop(self, tensor: torch.Tensor) -> None:
+        """A tensor made for cuda is not of the host, even where torch made it by a function that is replaced here."""
+        if self.holds(tensor):
+            address = _address(tensor.untyped_storage())
+            torch.UntypedStorage._free_weak_ref(self._weak.pop(address))  # type: ignore[no-untyped-call]
+            self.pinned.discard(address)
+
     def holds(self, tensor: torch.Tensor) -> bool:
         try:
             return _address(tensor.untyped_storage()) in self._weak
@@ -152,8 +159,11 @@ def _factory(original: Callable[..., Any]) -> Callable[..., Any]:
             keywords["device"], host = place(device)
         pinned = bool(keywords.pop("pin_memory", False)) if "pin_memory" in keywords else False
         out = original(*args, **keywords)
-        if host and keywords.get("out") is None:
-            _host.add(out, pinned=pinned)
+        if keywords.get("out") is None:
+            if host:
+                _host.add(out, pinned=pinned)
+            else:
+                _host.drop(out)
         return out
 
     return made
@@ -174,6 +184,8 @@ def _like(original: Callable[..., Any]) -> Callable[..., Any]:
         out = original(*args, **keywords)
         if host or pinned:
             _host.add(out, pinned=pinned)
+        else:
+            _host.drop(out)
         return out
 
     return made
@@ -213,11 +225,16 @@ def _moved(tensor: torch.Tensor, device: Device, args: tuple[Any, ...], keywords
     target, host = place(device)
     if target.type != "cpu":
         return _to(tensor, target, *args, **keywords)
+    if len(args) > 2:  # dtype, non_blocking, copy
+        keywords["copy"] = args[2]
+        args = args[:2]
     if _of(tensor).type == "cpu" and is_host(tensor) != host:
         keywords["copy"] = True
     out = _to(tensor, target, *args, **keywords)
     if host:
         _host.add(out)
+    elif out is not tensor:
+        _host.drop(out)
     return out
 
 
@@ -393,6 +410,7 @@ def install() -> None:
     replaced: dict[str, Any] = {
         "to": to, "cuda": cuda, "cpu": cpu, "pin_memory": pin_memory, "is_pinned": is_pinned,
         "type": _type(torch.Tensor.type),
+        "type_as": lambda self, other: self.to(other),
         "record_stream": lambda self, stream: None,  # noqa: ARG005  the caching allocator is not there to be told
         "get_device": lambda self: current.device.index if self.is_cuda else -1,
         "device": property(_device),

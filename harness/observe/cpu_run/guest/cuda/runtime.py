@@ -9,6 +9,7 @@ and they are refused.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -119,6 +120,20 @@ class _Refused:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotSupported(f"torch.cuda.{type(self).__name__}", self.why)
+
+
+def _graph_pool_handle() -> None:
+    raise NotSupported("torch.cuda.graph_pool_handle", _Refused.why)
+
+
+def _profiling(original: Callable[..., None]) -> Callable[..., None]:
+    """torch.profiler: what happens on the CPU is all there is; asked for CUDA it would complain at every operation."""
+
+    @functools.wraps(original)
+    def init(self: Any, *, activities: Any = None, **keywords: Any) -> None:
+        original(self, activities=[torch.profiler.ProfilerActivity.CPU], **keywords)
+
+    return init
 
 
 class CUDAGraph(_Refused):
@@ -320,6 +335,7 @@ def install() -> None:
     given: dict[str, Any] = {
         "Stream": Stream, "ExternalStream": Stream, "Event": Event, "CUDAGraph": CUDAGraph, "graph": graph,
         "device": device, "stream": stream, "StreamContext": stream, "make_graphed_callables": _graphed,
+        "graph_pool_handle": _graph_pool_handle,
         "device_count": device_count, "current_device": lambda: devices.current.device.index,
         "set_device": _set_device, "get_device_capability": _capability, "get_device_properties": _properties,
         "current_stream": lambda device=None: stream.current,  # noqa: ARG005  the signature in torch.cuda
@@ -342,6 +358,11 @@ def install() -> None:
         for name in ("Stream", "Event", "ExternalStream", "CUDAGraph", "graph", "make_graphed_callables"):
             if hasattr(module, name):
                 setattr(module, name, given[name])
+    for name in dir(torch.cuda):
+        if name.endswith("Tensor") and hasattr(torch, name):
+            setattr(torch.cuda, name, getattr(torch, name))
+    profiler = torch.profiler.profiler._KinetoProfile
+    put(profiler, __init__=_profiling(profiler.__init__))
     put(torch.version, cuda=CUDA_VERSION)
     put(torch.backends.cudnn, is_available=_constant(True), version=_constant(90_800))
     _sdp_toggles()

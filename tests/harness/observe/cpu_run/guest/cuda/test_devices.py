@@ -70,6 +70,10 @@ def test_moving_between_host_and_cuda_copies(shim):
         assert host.cpu() is host
         assert host.cuda().data_ptr() != host.data_ptr()
         assert host.to(weight).is_cuda
+        assert host.type_as(weight).is_cuda
+        assert host.to("cuda", torch.float32, True, True).data_ptr() != host.data_ptr()
+        assert torch.nn.Linear(2, 2, device="meta").to_empty(device="cuda").weight.is_cuda
+        assert torch.cuda.FloatTensor([1.0]).is_cuda
         module = torch.nn.Linear(2, 2)
         assert module.weight.device.type == "cpu"
         module.cuda()

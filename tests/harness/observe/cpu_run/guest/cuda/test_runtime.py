@@ -63,6 +63,12 @@ def test_graphs_are_refused_and_graphed_callables_called(shim):
     def inside():
         with pytest.raises(NotSupported):
             torch.cuda.CUDAGraph()
+        with pytest.raises(NotSupported):
+            torch.cuda.graph_pool_handle()
+        activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+        with torch.profiler.profile(activities=activities) as profile:
+            torch.ones(3).sum()
+        assert profile.key_averages()
         assert torch.cuda.make_graphed_callables(abs, (1,)) is abs
 
     shim(inside)
