@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from harness.judge.case import Case, DiffCase
+from harness.judge.families import running
 from harness.judge.rule import DiffRule, SubmissionRule, number
 from harness.model.base import snippet
 from harness.model.facts import StageStatus
@@ -392,4 +393,5 @@ RULES = (
     Location,
     PlainFiles,
     EverythingRead,
+    *running.RULES,
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Collection
 
 from harness.model.base import At, snippet
 from harness.model.cpu_run import Fault, RunFailure
+from harness.observe.cpu_run.missing import missing_package
 from harness.observe.cpu_run.report import Raised
 
 _LIMITS = frozenset({"MemoryError"})
@@ -13,11 +14,14 @@ _NETWORK = ("Name or service not known", "Temporary failure in name resolution",
             "Connection refused", "Max retries exceeded", "URLError")  # fmt: skip
 
 
-def blamed(raised: Raised, files: frozenset[str]) -> RunFailure:
-    """The failure that an exception stands for. `files` are the paths of the submission's own files."""
+def blamed(raised: Raised, files: frozenset[str], declared: Collection[str] = ()) -> RunFailure:
+    """The failure that an exception stands for.
+
+    `files` are the paths of the submission's own files, `declared` the packages that its requirements name.
+    """
     own = [frame for frame in raised.frames if frame.whose == "submission" and frame.path in files]
     at = At(path=own[-1].path, line=own[-1].line, layer=own[-1].layer) if own else None
-    fault, remedy, module = _fault(raised, files)
+    fault, remedy, module = _fault(raised, files, declared)
     return RunFailure(
         fault=fault,
         exception=snippet(raised.exception, 80),
@@ -28,11 +32,11 @@ def blamed(raised: Raised, files: frozenset[str]) -> RunFailure:
     )
 
 
-def _fault(raised: Raised, files: frozenset[str]) -> tuple[Fault, str, str | None]:
+def _fault(raised: Raised, files: frozenset[str], declared: Collection[str]) -> tuple[Fault, str, str | None]:
     if raised.unsupported:
         return Fault.HARNESS, "This harness has no equivalent of it on a CPU; what follows was not examined.", None
     if raised.exception == "ModuleNotFoundError" and raised.name:
-        return (*_missing(raised.name, files), raised.name)
+        return (*_missing(raised.name, files, declared), raised.name)
     if raised.exception == "ImportError" and raised.name and _is_own(raised.name, files):
         return Fault.SUBMISSION, f"Define in {raised.name} what is imported from it.", raised.name
     if raised.exception in _LIMITS:
@@ -46,15 +50,15 @@ def _fault(raised: Raised, files: frozenset[str]) -> tuple[Fault, str, str | Non
     return Fault.HARNESS, "The run at this size fails; what follows was not examined.", None
 
 
-def _missing(name: str, files: frozenset[str]) -> tuple[Fault, str]:
-    """Of a module that was not found: one of the submission's own, a package, or a part of one."""
-    top = name.partition(".")[0]
-    if top in sys.stdlib_module_names:
-        return Fault.HARNESS, f"The sandbox lacks {name} of the standard library."
-    if _is_own(top, files):
+def _missing(name: str, files: frozenset[str], declared: Collection[str]) -> tuple[Fault, str]:
+    """Of a module that was not found: one of the submission's own, or a package."""
+    if _is_own(name, files):
+        top = name.partition(".")[0]
         return Fault.SUBMISSION, f"{top} is in the folder but not where Python looks: put it beside the launched file."
-    remedy = f"Put {top}.py into the folder if it is yours; if it is a package, name it in requirements.txt."
-    return Fault.SUBMISSION, remedy
+    found = missing_package(name, declared)
+    if found is None:
+        return Fault.HARNESS, f"The sandbox lacks {name} of the standard library."
+    return Fault(found.fault), found.sentence
 
 
 def _is_own(name: str, files: frozenset[str]) -> bool:

@@ -142,7 +142,7 @@ def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str,
         "fresh": fresh,
     }
     if step.kind in {EntryKind.CALL, EntryKind.MODAL} and step.calls is not None:
-        job["function"] = step.calls
+        job |= {"function": step.calls, "modal": step.kind is EntryKind.MODAL}
     return job
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -49,7 +50,7 @@ def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[st
     report = parse_report(done.report)
     if not isinstance(report, Report):
         return _unreported(done, report)
-    failure = _failure(done, report, frozenset(files))
+    failure = _failure(done, report, frozenset(files), _declared(facts))
     totals = _totals(report)
     lines = done.printed.decode(errors="replace").splitlines()
     log = read_log("run.log", done.printed).facts
@@ -95,12 +96,17 @@ def _unreported(done: Done, broken: Broken | None) -> Outcome:
     return Outcome(CpuRunFacts(failure=failure, alone=done.alone), failure, failure.message)
 
 
-def _failure(done: Done, report: Report, files: frozenset[str]) -> RunFailure | None:
+def _failure(done: Done, report: Report, files: frozenset[str], declared: list[str]) -> RunFailure | None:
     if report.failure is not None:
-        return blamed(report.failure, files)
+        return blamed(report.failure, files, declared)
     if done.status == "timeout":
         return RunFailure(fault=Fault.LIMIT, exception="timeout", message=f"no end after {done.seconds:.0f} s")
     return None
+
+
+def _declared(facts: SubmissionFacts) -> list[str]:
+    """Names of the packages that the requirements ask for."""
+    return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in facts.requirements]
 
 
 def _totals(report: Report) -> tuple[Total, ...]:

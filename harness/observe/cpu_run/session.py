@@ -17,7 +17,8 @@ from harness.observe.sandbox.provider import Command, Ended, Ending, Limits, Pro
 HOME = "/scratch"
 LIBRARY = "/golf/lib"
 INPUTS = "/golf/inputs"
-READY_SECONDS = 90.0
+VOLUMES = ("/workspace", "/data", "/content", "/kaggle", "/runpod-volume", "/vol")
+"""Places where rented machines keep what is theirs, and where scripts therefore write."""
 MAX_PRINTED = 8 << 20
 
 
@@ -53,10 +54,11 @@ class Session:
         package = Path(harness.__file__).parent
         mounts = {package: f"{LIBRARY}/harness"} | ({inputs: INPUTS} if inputs is not None else {})
         command = Command(
-            argv=(sys.executable, "-B", "-m", "harness.observe.cpu_run.guest.server", HOME),
+            argv=(sys.executable, "-B", "-m", "harness.observe.cpu_run.guest.server", HOME, *VOLUMES),
             environment={"PYTHONPATH": LIBRARY, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "HOME": HOME},
             read_only=mounts,
             writable=HOME,
+            links={path: f"{HOME}/volumes{path}" for path in VOLUMES},
         )
         self._sandbox: Sandboxed = provider.start(command, limits)
         self._answers = io.BufferedReader(cast(io.RawIOBase, self._sandbox.stdout))

@@ -145,7 +145,10 @@ def _view(command: Command, limits: Limits, passed: list[int]) -> tuple[list[str
     python |= {os.path.realpath(prefix) for prefix in python}  # the interpreter is started by its real path
     mounts |= {prefix: prefix for prefix in sorted(python) if not Path(prefix).is_relative_to("/usr")}
     mounts |= {guest: str(host.resolve(strict=True)) for host, guest in command.read_only.items()}
-    for path in (*mounts, *mounts.values(), command.writable, command.directory or "/"):
+    for path, target in command.links.items():
+        if not any(Path(guest).is_relative_to(path) for guest in mounts):
+            links += ["--symlink", target, path]
+    for path in (*mounts, *mounts.values(), *command.links, command.writable, command.directory or "/"):
         if not path.startswith("/") or "\n" in path or ".." in Path(path).parts:
             raise ValueError(f"not a plain absolute path: {path!r}")
     if hidden := [path for path in mounts if Path(path).is_relative_to(command.writable)]:

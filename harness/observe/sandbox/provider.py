@@ -54,6 +54,9 @@ class Command:
     writable: str = "/scratch"
     """Absolute path of the one directory that can be written to: empty at first, in memory, gone with the sandbox.
     `/dev/shm` and, unless something is mounted below it, `/tmp` are folders of it."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Absolute path of a link that the command finds, and where it leads: into the writable directory, say. Left
+    out where a mount lies below it."""
     directory: str | None = None
     """Where the command starts; the writable directory by default."""
 

@@ -39,6 +39,9 @@ def run(job: Mapping[str, Any], root: Path) -> dict[str, Any]:
     began = clock.real()
     ended, failure = "end", None
     try:
+        stand_ins.provide_built(root)
+        if job.get("modal"):
+            stand_ins.provide_modal()
         runtime.become(_environment(job, root), job["arguments"], root / job.get("folder", ""))
         if "function" in job:
             runtime.call(job["script"], job["function"], job.get("keywords", {}))
@@ -69,7 +72,11 @@ def run(job: Mapping[str, Any], root: Path) -> dict[str, Any]:
 def _environment(job: Mapping[str, Any], root: Path) -> dict[str, str]:
     """The job's own variables, and those of a machine on which somebody has logged in."""
     home = root.parent.parent
-    common = {"PATH": f"{home / PROGRAMS}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "USER": "user"}
+    common = {
+        "PATH": f"{home / PROGRAMS}:{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "USER": "user",
+    }
     return {**common, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **job["environment"]}  # noqa: S108  the sandbox's own
 
 

@@ -21,7 +21,7 @@ import stat
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -40,8 +40,8 @@ real, _sleep = time.monotonic, time.sleep  # taken before time is made virtual f
 class Server:
     """Files of one submission, and its runs one after the other."""
 
-    def __init__(self, requests: BinaryIO, answers: BinaryIO, home: Path) -> None:
-        self.requests, self.answers, self.home = requests, answers, home
+    def __init__(self, requests: BinaryIO, answers: BinaryIO, home: Path, volumes: Sequence[str] = ()) -> None:
+        self.requests, self.answers, self.home, self.volumes = requests, answers, home, volumes
         self.files: dict[str, tuple[bytes, int]] = {}
         self.links: dict[str, str] = {}
 
@@ -99,6 +99,9 @@ class Server:
         if not fresh:
             return root
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.home / "volumes", ignore_errors=True)
+        for volume in self.volumes:
+            (self.home / f"volumes{volume}").mkdir(parents=True)
         for path, (data, mode) in self.files.items():
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -275,7 +278,7 @@ def _content(folder: Path, path: str, limit: int) -> bytes:
         return b""
 
 
-def main(home: Path) -> None:
+def main(home: Path, volumes: list[str]) -> None:
     """Load everything, then serve. Standard output is kept for the host: what a library prints goes to stderr."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
@@ -289,8 +292,8 @@ def main(home: Path) -> None:
 
     prepare(home)
     send(answers, {"event": "ready", "seconds": round(real() - started, 3)})
-    Server(requests, answers, home).serve()
+    Server(requests, answers, home, volumes).serve()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

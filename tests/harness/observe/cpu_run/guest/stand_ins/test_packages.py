@@ -10,7 +10,7 @@ import torch
 
 from harness.observe.cpu_run.guest import fidelity
 from harness.observe.cpu_run.guest.fidelity import NotSupported
-from harness.observe.cpu_run.guest.stand_ins import install, missing_package
+from harness.observe.cpu_run.guest.stand_ins import install
 from harness.observe.cpu_run.guest.stand_ins.finder import StandInFinder
 
 
@@ -189,25 +189,3 @@ def test_downloads_fail_as_without_a_network():
         hub.HfApi().upload_folder(folder_path=".")
     with pytest.raises(ConnectionError):
         importlib.import_module("datasets").load_dataset("x")
-
-
-@pytest.mark.parametrize(
-    ("name", "declared", "fault"),
-    [
-        ("modal", (), "submission"),
-        ("mamba_ssm.modules.mamba3", (), "submission"),
-        ("mamba_ssm", ("mamba-ssm",), "machine"),
-        ("brotli", (), "machine"),
-        ("tiktoken", (), "machine"),
-    ],
-)
-def test_whose_fault_a_missing_package_is(name, declared, fault):
-    """A package outside the competition's environment is the submission's to ship or to declare."""
-    remedy = missing_package(name, declared)
-    assert (remedy.package, remedy.fault) == (name.partition(".")[0], fault)
-    assert remedy.package in remedy.sentence
-
-
-def test_the_standard_library_needs_another_explanation():
-    """A module of the standard library has no remedy here."""
-    assert missing_package("lzma") is None

@@ -1,0 +1,66 @@
+"""Rules on what a run on a CPU showed."""
+
+from __future__ import annotations
+
+import pytest
+from tests_support.cases import AS_OF, COMPLETE, facts_of
+
+from harness.judge.judge import judge
+from harness.model.base import At
+from harness.model.cpu_run import CpuRunFacts, Fault, RunFailure, RunStage
+from harness.model.facts import Facts
+from harness.model.findings import Finding, Outcome
+from harness.model.review import Depth, Review
+from harness.model.target import Target, TargetKind
+
+
+def reviewed(run: CpuRunFacts | None) -> Review:
+    """The review of a complete submission that was run so."""
+    submission = facts_of(COMPLETE).model_copy(update={"cpu_run": run})
+    target = Target(kind=TargetKind.PR, repository="r", pr=1, sha="0" * 40)
+    return judge(Facts(observed_by="0" * 16, target=target, submissions=(submission,)), AS_OF)
+
+
+def found(run: CpuRunFacts | None, rule: str = "PG011") -> list[Finding]:
+    """What one rule says of it."""
+    return [finding for finding in reviewed(run).submissions[0].findings if finding.rule == rule]
+
+
+def failed(fault: Fault, module: str | None = "modal") -> CpuRunFacts:
+    """A run that ended at line 4."""
+    at = At(path="train_gpt.py", line=4)
+    failure = RunFailure(fault=fault, exception="ModuleNotFoundError", message="", at=at, module=module, remedy="Ship.")
+    return CpuRunFacts(reached=(RunStage.DECODED,), failure=failure)
+
+
+def test_imports() -> None:
+    """An import that fails through the submission's fault is a defect with its line and a remedy."""
+    (finding,) = found(failed(Fault.SUBMISSION))
+    assert (finding.outcome, finding.violation_class) == (Outcome.FAIL, "import_error")
+    assert [(row.path, row.line) for row in finding.evidence] == [("train_gpt.py", 4)]
+    assert "modal" in finding.message
+    (finding,) = found(CpuRunFacts(reached=(RunStage.DECODED, RunStage.IMPORTED)))
+    assert finding.outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    "run",
+    [None, failed(Fault.HARNESS), failed(Fault.MACHINE), failed(Fault.SUBMISSION, None), CpuRunFacts(refused="no")],
+)
+def test_nothing_is_laid_to_a_submission_that_was_not_at_fault(run: CpuRunFacts | None) -> None:
+    """Without a run, and where machine, harness or something else failed, the rule says nothing."""
+    assert found(run) == []
+
+
+def test_depth_and_gaps() -> None:
+    """A review tells that the submission was run, and what of it the run did not reach or could not do."""
+    assert reviewed(None).harness.depth is Depth.STATIC
+    review = reviewed(failed(Fault.HARNESS))
+    assert review.harness.depth is Depth.RUN
+    assert review.submissions[0].fidelity is not None
+    gaps = " ".join(review.submissions[0].not_examined)
+    assert "not seen to be imported, trained, written, reloaded, evaluated" in gaps
+    assert "train_gpt.py:4" in gaps
+    assert "it was not run: no bubblewrap" in " ".join(
+        reviewed(CpuRunFacts(refused="no bubblewrap")).submissions[0].not_examined
+    )
