@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import TracebackType
 
 from harness.model.facts import Stage, StageStatus, SubmissionFacts, Unreadable
@@ -39,6 +40,7 @@ class Limits:
     """Limits of one child. Seconds are per file (wall) and per submission (CPU)."""
 
     memory_bytes: int = 2 << 30
+    """Of addresses, beyond those that the child starts with."""
     file_seconds: float = 30.0
     cpu_seconds: int = 90
     retries: int = 4
@@ -211,11 +213,20 @@ def _confine(limits: Limits, parent: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    space = limits.memory_bytes + _address_space()
+    resource.setrlimit(resource.RLIMIT_AS, (space, space))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _address_space() -> int:
+    """Bytes of addresses that this process has mapped: what its parent had loaded is not the submission's doing."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def _keep_freed() -> None:

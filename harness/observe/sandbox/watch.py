@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -273,7 +274,9 @@ class _Body:
         _, status, usage = os.wait4(self._monitor.pid, 0)
         self._monitor.returncode = os.waitstatus_to_exitcode(status)
         self._cpu = max(self._cpu, usage.ru_utime + usage.ru_stime)
-        self._peak = max(self._peak, usage.ru_maxrss << 10)
+        if usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+            # Below that it may be this process's own peak, which a fork inherits.
+            self._peak = max(self._peak, usage.ru_maxrss << 10)
         return self._monitor.returncode
 
     def ending(self, why: tuple[Ended, str] | None, status: int | None) -> Ending:
