@@ -130,6 +130,8 @@ def shrunk(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | Non
     """The tiny value for a size; None where it stays. Values of zero and below switch things off and stay."""
     if value <= 0 or meaning in KEPT:
         return None
+    if value < 1 and meaning not in (Meaning.WALLCLOCK, Meaning.RESERVE):
+        return None  # a share, not a count
     new = _of_shape(meaning, value, tiny) if meaning in OF_SHAPE else _of_run(meaning, value, name, tiny)
     return None if new is None or new == value else new
 

@@ -1,6 +1,6 @@
 """Relations between sizes that shrinking keeps."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.model.plan import Meaning, Shape
@@ -32,6 +32,7 @@ _CHANGEABLE = frozenset({Meaning.DIM, Meaning.HEADS, Meaning.KV_HEADS})
 
 
 @given(_originals(), st.sampled_from(list(Meaning)), _VALUES, st.integers(0, 8))
+@example(Original(sequence=64, dim=256, steps=1), Meaning.SEQUENCE, 0.5, 0)
 def test_no_size_grows_and_none_becomes_zero(original: Original, meaning: Meaning, value: float, readings: int) -> None:
     """Whatever the size, the tiny value is positive, and not larger than it was or than one unit of the run."""
     for _, shape, _ in shapes(original, _CHANGEABLE):
