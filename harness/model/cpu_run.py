@@ -71,6 +71,7 @@ class WrittenFile(Frozen):
     """A file that the run left, measured from outside its interpreter."""
 
     path: str
+    """From the submission's folder; absolute for what it wrote to a volume of the machine."""
     size: int
     sha256: str | None = None
     reloaded: bool = False

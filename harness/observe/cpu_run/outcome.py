@@ -32,7 +32,8 @@ MAX_TOTALS = 400
 MAX_ENDS = 50
 _TEXT = frozenset({".txt", ".log", ".json", ".jsonl", ".md", ".csv", ".py", ".pyc", ".yaml", ".toml"})
 """Files that tell of a run; everything else may be the artifact."""
-_ROOT = PurePosixPath(HOME) / "run" / "submission"
+_PLACES = (("run/submission/", ""), ("run/", "../"), ("volumes/", "/"), (".tmp/", "/tmp/"), ("", "~/"))  # noqa: S108
+"""Where files lie below the sandbox's home, and by what name the submission knows these places."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,16 @@ def _totals(report: Report) -> tuple[Total, ...]:
 def _files(done: Done, report: Report) -> tuple[WrittenFile, ...]:
     read = {str(PurePosixPath(path)) for path in report.read}
     return tuple(
-        WrittenFile(path=path, size=size, sha256=digest, reloaded=str(_ROOT / path) in read)
+        WrittenFile(path=_name(path), size=size, sha256=digest, reloaded=f"{HOME}/{path}" in read)
         for path, size, digest in sorted(done.files, key=lambda file: -file[1])
         if PurePosixPath(path).suffix not in _TEXT
     )
+
+
+def _name(path: str) -> str:
+    """The name of a file below the sandbox's home, from the submission's folder."""
+    place, shown = next((place, shown) for place, shown in _PLACES if path.startswith(place))
+    return shown + path.removeprefix(place)
 
 
 def _reached(report: Report, files: Sequence[WrittenFile], *, evaluated: bool) -> list[RunStage]:

@@ -39,7 +39,7 @@ class Done:
     cpu_seconds: float | None
     peak_mb: float | None
     files: tuple[tuple[str, int, str | None], ...]
-    """Path, size and SHA-256 of every file that is new or changed."""
+    """Path below the sandbox's home, size and SHA-256 of every file that is new or changed."""
     alone: bool
     report: bytes
     """What the child said of itself, unchecked."""

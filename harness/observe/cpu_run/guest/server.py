@@ -60,7 +60,7 @@ class Server:
 
     def _run(self, job: Mapping[str, Any]) -> None:
         root = self._laid_out(fresh=job.get("fresh", True))
-        before = _listing(root)
+        before = _listing(self.home)
         report, report_end = os.pipe()
         said, said_end = os.pipe()
         started = real()
@@ -76,9 +76,9 @@ class Server:
         seconds = real() - started
         alone = _end_descendants()
         heard.finish()
-        after = _listing(root)
+        after = _listing(self.home)
         files = [
-            {"path": path, "bytes": size, "sha256": _digest(root / path) if size <= MAX_HASHED else None}
+            {"path": path, "bytes": size, "sha256": _digest(self.home / path) if size <= MAX_HASHED else None}
             for path, (size, changed) in after.items()
             if before.get(path) != (size, changed)
         ][:MAX_LISTED]
@@ -100,6 +100,9 @@ class Server:
             return root
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(self.home / "volumes", ignore_errors=True)
+        for kept in (".tmp", ".shm"):  # links of the sandbox lead there
+            for left in (self.home / kept).glob("*"):
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() and not left.is_symlink() else left.unlink()
         for volume in self.volumes:
             (self.home / f"volumes{volume}").mkdir(parents=True)
         for path, (data, mode) in self.files.items():

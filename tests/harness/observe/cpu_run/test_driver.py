@@ -108,3 +108,23 @@ def test_leaves_nothing_running(runner: CpuRunner) -> None:
     facts = run(runner, script)
     assert facts.alone
     assert facts.failure is None
+
+
+def test_files_elsewhere(runner: CpuRunner) -> None:
+    """What a run writes beside its folder is found too, under the submission's name for it, and whether it was read."""
+    script = """
+    import os
+    places = ["/workspace/out/model.bin", "/tmp/model.bin", "../model.bin", "model.bin", os.path.expanduser("~/m.bin")]
+    for number, place in enumerate(places):
+        os.makedirs(os.path.dirname(os.path.abspath(place)), exist_ok=True)
+        open(place, "wb").write(bytes(number + 1))
+    open("/workspace/out/model.bin", "rb").read()
+    """
+    facts = run(runner, script)
+    assert {(file.path, file.size, file.reloaded) for file in facts.files} == {
+        ("/workspace/out/model.bin", 1, True),
+        ("/tmp/model.bin", 2, False),  # noqa: S108  the sandbox's own
+        ("../model.bin", 3, False),
+        ("model.bin", 4, False),
+        ("~/m.bin", 5, False),
+    }
