@@ -88,6 +88,16 @@ class Total(Frozen):
     """Ends of the sums, in order."""
 
 
+class OtherRank(Frozen):
+    """What is known of a process of the run that is not its first."""
+
+    rank: int
+    ended: str
+    """As `Attempt.ended`; `stopped` where another rank had failed."""
+    steps: int = 0
+    totals: tuple[Total, ...] = ()
+
+
 class MatchedScore(Frozen):
     """A printed score, and the two sums whose quotient it is."""
 
@@ -95,6 +105,8 @@ class MatchedScore(Frozen):
     val_bpb: float
     losses: At
     counts: At
+    over_ranks: bool = False
+    """The sums are those of all ranks together; otherwise those of the first alone make the score."""
 
 
 class Attempt(Frozen):
@@ -105,7 +117,7 @@ class Attempt(Frozen):
     cpu_seconds: float | None = None
     peak_mb: float | None = None
     ended: str
-    """`end`, `exit N`, `exception`, `timeout`, `signal N` or a limit of the sandbox."""
+    """`exit N`, `signal N`, `cpu` (time used up), `timeout` (neither works nor ends) or a limit of the sandbox."""
     failure: RunFailure | None = None
 
 
@@ -126,6 +138,19 @@ class CpuRunFacts(Frozen):
     """Programs that the run tried to start."""
     alone: bool = True
     """Whether nothing that the run had started was left when it ended, or could be ended."""
+    others: tuple[OtherRank, ...] = ()
+    """The ranks from 1 on; everything else here is of rank 0, a failure of the rank that failed first."""
     fidelity: Fidelity = Fidelity()
     refused: str | None = None
     """Why nothing was run: what the machine lacks, and the remedy."""
+    sandbox_seconds: float = 0.0
+    """Seconds that the run waited for its sandbox, which may have been started ahead."""
+    inputs_seconds: float = 0.0
+    """Seconds that planning and making the inputs took."""
+
+
+class Begun(Frozen):
+    """A run that is not finished: what is known of it so far, and the number (from 0) of the rung that is next."""
+
+    run: CpuRunFacts
+    rung: int

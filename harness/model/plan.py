@@ -188,9 +188,12 @@ class InputsWanted(Frozen):
 
 
 class RunLimits(Frozen):
-    """Real seconds and bytes for one attempt."""
+    """What one step of an attempt may use."""
 
-    seconds: float = 120.0
+    cpu_seconds: float = 120.0
+    """Processor time of each rank: what ends a run hangs on the run, not on what else the machine does."""
+    wall_seconds: float = 900.0
+    """Against what neither works nor ends."""
     memory_bytes: int = 6 << 30
 
 

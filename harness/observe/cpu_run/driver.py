@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.model.cpu_run import Attempt, CpuRunFacts, Fault, RunFailure
+from harness.model.cpu_run import Attempt, Begun, CpuRunFacts, Fault, RunFailure
 from harness.model.facts import SubmissionFacts
-from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung
+from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung, RunLimits
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
 from harness.observe.cpu_run.inputs.made import sizes_for
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
@@ -16,11 +17,14 @@ from harness.observe.cpu_run.outcome import Outcome, understood
 from harness.observe.cpu_run.planning.ladder import Failure, next_rung
 from harness.observe.cpu_run.planning.plan import plan_from
 from harness.observe.cpu_run.session import INPUTS, Session, SessionEnded
+from harness.observe.moment import Moment, Show, last_line, silent
 from harness.observe.reading.source.script import read_script
 from harness.observe.sandbox.provider import Ended, Limits
 
-Show = Callable[[str], None]
-"""Told what is being done now."""
+Keep = Callable[[Begun], None]
+"""Given a run whenever a part of it is finished, so that it can go on from there."""
+_STEPS = 10
+"""So many steps may use all the processor time that each of them has."""
 _LIMITS = {
     Ended.MEMORY: "memory", Ended.CPU: "CPU time", Ended.WALL: "time", Ended.PROCESSES: "processes",
     Ended.DISK: "space", Ended.OUTPUT: "output",
@@ -37,12 +41,16 @@ class Trial:
     layout: Layout
     texts: tuple[str, ...] = ()
     """The launched file and what its wrappers unpack to."""
+    seconds: float = 0.0
+    """What planning and making the inputs took."""
 
 
 def sandbox_limits(plan: Plan | None = None) -> Limits:
-    """Limits of the sandbox of one submission: each run has its own time within them."""
-    memory = plan.limits.memory_bytes if plan is not None else 6 << 30
-    return Limits(wall_seconds=600.0, cpu_seconds=1_200.0, memory_bytes=memory, processes=256)
+    """Limits of the sandbox of one submission: each run has its own within them. Wall time is that until the first."""
+    each = plan.limits if plan is not None else RunLimits()
+    return Limits(
+        wall_seconds=600.0, cpu_seconds=_STEPS * each.cpu_seconds, memory_bytes=each.memory_bytes, processes=256
+    )
 
 
 def prepared(submission: SubmissionFacts, files: Mapping[str, bytes], cache: Path) -> Trial | CpuRunFacts:
@@ -50,6 +58,7 @@ def prepared(submission: SubmissionFacts, files: Mapping[str, bytes], cache: Pat
     launch = submission.launch
     if launch is None or launch.script is None or launch.script not in files:
         return CpuRunFacts(failure=_no_run("There is no Python script to launch.", Fault.SUBMISSION))
+    started = time.perf_counter()
     main = read_script(launch.script, files[launch.script], files)
     plan = plan_from(submission, files, main)
     if not plan.entry or not plan.rungs:
@@ -66,38 +75,59 @@ def prepared(submission: SubmissionFacts, files: Mapping[str, bytes], cache: Pat
         )
     except VocabularyError as error:
         return CpuRunFacts(failure=_no_run(str(error), Fault.HARNESS))
-    return Trial(submission, files, plan, layout, main.texts)
+    return Trial(submission, files, plan, layout, main.texts, time.perf_counter() - started)
 
 
-def run_on_cpu(trial: Trial, session: Session, show: Show = lambda _: None) -> CpuRunFacts:
-    """The run of a submission in a sandbox of its own; the furthest attempt, and those before it."""
-    best: CpuRunFacts | None = None
-    attempts: list[Attempt] = []
+def run_on_cpu(
+    trial: Trial, session: Session, show: Show = silent, keep: Keep = lambda _: None, begun: Begun | None = None
+) -> CpuRunFacts:
+    """The run of a submission in a sandbox of its own; the furthest attempt, and those before it.
+
+    `begun` is an earlier call's run that was cut short: this one goes on with the rung that was next.
+    """
+    best = begun.run if begun is not None else CpuRunFacts()
+    attempts = list(best.attempts)
+    number: int | None = begun.rung if begun is not None else 0
+    inputs_seconds = trial.seconds + best.inputs_seconds
+    sandbox_seconds = best.sandbox_seconds
+
+    def told() -> CpuRunFacts:
+        return best.model_copy(
+            update={
+                "attempts": tuple(attempts),
+                "sandbox_seconds": round(sandbox_seconds, 3),
+                "inputs_seconds": round(inputs_seconds, 3),
+            }
+        )
+
     try:
+        show(Moment("starting the sandbox"))
+        started = time.perf_counter()
         _fill(trial, session)
-        number: int | None = 0
+        sandbox_seconds += time.perf_counter() - started
         while number is not None:
+            keep(Begun(run=told(), rung=number))
             rung = trial.plan.rungs[number]
-            show(f"running at size {rung.name}")
-            outcome, attempt = _attempt(trial, rung, session)
-            attempts.append(attempt)
-            if best is None or len(outcome.facts.reached) >= len(best.reached):
+            outcome, attempt = _attempt(trial, rung, session, show)
+            if not attempts or len(outcome.facts.reached) >= len(best.reached):
                 best = outcome.facts
+            attempts.append(attempt)
             number = _next(trial, number, outcome)
     except SessionEnded as error:
         failure = _sandbox_ended(error)
+        if not attempts:
+            best = CpuRunFacts(failure=failure)
         attempts.append(Attempt(rung="", seconds=error.ending.seconds, ended=str(error.ending.why), failure=failure))
-        best = best or CpuRunFacts(failure=failure)
-    return _told_whole(best or CpuRunFacts(), attempts, trial)
+    return _with_places(told(), trial)
 
 
-def _told_whole(facts: CpuRunFacts, attempts: list[Attempt], trial: Trial) -> CpuRunFacts:
-    """The facts with all attempts, and with the places of data among the overrides."""
+def _with_places(facts: CpuRunFacts, trial: Trial) -> CpuRunFacts:
+    """The facts with the places of data among the overrides."""
     moved = tuple(
         Override(name=name, value=value, why="where the made inputs lie") for name, value in trial.layout.environment
     )
     fidelity = facts.fidelity.model_copy(update={"overrides": (*moved, *facts.fidelity.overrides)})
-    return facts.model_copy(update={"attempts": tuple(attempts), "fidelity": fidelity})
+    return facts.model_copy(update={"fidelity": fidelity})
 
 
 def _fill(trial: Trial, session: Session) -> None:
@@ -108,11 +138,18 @@ def _fill(trial: Trial, session: Session) -> None:
         session.link(placed.path, f"{INPUTS}/{placed.source}")
 
 
-def _attempt(trial: Trial, rung: Rung, session: Session) -> tuple[Outcome, Attempt]:
+def _attempt(trial: Trial, rung: Rung, session: Session, show: Show) -> tuple[Outcome, Attempt]:
     """One rung: all steps of the entry in order, in one working directory; the outcome is that of the last."""
-    seconds = trial.plan.limits.seconds
     for number, step in enumerate(trial.plan.entry):
-        done = session.run(_job(trial, rung, step, fresh=not number), seconds)
+        several = f", step {number + 1} of {len(trial.plan.entry)}" if len(trial.plan.entry) > 1 else ""
+        doing = f"running at size {rung.name}{several}"
+        show(Moment(doing))
+
+        def heard(data: bytes, doing: str = doing) -> None:
+            if line := last_line(data):
+                show(Moment(doing, line))
+
+        done = session.run(_job(trial, rung, step, fresh=not number), trial.plan.limits, heard)
         outcome = understood(done, trial.submission, rung, trial.files)
         if outcome.raised is not None:
             break

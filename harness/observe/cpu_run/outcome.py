@@ -12,6 +12,7 @@ from harness.model.cpu_run import (
     CpuRunFacts,
     Fault,
     Fidelity,
+    OtherRank,
     Replaced,
     RunFailure,
     RunStage,
@@ -22,8 +23,8 @@ from harness.model.facts import SubmissionFacts
 from harness.model.plan import Rung
 from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.report import Broken, Report, parse_report
-from harness.observe.cpu_run.scores import matched
-from harness.observe.cpu_run.session import HOME, Done
+from harness.observe.cpu_run.scores import matched, together
+from harness.observe.cpu_run.session import HOME, Done, Rank
 from harness.observe.reading.logs import read_log
 
 MAX_PRINTED_LINES = 60
@@ -32,6 +33,11 @@ MAX_TOTALS = 400
 MAX_ENDS = 50
 _TEXT = frozenset({".txt", ".log", ".json", ".jsonl", ".md", ".csv", ".py", ".pyc", ".yaml", ".toml"})
 """Files that tell of a run; everything else may be the artifact."""
+_LIMITS = {
+    "cpu": "more than {done.cpu_seconds:.0f} s of processor time",
+    "timeout": "no end after {done.seconds:.0f} s, {done.cpu_seconds:.0f} s of them at work",
+}
+"""Endings by which the server says that a limit was passed, in words."""
 _PLACES = (("run/submission/", ""), ("run/", "../"), ("volumes/", "/"), (".tmp/", "/tmp/"), ("", "~/"))  # noqa: S108
 """Where files lie below the sandbox's home, and by what name the submission knows these places."""
 
@@ -48,14 +54,18 @@ class Outcome:
 
 def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes]) -> Outcome:
     """Facts of one run."""
-    report = parse_report(done.report)
+    reports = [parse_report(rank.report) for rank in done.ranks]
+    failure, message = _failure(done, reports[done.first], frozenset(files), _declared(facts))
+    report = reports[0]
     if not isinstance(report, Report):
-        return _unreported(done, report)
-    failure = _failure(done, report, frozenset(files), _declared(facts))
+        return Outcome(CpuRunFacts(failure=failure, alone=done.alone), failure, message)
     totals = _totals(report)
-    lines = done.printed.decode(errors="replace").splitlines()
-    log = read_log("run.log", done.printed).facts
-    scores = tuple(match for run in log.runs for match in matched(run.scores, totals, lines))
+    others = tuple(_other(rank, done.ranks[rank], reports[rank]) for rank in range(1, len(done.ranks)))
+    printed = done.ranks[0].printed
+    lines = printed.decode(errors="replace").splitlines()
+    log = read_log("run.log", printed).facts
+    summed = together([totals, *(other.totals for other in others)]) if others else ()
+    scores = tuple(match for run in log.runs for match in matched(run.scores, totals, lines, summed))
     final = log.runs[-1].final if log.runs else None
     written = _files(done, report)
     evaluated = final is not None and any(score.val_bpb == final.val_bpb for score in scores)
@@ -70,6 +80,7 @@ def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[st
         printed=tuple(snippet(line) for line in lines[-MAX_PRINTED_LINES:]),
         processes=tuple(snippet(process) for process in report.processes[:20]),
         alone=done.alone,
+        others=others,
         fidelity=Fidelity(
             overrides=rung.overrides,
             edits=tuple(rung.directives[i] for i in report.followed if 0 <= i < len(rung.directives)),
@@ -77,32 +88,44 @@ def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[st
             not_executed=tuple(_not_executed(report, facts)),
         ),
     )
-    return Outcome(found, failure, report.failure.message if report.failure is not None else "")
+    return Outcome(found, failure, message)
 
 
-def _unreported(done: Done, broken: Broken | None) -> Outcome:
-    """A run that told nothing: it was killed, or killed itself, or we failed."""
-    if broken is not None:
-        failure = RunFailure(
-            fault=Fault.HARNESS,
-            exception="harness",
-            message=snippet(broken.harness[-2_000:]),
-            remedy="Please report it.",
-        )
-    elif done.status == "timeout":
-        failure = RunFailure(fault=Fault.LIMIT, exception="timeout", message=f"no end after {done.seconds:.0f} s")
+def _failure(
+    done: Done, report: Report | Broken | None, files: frozenset[str], declared: list[str]
+) -> tuple[RunFailure | None, str]:
+    """Why a run did not come to its end, if so, and the uncut words; `report` is that of the rank that failed first."""
+    first = done.ranks[done.first]
+    if isinstance(report, Broken):
+        words = snippet(report.harness[-2_000:])
+        failure = RunFailure(fault=Fault.HARNESS, exception="harness", message=words, remedy="Please report it.")
+    elif report is not None and report.failure is not None:
+        failure = blamed(report.failure, files, declared)
+    elif first.status in _LIMITS:
+        failure = RunFailure(fault=Fault.LIMIT, exception=first.status, message=_LIMITS[first.status].format(done=done))
+        if len(done.ranks) > 1:
+            still = [str(rank) for rank, one in enumerate(done.ranks) if one.status == first.status]
+            failure = failure.model_copy(update={"message": f"{failure.message}; not ended: rank {', '.join(still)}"})
+    elif report is None:  # it was killed, or killed itself
+        words = snippet(first.printed.decode(errors="replace")[-400:])
+        failure = RunFailure(fault=Fault.SUBMISSION, exception=first.status, message=words)
     else:
-        words = snippet(done.printed.decode(errors="replace")[-400:])
-        failure = RunFailure(fault=Fault.SUBMISSION, exception=done.status, message=words)
-    return Outcome(CpuRunFacts(failure=failure, alone=done.alone), failure, failure.message)
+        return None, ""
+    words = report.failure.message if isinstance(report, Report) and report.failure is not None else failure.message
+    if done.first:
+        failure = failure.model_copy(update={"message": f"rank {done.first}: {failure.message}"})
+    return failure, words
 
 
-def _failure(done: Done, report: Report, files: frozenset[str], declared: list[str]) -> RunFailure | None:
-    if report.failure is not None:
-        return blamed(report.failure, files, declared)
-    if done.status == "timeout":
-        return RunFailure(fault=Fault.LIMIT, exception="timeout", message=f"no end after {done.seconds:.0f} s")
-    return None
+def _other(rank: int, one: Rank, report: Report | Broken | None) -> OtherRank:
+    """What is kept of a rank that is not the first."""
+    known = report if isinstance(report, Report) else None
+    return OtherRank(
+        rank=rank,
+        ended=one.status,
+        steps=known.steps if known is not None else 0,
+        totals=_totals(known)[:MAX_TOTALS] if known is not None else (),
+    )
 
 
 def _declared(facts: SubmissionFacts) -> list[str]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from harness.model.cpu_run import CpuRunFacts
+from harness.model.cpu_run import Begun, CpuRunFacts
 from harness.model.facts import SubmissionFacts
-from harness.observe.cpu_run.driver import Show, prepared, run_on_cpu, sandbox_limits
+from harness.observe.cpu_run.driver import Keep, prepared, run_on_cpu, sandbox_limits
 from harness.observe.cpu_run.session import Session
+from harness.observe.moment import Moment, Show, silent
 from harness.observe.sandbox.provider import Provider, SandboxUnavailableError
 
 
@@ -32,20 +33,32 @@ class CpuRunner:
             self._next.__exit__(kind, value, trace)
             self._next = None
 
-    def run(self, submission: SubmissionFacts, files: Mapping[str, bytes], show: Show = lambda _: None) -> CpuRunFacts:
-        """Facts of the run of a submission; `files` maps its paths to their bytes. Raises nothing for what it holds."""
+    def run(
+        self,
+        submission: SubmissionFacts,
+        files: Mapping[str, bytes],
+        show: Show = silent,
+        keep: Keep = lambda _: None,
+        begun: Begun | None = None,
+    ) -> CpuRunFacts:
+        """Facts of the run of a submission; `files` maps its paths to their bytes. Raises nothing for what it holds.
+
+        `keep` is given what is known whenever a part of the run is finished; `begun`, what it was given last, lets a
+        run go on that was cut short.
+        """
         if self._refused is not None:
             return CpuRunFacts(refused=self._refused)
         try:
-            session = self._next or self._start()
-            self._next = None
+            show(Moment("making the inputs"))
+            self._next = self._next or self._start()  # it loads torch while the inputs are made
+            trial = prepared(submission, files, self._cache)
+            if isinstance(trial, CpuRunFacts):
+                return trial
+            session, self._next = self._next, None
             with session:
-                trial = prepared(submission, files, self._cache)
-                if isinstance(trial, CpuRunFacts):
-                    return trial
                 if self._keep_warm:
                     self._next = self._start()
-                return run_on_cpu(trial, session, show)
+                return run_on_cpu(trial, session, show, keep, begun)
         except SandboxUnavailableError as error:
             return CpuRunFacts(refused=str(error))
 

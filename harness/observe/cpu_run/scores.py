@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 
+from harness.model.base import At
 from harness.model.cpu_run import MatchedScore, Total
 from harness.model.logs import Score
 
@@ -20,15 +21,40 @@ _NOISE = 2e-5
 MAX_PAIRS = 200_000
 
 
-def matched(scores: Sequence[Score], totals: Sequence[Total], texts: Sequence[str]) -> Iterator[MatchedScore]:
-    """The scores that are a quotient of two sums; `texts` are the printed lines that the scores stand on."""
+def matched(
+    scores: Sequence[Score], totals: Sequence[Total], texts: Sequence[str], summed: Sequence[Total] = ()
+) -> Iterator[MatchedScore]:
+    """The scores that are a quotient of two sums; `texts` are the printed lines that the scores stand on.
+
+    `summed` are sums over all ranks (`together`), tried where those of the first rank alone do not make a score.
+    """
     for score in scores:
         if score.val_bpb is None:
             continue
         digits = _digits(texts[score.line - 1], score.val_bpb) if score.line <= len(texts) else 4
-        pair = _pair(score.val_bpb, digits, totals)
-        if pair is not None:
-            yield MatchedScore(label=score.label, val_bpb=score.val_bpb, losses=pair[0].at, counts=pair[1].at)
+        for over_ranks, sums in ((False, totals), (True, summed)):
+            pair = _pair(score.val_bpb, digits, sums)
+            if pair is not None:
+                at = {"losses": pair[0].at, "counts": pair[1].at}
+                yield MatchedScore(label=score.label, val_bpb=score.val_bpb, over_ranks=over_ranks, **at)
+                break
+
+
+def together(ranks: Sequence[Sequence[Total]]) -> tuple[Total, ...]:
+    """Sums of all ranks, as an all-reduce adds them up: pass by pass, or the last of each where the passes differ."""
+    found: dict[tuple[At, str, str], Total] = {}
+    for totals in ranks:
+        for one in totals:
+            place = (one.at, one.target, one.function)
+            found[place] = _added(found[place], one) if place in found else one
+    return tuple(found.values())
+
+
+def _added(first: Total, other: Total) -> Total:
+    kept = None if len(first.values) == len(other.values) else -1
+    pairs = zip(first.values[kept:], other.values[kept:], strict=True)
+    values = tuple(a + b if a is not None and b is not None else None for a, b in pairs)
+    return first.model_copy(update={"additions": first.additions + other.additions, "values": values})
 
 
 def _pair(printed: float, digits: int, totals: Sequence[Total]) -> tuple[Total, Total] | None:

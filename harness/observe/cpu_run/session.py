@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any, cast
 
 import harness
+from harness.model.plan import RunLimits
 from harness.observe.cpu_run.frames import FrameError, receive, send
 from harness.observe.sandbox.provider import Command, Ended, Ending, Limits, Provider, Sandboxed
 
@@ -31,19 +33,50 @@ class SessionEnded(Exception):  # noqa: N818  an end, not always an error
 
 
 @dataclass(frozen=True)
-class Done:
-    """One run as the server saw it from outside the submission's interpreter."""
+class Rank:
+    """One process of a run as the server saw it from outside the submission's interpreter."""
 
     status: str
+    """`exit N`, `signal N`, `cpu`, `timeout`, or `stopped` because another rank had failed."""
     seconds: float
     cpu_seconds: float | None
     peak_mb: float | None
+    report: bytes
+    """What the process said of itself, unchecked."""
+    printed: bytes
+
+
+@dataclass(frozen=True)
+class Done:
+    """One run: its ranks, usually one, and what they did together."""
+
+    ranks: tuple[Rank, ...]
     files: tuple[tuple[str, int, str | None], ...]
     """Path below the sandbox's home, size and SHA-256 of every file that is new or changed."""
+    cpu_seconds: float
+    """Of all processes of the run."""
     alone: bool
-    report: bytes
-    """What the child said of itself, unchecked."""
-    printed: bytes
+
+    @property
+    def first(self) -> int:
+        """The rank that failed first, and so is the cause of what happened to the others; 0 where none did."""
+        failed = [(one.seconds, rank) for rank, one in enumerate(self.ranks) if one.status not in {"exit 0", "stopped"}]
+        return min(failed)[1] if failed else 0
+
+    @property
+    def status(self) -> str:
+        """How the run ended: as the rank that failed first, or as rank 0."""
+        return self.ranks[self.first].status
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return max(one.seconds for one in self.ranks)
+
+    @property
+    def peak_mb(self) -> float:
+        """At most so much memory at once: the peaks of all ranks."""
+        return round(sum(one.peak_mb or 0.0 for one in self.ranks), 1)
 
 
 class Session:
@@ -87,27 +120,39 @@ class Session:
         """A link that every run finds: inputs under the names that the submission asks for."""
         self._send({"do": "link", "path": path, "target": target})
 
-    def run(self, job: Mapping[str, Any], seconds: float, heard: Callable[[bytes], None] = lambda _: None) -> Done:
-        """Run a job (see `guest.run`) for at most so long; `heard` gets what it prints. Raises SessionEnded."""
+    def run(self, job: Mapping[str, Any], limits: RunLimits, heard: Callable[[bytes], None] = lambda _: None) -> Done:
+        """Run a job (see `guest.run`) within limits; `heard` gets what its first rank prints. Raises SessionEnded."""
         self.wait_ready()
-        self._sandbox.allow(seconds + 30.0)
-        self._send({"do": "run", "seconds": seconds, **job})
-        printed = bytearray()
+        self._sandbox.allow(limits.wall_seconds + 30.0)
+        ranks = int(job.get("ranks", 1))
+        used = {"cpu_seconds": limits.cpu_seconds * ranks, "wall_seconds": limits.wall_seconds}
+        self._send({"do": "run", **used, **job})
+        printed = [bytearray() for _ in range(ranks)]
+        ended: list[Rank] = []
         while True:
             header, blob = self._receive()
             if header.get("event") == "said":
-                printed += blob[: max(0, MAX_PRINTED - len(printed))]
-                heard(blob)
+                whole = printed[header["rank"]]
+                whole += blob[: max(0, MAX_PRINTED - len(whole))]
+                if not header["rank"]:
+                    heard(blob)
+            elif header.get("event") == "rank":
+                ended.append(
+                    Rank(
+                        status=str(header["status"]),
+                        seconds=float(header["seconds"]),
+                        cpu_seconds=header["cpu_seconds"],
+                        peak_mb=header["peak_mb"],
+                        report=blob,
+                        printed=bytes(printed[header["rank"]]),
+                    )
+                )
             elif header.get("event") == "ended":
                 return Done(
-                    status=str(header["status"]),
-                    seconds=float(header["seconds"]),
-                    cpu_seconds=header["cpu_seconds"],
-                    peak_mb=header["peak_mb"],
-                    files=tuple((file["path"], file["bytes"], file["sha256"]) for file in header["files"]),
+                    ranks=tuple(ended),
+                    files=tuple((file["path"], file["bytes"], file["sha256"]) for file in json.loads(blob)),
+                    cpu_seconds=float(header["cpu_seconds"]),
                     alone=bool(header["alone"]),
-                    report=blob,
-                    printed=bytes(printed),
                 )
 
     def content(self, path: str, limit: int) -> bytes:
