@@ -1,0 +1,1 @@
+"""The network: one technique a file, put together in `gpt`."""

@@ -1,0 +1,32 @@
+"""XSA: nothing is left along a token's own value."""
+
+import torch
+
+from reference_model.model.xsa import without_own_value
+
+
+def sample() -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs of 4 heads and values of 2, head dimension 8."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(2, 4, 5, 8, generator=random), torch.randn(2, 2, 5, 8, generator=random)
+
+
+def test_result_is_orthogonal_to_the_own_value() -> None:
+    """⟨z, v⟩ = 0 for every head and position, with the value of the head's own group."""
+    y, v = sample()
+    z = without_own_value(y, v)
+    assert (z * v.repeat_interleave(2, dim=1)).sum(-1).abs().max() < 1e-5
+
+
+def test_applying_it_twice_changes_nothing() -> None:
+    """It is a projection."""
+    y, v = sample()
+    once = without_own_value(y, v)
+    torch.testing.assert_close(without_own_value(once, v), once)
+
+
+def test_the_first_position_brings_nothing() -> None:
+    """The first token attends to itself alone, so that what is left is zero."""
+    _, v = sample()
+    y = v.repeat_interleave(2, dim=1)
+    assert without_own_value(y, v).abs().max() < 1e-6
