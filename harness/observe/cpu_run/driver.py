@@ -9,11 +9,12 @@ from pathlib import Path
 
 from harness.model.cpu_run import Attempt, Begun, CpuRunFacts, Fault, RunFailure
 from harness.model.facts import SubmissionFacts
-from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung, RunLimits
+from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung, RunLimits, StepPurpose
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
 from harness.observe.cpu_run.inputs.made import sizes_for
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
 from harness.observe.cpu_run.outcome import Outcome, understood
+from harness.observe.cpu_run.planning.environment import launcher_environment
 from harness.observe.cpu_run.planning.ladder import Failure, next_rung
 from harness.observe.cpu_run.planning.plan import plan_from
 from harness.observe.cpu_run.session import INPUTS, Session, SessionEnded
@@ -53,14 +54,16 @@ def sandbox_limits(plan: Plan | None = None) -> Limits:
     )
 
 
-def prepared(submission: SubmissionFacts, files: Mapping[str, bytes], cache: Path) -> Trial | CpuRunFacts:
-    """What a submission is run with, or the facts of a run that cannot be."""
+def prepared(
+    submission: SubmissionFacts, files: Mapping[str, bytes], cache: Path, world_size: int = 1
+) -> Trial | CpuRunFacts:
+    """What a submission is run with, in so many processes, or the facts of a run that cannot be."""
     launch = submission.launch
     if launch is None or launch.script is None or launch.script not in files:
         return CpuRunFacts(failure=_no_run("There is no Python script to launch.", Fault.SUBMISSION))
     started = time.perf_counter()
     main = read_script(launch.script, files[launch.script], files)
-    plan = plan_from(submission, files, main)
+    plan = plan_from(submission, files, main, world_size)
     if not plan.entry or not plan.rungs:
         return CpuRunFacts(failure=_no_run(plan.reason or "Nothing in the script starts it.", Fault.SUBMISSION))
     wanted = plan.inputs
@@ -165,8 +168,10 @@ def _attempt(trial: Trial, rung: Rung, session: Session, show: Show) -> tuple[Ou
 
 
 def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str, object]:
+    ranks = 1 if step.kind is EntryKind.MODAL or step.purpose is StepPurpose.PREPARE else trial.plan.world_size
     environment = {
         **dict(trial.plan.environment),
+        **launcher_environment(ranks),
         **dict(trial.layout.environment),
         **{override.name: override.value for override in rung.overrides},
         **dict(step.environment),
@@ -177,6 +182,7 @@ def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str,
         "arguments": [step.path, *step.arguments],
         "directives": [one.model_dump(mode="json") for one in rung.directives],
         "fresh": fresh,
+        "ranks": ranks,
     }
     if step.kind in {EntryKind.CALL, EntryKind.MODAL} and step.calls is not None:
         job |= {"function": step.calls, "modal": step.kind is EntryKind.MODAL}
