@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from harness.model.base import At, snippet
 from harness.model.cpu_run import Fault, RunFailure
+from harness.observe.cpu_run.broken import broken_by
 from harness.observe.cpu_run.missing import missing_package
-from harness.observe.cpu_run.report import Raised
+from harness.observe.cpu_run.report import Raised, Stack
+from harness.observe.reading.source.script import read_script
 
 _LIMITS = frozenset({"MemoryError"})
 _NETWORK = ("Name or service not known", "Temporary failure in name resolution", "Network is unreachable",
             "Connection refused", "Max retries exceeded", "URLError")  # fmt: skip
 
 
-def blamed(raised: Raised, files: frozenset[str], declared: Collection[str] = ()) -> RunFailure:
+def blamed(raised: Raised, files: Mapping[str, bytes], declared: Collection[str] = ()) -> RunFailure:
     """The failure that an exception stands for.
 
-    `files` are the paths of the submission's own files, `declared` the packages that its requirements name.
+    `files` are the submission's own files, `declared` the packages that its requirements name.
     """
     own = [frame for frame in raised.frames if frame.whose == "submission" and frame.path in files]
     at = At(path=own[-1].path, line=own[-1].line, layer=own[-1].layer) if own else None
     fault, remedy, module = _fault(raised, files, declared)
+    if fault is Fault.HARNESS and own and not raised.unsupported:
+        broken = broken_by(raised, _texts(own[-1], files), own[-1].line)
+        fault, remedy = (fault, remedy) if broken is None else (Fault.SUBMISSION, broken)
     return RunFailure(
         fault=fault,
         exception=snippet(raised.exception, 80),
@@ -32,7 +37,14 @@ def blamed(raised: Raised, files: frozenset[str], declared: Collection[str] = ()
     )
 
 
-def _fault(raised: Raised, files: frozenset[str], declared: Collection[str]) -> tuple[Fault, str, str | None]:
+def _texts(frame: Stack, files: Mapping[str, bytes]) -> Sequence[str]:
+    """The text that a frame is of, last, behind those of the wrappers around it."""
+    if not frame.path.endswith(".py"):
+        return ()
+    return read_script(frame.path, files[frame.path], files).texts[: None if frame.layer else 1]
+
+
+def _fault(raised: Raised, files: Collection[str], declared: Collection[str]) -> tuple[Fault, str, str | None]:
     if raised.unsupported:
         return Fault.HARNESS, "This harness has no equivalent of it on a CPU; what follows was not examined.", None
     if raised.exception == "ModuleNotFoundError" and raised.name:
@@ -50,7 +62,7 @@ def _fault(raised: Raised, files: frozenset[str], declared: Collection[str]) -> 
     return Fault.HARNESS, "The run at this size fails; what follows was not examined.", None
 
 
-def _missing(name: str, files: frozenset[str], declared: Collection[str]) -> tuple[Fault, str]:
+def _missing(name: str, files: Collection[str], declared: Collection[str]) -> tuple[Fault, str]:
     """Of a module that was not found: one of the submission's own, or a package."""
     if _is_own(name, files):
         top = name.partition(".")[0]
@@ -61,7 +73,7 @@ def _missing(name: str, files: frozenset[str], declared: Collection[str]) -> tup
     return Fault(found.fault), found.sentence
 
 
-def _is_own(name: str, files: frozenset[str]) -> bool:
+def _is_own(name: str, files: Collection[str]) -> bool:
     """Whether a module of that name is in the folder, wherever."""
     top = name.partition(".")[0]
     return any(path.rpartition("/")[2] == f"{top}.py" or f"/{top}/" in f"/{path}" for path in files)

@@ -55,7 +55,7 @@ class Outcome:
 def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes]) -> Outcome:
     """Facts of one run."""
     reports = [parse_report(rank.report) for rank in done.ranks]
-    failure, message = _failure(done, reports[done.first], frozenset(files), _declared(facts))
+    failure, message = _failure(done, reports[done.first], files, _declared(facts))
     report = reports[0]
     if not isinstance(report, Report):
         return Outcome(CpuRunFacts(failure=failure, alone=done.alone), failure, message)
@@ -92,7 +92,7 @@ def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[st
 
 
 def _failure(
-    done: Done, report: Report | Broken | None, files: frozenset[str], declared: list[str]
+    done: Done, report: Report | Broken | None, files: Mapping[str, bytes], declared: list[str]
 ) -> tuple[RunFailure | None, str]:
     """Why a run did not come to its end, if so, and the uncut words; `report` is that of the rank that failed first."""
     first = done.ranks[done.first]

@@ -1,0 +1,194 @@
+"""What is broken in a program whatever it runs on: it reads what nothing in it can have given a value.
+
+Such an exception needs no full-size run to be laid to the submission. Everything here errs on the side of "may be
+bound": a name in a text that is executed, a `*` import, an attribute set through a string all count as a binding.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.observe.cpu_run.report import Raised
+from harness.observe.reading.source.grammar import parse
+
+_ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
+_INDEX_TYPE = re.compile(
+    r"'(?:index|indices)' to have one of the following scalar types: .*but got \w*?(U?Int(?:8|16)|UInt\d+)"
+)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_UNSEEN = frozenset({"exec", "globals", "locals", "vars", "setattr", "__dict__", "__getattr__", "*"})
+"""Names by which a program may bind others unseen."""
+_PLAIN_BASES = frozenset({"object", "Module"})
+"""Last names of bases whose own attributes are no matter of versions."""
+
+
+def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | None:
+    """Why an exception would come up on any machine; None where that is not shown.
+
+    `texts` are those of the file that raised it, what its wrappers unpack to last, and `line` is one of the last.
+    """
+    index = _INDEX_TYPE.search(raised.message)
+    if index is not None:
+        return f"torch takes no {index[1].lower()} tensor as an index, on any device: convert it to int64."
+    trees = [tree for tree in (parse(text).tree for text in texts) if tree is not None]
+    if not trees or line is None or len(trees) != len(texts):
+        return None
+    try:
+        if raised.exception == "UnboundLocalError" and raised.name and not _may_be_bound(trees[-1], line, raised.name):
+            return f"No way through the function gives {raised.name} a value before line {line} reads it."
+        if _binds_unseen(ast.walk(trees[-1])):
+            return None
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        if raised.exception == "NameError" and raised.name and "free variable" not in raised.message:
+            return _never_named(nodes, raised.name)
+        found = _ATTRIBUTE.fullmatch(raised.message) if raised.exception == "AttributeError" else None
+        return _never_set(nodes, found[1], found[2]) if found is not None else None
+    except RecursionError:  # a tree thousands of levels deep
+        return None
+
+
+def _never_named(nodes: Sequence[ast.AST], name: str) -> str | None:
+    """A sentence where nothing in the program binds a name."""
+    if name in dir(builtins) or name in _bound_in(nodes):
+        return None
+    return f"Nothing in the program gives {name} a value: define or import it."
+
+
+def _never_set(nodes: Sequence[ast.AST], kind: str, name: str) -> str | None:
+    """A sentence where the class `kind` is the program's and nothing in it can set an attribute of that name."""
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    bases = [_last(base) for base in (classes[kind].bases if kind in classes else ())]
+    if kind not in classes or any(base not in _PLAIN_BASES and base not in classes for base in bases):
+        return None
+    if name in _words(nodes) or name in _bound_in(nodes):
+        return None
+    return f"Nothing in the program sets {name} of {kind}."
+
+
+def _binds_unseen(nodes: Iterable[ast.AST]) -> bool:
+    return any(
+        (isinstance(node, ast.Name) and node.id in _UNSEEN)
+        or (isinstance(node, ast.Attribute) and node.attr in _UNSEEN)
+        or (isinstance(node, ast.alias) and node.name == "*")
+        or (isinstance(node, _Function) and node.name in _UNSEEN)
+        for node in nodes
+    )
+
+
+def _words(nodes: Iterable[ast.AST]) -> set[str]:
+    """Names of attributes that are stored and of keywords, and every word in a string."""
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            found.add(node.attr)
+        elif isinstance(node, ast.keyword) and node.arg is not None:
+            found.add(node.arg)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.update(re.findall(r"\w+", node.value))
+    return found
+
+
+def _bound_in(nodes: Iterable[ast.AST]) -> set[str]:
+    """Names that these nodes bind."""
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
+            found.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            found.add(node.rest)
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            found.update(node.names)
+    return found
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else "?"
+
+
+def _may_be_bound(tree: ast.Module, line: int, name: str) -> bool:
+    """Whether a way from the start of the function around a line to that line can bind a local name."""
+    around = [node for node in ast.walk(tree) if isinstance(node, _Function) and _holds(node.body, line)]
+    if not around:
+        return True
+    function = max(around, key=lambda node: node.lineno)
+    if any(isinstance(node, (ast.Delete, ast.Global, ast.Nonlocal)) for node in ast.walk(function)):
+        return True
+    flow = _Flow(line, name)
+    flow.through(function.body, bound=name in _bound_in(ast.walk(function.args)))
+    return flow.met is not False
+
+
+class _Flow:
+    """The ways through a function, told apart only by whether one of them has bound the name."""
+
+    def __init__(self, line: int, name: str) -> None:
+        self.line, self.name = line, name
+        self.met: bool | None = None
+        """Whether the name may be bound where the line begins; None where it was not reached."""
+
+    def through(self, body: Sequence[ast.stmt], *, bound: bool) -> bool | None:
+        """Whether the name may be bound behind these statements; None where no way leads out of their end."""
+        state: bool | None = bound
+        for node in body:
+            if state is None:
+                return None
+            if node.lineno <= self.line <= (node.end_lineno or node.lineno):
+                here = state or self._in_loop(node) or self._walrus(node)
+                self.met = here if self.met is None else self.met or here
+            state = self._behind(node, bound=state)
+        return state
+
+    def _behind(self, node: ast.stmt, *, bound: bool) -> bool | None:
+        if isinstance(node, (ast.Return, ast.Raise, ast.Break, ast.Continue)):
+            return None
+        if isinstance(node, ast.If):
+            ways = [self._inner(part, bound=bound) for part in (node.body, node.orelse)]
+            open_ways = [way for way in ways if way is not None]
+            return any(open_ways) if open_ways else None
+        if isinstance(node, (ast.For, ast.AsyncFor, ast.While)):
+            bound = bound or self._binds(node)  # every turn, and whatever a `break` leaves
+            self._inner(node.body, bound=bound)
+            self._inner(node.orelse, bound=bound)
+            return bound
+        if isinstance(node, (ast.Try, ast.With, ast.AsyncWith, ast.Match)):
+            bound = bound or self._binds(node)
+            for part in _bodies(node):
+                self._inner(part, bound=bound)
+            return bound
+        return bound or self._binds(node)
+
+    def _inner(self, body: Sequence[ast.stmt], *, bound: bool) -> bool | None:
+        if _holds(body, self.line):
+            self.met = None  # what was said of the statement around it is said more exactly inside
+        return self.through(body, bound=bound)
+
+    def _in_loop(self, node: ast.stmt) -> bool:
+        return isinstance(node, (ast.For, ast.AsyncFor, ast.While)) and self._binds(node)
+
+    def _walrus(self, node: ast.stmt) -> bool:
+        return any(isinstance(part, ast.NamedExpr) and part.target.id == self.name for part in ast.walk(node))
+
+    def _binds(self, node: ast.stmt) -> bool:
+        return self.name in _bound_in(ast.walk(node))
+
+
+def _holds(body: Sequence[ast.stmt], line: int) -> bool:
+    return bool(body) and body[0].lineno <= line <= (body[-1].end_lineno or body[-1].lineno)
+
+
+def _bodies(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(node, name, [])
+    for holder in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+        yield holder.body

@@ -1,0 +1,99 @@
+"""Whose fault an exception is: what no machine could run is the submission's, all else is not laid to it."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from harness.model.cpu_run import Fault
+from harness.observe.cpu_run.blame import blamed
+from harness.observe.cpu_run.report import Raised, Stack
+
+
+def fault(script: str, line: int, exception: str, message: str, name: str = "") -> Fault:
+    """With whom an exception lies that came up at a line of a script."""
+    frame = Stack(path="train_gpt.py", line=line, function="f", whose="submission")
+    raised = Raised(exception=exception, message=message, name=name, frames=(frame,))
+    failure = blamed(raised, {"train_gpt.py": textwrap.dedent(script).encode()})
+    assert failure.at is not None
+    assert failure.at.line == line
+    assert failure.remedy
+    return failure.fault
+
+
+UNBOUND = [
+    # bound only on a way that returns
+    ("def f(a):\n if a:\n  y = 1\n  return y\n return y\n", 5, Fault.SUBMISSION),
+    ("def f(a):\n if a:\n  y = 1\n return y\n", 4, Fault.HARNESS),
+    ("def f(a):\n if a:\n  y = 1\n else:\n  raise ValueError\n return y\n", 6, Fault.HARNESS),
+    ("def f(a):\n for i in a:\n  y = i\n return y\n", 4, Fault.HARNESS),
+    ("def f(a):\n for i in a:\n  if i:\n   return y\n  y = i\n", 4, Fault.HARNESS),
+    ("def f(a):\n y += 1\n return y\n", 2, Fault.SUBMISSION),
+    ("def f(a):\n try:\n  y = 1\n except ValueError:\n  pass\n return y\n", 6, Fault.HARNESS),
+    ("def f(a):\n with a as y:\n  pass\n return y\n", 4, Fault.HARNESS),
+    ("def f(a):\n if (y := a) and y:\n  return y\n", 2, Fault.HARNESS),
+    ("def f(a):\n while True:\n  if a:\n   break\n  y = 1\n return y\n", 6, Fault.HARNESS),
+    ("def f(a):\n y = 1\n del y\n return y\n", 4, Fault.HARNESS),
+    ("def f(a):\n def g():\n  return y\n  y = 1\n y = 2\n g()\n", 3, Fault.SUBMISSION),
+    ("def f(a):\n match a:\n  case [y]:\n   pass\n return y\n", 5, Fault.HARNESS),
+]
+
+
+@pytest.mark.parametrize(("script", "line", "expected"), UNBOUND)
+def test_unbound_local(script: str, line: int, expected: Fault) -> None:
+    """A local name is the submission's only where no way to the line binds it: our sizes may have chosen the way."""
+    words = "cannot access local variable 'y' where it is not associated with a value"
+    assert fault(script, line, "UnboundLocalError", words, "y") is expected
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("def f():\n return nowhere\n", Fault.SUBMISSION),
+        ("def f():\n return nowhere\ndef g():\n global nowhere\n", Fault.HARNESS),
+        ("def f():\n return nowhere\nexec('nowhere = 1')\n", Fault.HARNESS),
+        ("from a import *\ndef f():\n return nowhere\n", Fault.HARNESS),
+        ("def f():\n return nowhere\nif f:\n import b as nowhere\n", Fault.HARNESS),
+    ],
+)
+def test_undefined_name(script: str, expected: Fault) -> None:
+    """A name is the submission's fault only where nothing in its program can bind it."""
+    assert fault(script, 2, "NameError", "name 'nowhere' is not defined", "nowhere") is expected
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("class Args:\n a = 1\nprint(Args().b)\n", Fault.SUBMISSION),
+        ("import torch\nclass Args(torch.nn.Module):\n a = 1\nprint(Args().b)\n", Fault.SUBMISSION),
+        ("class Args:\n a = 1\nif 0:\n Args.b = 1\nprint(Args().b)\n", Fault.HARNESS),
+        ("class Args:\n b: int\nprint(Args().b)\n", Fault.HARNESS),
+        ("class Args:\n a = 1\nsetattr(Args, 'b', 1)\nprint(Args().b)\n", Fault.HARNESS),
+        ("from x import Base\nclass Args(Base):\n a = 1\nprint(Args().b)\n", Fault.HARNESS),
+        ("from x import Args\nprint(Args().b)\n", Fault.HARNESS),
+    ],
+)
+def test_undefined_attribute(script: str, expected: Fault) -> None:
+    """An attribute is the submission's fault only where the class is its own and nothing can set the attribute."""
+    line = script.count("\n")
+    assert fault(script, line, "AttributeError", "'Args' object has no attribute 'b'", "b") is expected
+
+
+def test_wrapped_text() -> None:
+    """A name that only the wrapper around a text binds is bound."""
+    script = "seen = 1\nexec('def f():\\n return seen, unseen\\nf()')\n"
+    frame = Stack(path="train_gpt.py", layer=1, line=2, function="f", whose="submission")
+    for name in ("seen", "unseen"):
+        raised = Raised(exception="NameError", message=f"name '{name}' is not defined", name=name, frames=(frame,))
+        assert blamed(raised, {"train_gpt.py": script.encode()}).fault is Fault.HARNESS  # `exec` may bind anything
+
+
+def test_type_of_an_index() -> None:
+    """Integers that torch takes as an index on no device were chosen by the submission: we change no integer type."""
+    words = (
+        "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; "
+        "but got CPU{}Type instead (while checking arguments for embedding)"
+    )
+    assert fault("f()\n", 1, "RuntimeError", words.format("UInt16")) is Fault.SUBMISSION
+    assert fault("f()\n", 1, "RuntimeError", words.format("Float")) is Fault.HARNESS
