@@ -22,6 +22,8 @@ from harness.observe.cpu_run.guest.cuda.patching import put
 from harness.observe.cpu_run.guest.fidelity import NotSupported, StandIn, stand_in, used
 
 NAME = "one-process collectives"
+_NCCL = (2, 27, 5)
+"""The version that torch 2.9 for CUDA 12.8 asks for, as the package nvidia-nccl-cu12."""
 
 
 class Work:
@@ -375,4 +377,5 @@ def install() -> None:
         setattr(module, name, _PATCHES[name])
     for owner in (torch.nn.parallel, torch.nn.parallel.distributed):
         put(owner, DistributedDataParallel=DistributedDataParallel)
+    put(torch.cuda.nccl, version=lambda: _NCCL)
     put(torch.distributed.fsdp, FullyShardedDataParallel=FullyShardedDataParallel, fully_shard=_alone("fully_shard"))
