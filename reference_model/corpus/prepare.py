@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import sentencepiece
+
+from reference_model.data.shards import Tokens, write_shard
 
 CORPUS = Path(__file__).with_name("english.txt")
 SEPARATOR = "\n\f\n"  # documents are separated by a line that holds a form feed and nothing else
@@ -25,12 +26,6 @@ VALIDATION_DOCUMENTS = 7  # the last 7 of 85 documents: 7 % of the text
 DEFAULT_VOCAB_SIZE = 512
 
 BOS_ID = 1  # ids of the control tokens as in the competition's tokenizers: pad 0, bos 1, eos 2, unknown 3
-MAGIC = 20240520
-VERSION = 1
-HEADER_INTS = 256
-HEADER_BYTES = 4 * HEADER_INTS
-
-Tokens = npt.NDArray[np.uint16]
 
 
 def documents(path: Path = CORPUS) -> Iterator[str]:
@@ -83,34 +78,6 @@ def encode(tokenizer: bytes, texts: Iterable[str]) -> Tokens:
         ids.append(BOS_ID)
         ids.extend(processor.encode(text))
     return np.array(ids, dtype=np.uint16)
-
-
-def write_shard(path: Path, tokens: Tokens) -> None:
-    """Write token ids (tokens,) as a shard: 256 little-endian int32 (magic, version, count, zeros), then uint16."""
-    header = np.zeros(HEADER_INTS, dtype="<i4")
-    header[:3] = MAGIC, VERSION, len(tokens)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(header.tobytes() + tokens.astype("<u2").tobytes())
-
-
-def read_shard(path: Path) -> Tokens:
-    """The token ids (tokens,) of a shard; ValueError where the file is no complete shard."""
-    data = path.read_bytes()
-    if len(data) < HEADER_BYTES:
-        raise ValueError(f"{path}: {len(data)} bytes are too few for the {HEADER_BYTES}-byte header: write it again")
-    magic, version, count = (int(value) for value in np.frombuffer(data, dtype="<i4", count=3))
-    if (magic, version) != (MAGIC, VERSION):
-        raise ValueError(
-            f"{path}: header starts with magic {magic}, version {version} instead of {MAGIC}, {VERSION}: "
-            "not a token shard of the competition"
-        )
-    expected = HEADER_BYTES + 2 * count
-    if len(data) != expected:
-        raise ValueError(
-            f"{path}: {len(data)} bytes, but its header announces {count} tokens, which take {expected} bytes: "
-            "the file is cut off or has something appended, write it again"
-        )
-    return np.frombuffer(data, dtype="<u2", offset=HEADER_BYTES).astype(np.uint16)
 
 
 def prepare(output: Path, vocab_size: int = DEFAULT_VOCAB_SIZE) -> dict[str, Path]:

@@ -22,6 +22,7 @@ pytest.importorskip("sentencepiece", reason="install the extra `run`")
 import torch
 
 from reference_model.corpus import prepare as corpus
+from reference_model.data.shards import read_shard
 
 FOLDER = Path(__file__).parents[2] / "submissions" / "track_cpu_demo" / "2026-11-21_PlainBaseline"
 SCRIPT = FOLDER / "train_gpt.py"
@@ -140,8 +141,8 @@ def test_readme_states_the_same_numbers() -> None:
 def test_score_beats_a_unigram_model(data: Path) -> None:
     """The README's figure for token frequencies alone is right, and the model needs less than half of its bits."""
     dataset = data / "datasets" / "english_sp512"
-    counts = np.bincount(corpus.read_shard(dataset / "fineweb_train_000000.bin"), minlength=512) + 1.0
-    targets = corpus.read_shard(dataset / "fineweb_val_000000.bin")[1:]
+    counts = np.bincount(read_shard(dataset / "fineweb_train_000000.bin"), minlength=512) + 1.0
+    targets = read_shard(dataset / "fineweb_val_000000.bin")[1:]
     byte_count = sum(len(text.encode()) for text in corpus.split(list(corpus.documents()))[1])
     unigram_bpb = -np.log2(counts / counts.sum())[targets].sum() / byte_count
     assert f"{unigram_bpb:.4f}" in (FOLDER / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Optimisers, groups of parameters, schedules and averages of weights."""
