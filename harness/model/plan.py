@@ -48,6 +48,7 @@ class Meaning(StrEnum):
     TOKEN_LIMIT = "limit on tokens read"
     NUMEL = "elements from which a tensor is quantised"
     BUCKETS = "slots of a hash table"
+    EFFORT = "effort of a compressor"
     BUCKET_BITS = "logarithm of the slots of a hash table"
     DIM = "model dimension"
     HEADS = "attention heads"

@@ -8,6 +8,7 @@ submissions use are in `Form`; late assignments that would undo another source o
 from __future__ import annotations
 
 import ast
+import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,13 +17,18 @@ from harness.model.base import At
 from harness.model.plan import Directive, Meaning
 from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
 from harness.observe.reading.source.grammar import Parsed
-from harness.observe.reading.source.index import called, name_of
+from harness.observe.reading.source.index import called, name_of, nodes_under
 from harness.observe.reading.source.outline import Surroundings
 
 MAX_DECLARATIONS = 2_000
 _CAN_SHIFT = 64
 _TEST_SIZES = 256
 """Smaller counts of elements that a condition names are not thresholds of quantisation."""
+
+_COMPRESSORS = frozenset({"compress", "Compressor", "ZstdCompressor", "LZMACompressor"})
+_EFFORTS = frozenset({"quality", "level", "preset"})
+_MOST_PROCESSES = 64
+"""Larger numbers that are divided by the processes are tokens or sequences."""
 
 
 class Form(StrEnum):
@@ -38,6 +44,7 @@ class Form(StrEnum):
     KEYWORD = "keyword argument"
     LOCAL = "local variable"
     COMPARISON = "literal in a condition"
+    SPLIT = "literal divided by the number of processes"
 
 
 _LOOSE = frozenset({Form.DEFAULT, Form.KEYWORD, Form.LOCAL})
@@ -48,6 +55,7 @@ _LOOSE_MEANINGS = frozenset(
         Meaning.CALIBRATION_BATCHES, Meaning.CALIBRATION_LENGTH, Meaning.CHUNK_TOKENS, Meaning.CHUNK_SEQUENCES,
         Meaning.TTT_EPOCHS, Meaning.TTT_STEPS, Meaning.TTT_BATCH, Meaning.BUCKETS, Meaning.BUCKET_BITS,
         Meaning.DOCUMENTS, Meaning.TOKEN_LIMIT, Meaning.NUMEL, Meaning.WALLCLOCK, Meaning.RESERVE,
+        Meaning.EFFORT,
     }
 )  # fmt: skip
 _IN_EVALUATION = frozenset({"stride", "seq_len", "max_seq_len", "chunk_size"})
@@ -123,6 +131,8 @@ def number_in(node: ast.expr, depth: int = 0) -> int | float | None:
     if isinstance(node, ast.Constant):
         value = node.value
         return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if name_of(node) == "PRESET_EXTREME":
+        return lzma.PRESET_EXTREME
     if depth > 4 or not isinstance(node, (ast.BinOp, ast.UnaryOp)):
         return None
     if isinstance(node, ast.UnaryOp):
@@ -140,6 +150,8 @@ def number_in(node: ast.expr, depth: int = 0) -> int | float | None:
             return left - right
         case ast.FloorDiv() if right:
             return left // right
+        case ast.BitOr() if isinstance(left, int) and isinstance(right, int):
+            return left | right
         case ast.LShift() if isinstance(left, int) and isinstance(right, int) and 0 <= right < _CAN_SHIFT:
             return left << right
         case ast.Pow() if (
@@ -183,6 +195,16 @@ def _literals(parsed: Parsed) -> Iterator[tuple[str, ast.expr, Form]]:
         limit = compare.comparators[0]
         if called(compare.left) == "numel" and (number_in(limit) or 0) >= _TEST_SIZES:
             yield "min_numel", limit, Form.COMPARISON
+    for division in parsed.index.of(ast.BinOp):
+        whole = isinstance(division.op, ast.FloorDiv) and 1 < (number_in(division.left) or 0) <= _MOST_PROCESSES
+        if whole and _counts_processes(division.right):
+            yield "grad_accum_steps", division.left, Form.SPLIT
+
+
+def _counts_processes(node: ast.expr) -> bool:
+    """`world_size`, wherever it is kept, as it is or inside a call like `max(1, world_size)`."""
+    named = nodes_under(node) if isinstance(node, ast.Call) else (node,)
+    return any((name_of(part) or "").lower().endswith("world_size") for part in named)
 
 
 def _assigned(target: ast.expr, value: ast.expr, around: Surroundings) -> Iterator[tuple[str, ast.expr, Form]]:
@@ -233,6 +255,11 @@ def _given(call: ast.Call) -> Iterator[tuple[str, ast.expr, Form]]:
         default = next((keyword.value for keyword in call.keywords if keyword.arg == "default"), None)
         if options and default is not None:
             yield max(options, key=len).lstrip("-"), default, Form.ARGUMENT
+        return
+    if name in _COMPRESSORS:
+        for keyword in call.keywords:
+            if keyword.arg in _EFFORTS:
+                yield f"compression_{keyword.arg}", keyword.value, Form.KEYWORD
         return
     config = name == "dict" or name.endswith(("Config", "Args", "Hyperparameters", "Settings"))
     for keyword in call.keywords:

@@ -74,6 +74,7 @@ _TABLE: Mapping[Meaning, str] = {
         (\w+_)?(subset_tokens|token_budget)""",
     Meaning.NUMEL: r"(\w+_)?(max|min)_numel (\w+_)?numel_threshold",
     Meaning.BUCKET_BITS: r"(\w+_)?(table|bucket|hash|slot)_?bits (\w+_)?log2?_(buckets|slots)",
+    Meaning.EFFORT: r"(brotli|zstd|lzma|compress(ion|or)?)_(quality|level|preset)",
     Meaning.BUCKETS: r"""
         (\w+_)?buckets (bigram|trigram|skipgram|ngram)_(hash_)?(vocab_size|vocab|size|hash_size) hash_embed_size
         (\w+_)?(table|hash)_(size|slots)""",

@@ -78,7 +78,7 @@ def _number(default: Scalar, cast: str | None) -> Scalar:
 
 def original_sizes(sizes: Sequence[Size], declared: Sequence[Declaration], steps: int | None) -> Original:
     """The sizes that others relate to, from settings first, then from literals where settings are declared."""
-    firm = (Form.CLASS, Form.MODULE, Form.ARGUMENT, Form.DICT, Form.ATTRIBUTE)
+    firm = (Form.CLASS, Form.MODULE, Form.ARGUMENT, Form.DICT, Form.ATTRIBUTE, Form.SPLIT)
     known: dict[Meaning, tuple[str, float]] = {}
     for size in sorted(
         (one for one in sizes if one.known), key=lambda one: (not one.name.lower().startswith("train"), len(one.name))
@@ -105,6 +105,7 @@ def original_sizes(sizes: Sequence[Size], declared: Sequence[Declaration], steps
         steps=steps or (planned if 0 < planned < usual.steps else usual.steps),
         seconds=_limit(known.get(Meaning.WALLCLOCK), usual.seconds),
         batch_tokens=value(Meaning.BATCH_TOKENS),
+        accumulation=value(Meaning.ACCUMULATION),
     )
 
 

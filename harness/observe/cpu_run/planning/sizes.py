@@ -24,19 +24,26 @@ FEW_STEPS = 6
 TICK = 0.001
 """Seconds by which the run's clock goes on at each reading."""
 ACCUMULATION = 8
-"""Micro batches a step on one process: scripts split a step into 8 // world_size."""
-VAL_TOKENS = 3_072
-DOCUMENTS = 24
+"""Micro batches a step on one process, where nothing that can be changed says so: scripts split a step into
+8 // world_size."""
+MICRO_BATCHES = 2
+"""Micro batches a step where they can be changed: the least with which gradients are accumulated."""
+VAL_TOKENS = 2_048
+DOCUMENTS = 16
+_PREFIX_DOCUMENTS = 4
+"""Documents where a setting limits them: each of up to four phases has one."""
 _FULL_VAL_TOKENS = 62_000_000
 """Tokens of the competition's validation set at 1,024 pieces."""
 _USUAL_STEPS = 7_000
 """Steps that the baseline makes in ten minutes."""
 _USUAL_SECONDS = 600.0
-_SLOTS = 256
+_SLOTS = 128
 """The validation stream over these gives a table the load that 62 M tokens give one of 4 M slots."""
 _OPEN_BITS = 14
-"""Open addressing must hold every context of the stream: 3,072 tokens in up to four orders."""
+"""Open addressing must hold every context of the stream: 2,048 tokens in up to eight orders."""
 _FIRST_LARGE_BITS = 10
+_EFFORT = 5
+"""Quality, level or preset from which compressors take a second a megabyte, and lzma 700 MB of memory."""
 _CAPS: Mapping[Meaning, int] = {
     Meaning.WARMUP: 1,
     Meaning.LOG_EVERY: 4,
@@ -48,9 +55,11 @@ _CAPS: Mapping[Meaning, int] = {
     Meaning.BUCKETS: _SLOTS,
     Meaning.EPOCHS: 1,
     Meaning.CHUNK_SEQUENCES: 4,
+    Meaning.ACCUMULATION: MICRO_BATCHES,
+    Meaning.EFFORT: _EFFORT,
 }
 """Counts that are simply cut, and where."""
-KEPT = frozenset({Meaning.LAYERS, Meaning.VOCABULARY, Meaning.ACCUMULATION, Meaning.VALIDATE_EVERY})
+KEPT = frozenset({Meaning.LAYERS, Meaning.VOCABULARY, Meaning.VALIDATE_EVERY})
 """Recognised and left alone."""
 OF_SHAPE = frozenset(
     {
@@ -76,6 +85,7 @@ class Original:
     steps: int = _USUAL_STEPS
     seconds: float = _USUAL_SECONDS
     batch_tokens: int = 0
+    accumulation: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,11 @@ class Tiny:
     def eval_sequence(self) -> int:
         """Tokens of an evaluation sequence."""
         return self.tokens(self.original.eval_sequence or self.original.sequence)
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro batches a step."""
+        return min(self.original.accumulation, MICRO_BATCHES) or ACCUMULATION
 
     @property
     def seconds(self) -> float:
@@ -169,7 +184,7 @@ def _of_run(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | No
     pace = min(1.0, tiny.steps / max(tiny.original.steps, 1))
     match meaning:
         case Meaning.BATCH_SEQUENCES:  # beside tokens a step it is the micro batch, else the whole one
-            return min(value, 1 if tiny.original.batch_tokens else ACCUMULATION)
+            return min(value, 1 if tiny.original.batch_tokens else tiny.micro_batches)
         case Meaning.STEPS:
             return min(value, tiny.steps + (SPARE_STEPS if tiny.timed else 0))
         case Meaning.WARMDOWN:
@@ -181,7 +196,7 @@ def _of_run(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | No
         case Meaning.WALLCLOCK | Meaning.RESERVE:
             return _seconds(meaning, value, name, tiny)
         case Meaning.DOCUMENTS:
-            return min(value, DOCUMENTS // 6)
+            return min(value, _PREFIX_DOCUMENTS)
         case Meaning.TOKEN_LIMIT:
             return min(value, max(VAL_TOKENS // 3, round(value * VAL_TOKENS / _FULL_VAL_TOKENS)))
         case Meaning.BUCKET_BITS:
@@ -202,7 +217,7 @@ _BATCHES = frozenset(
 
 
 def _length(meaning: Meaning, value: float, tiny: Tiny) -> float:
-    if meaning in (Meaning.STRIDE, Meaning.WINDOW, Meaning.CHUNK):
+    if meaning is Meaning.WINDOW:
         return tiny.tokens(value, least=8)
     return tiny.tokens(value)
 
@@ -215,7 +230,7 @@ def _batch(meaning: Meaning, value: float, tiny: Tiny) -> float:
         return min(value, tiny.sequence)
     if meaning is Meaning.EVAL_BATCH_TOKENS:
         return min(value, ACCUMULATION * 4 * max(tiny.sequence, tiny.eval_sequence))
-    unit = ACCUMULATION * tiny.sequence
+    unit = tiny.micro_batches * tiny.sequence
     share = value / tiny.original.batch_tokens if tiny.original.batch_tokens else 1.0
     return unit * max(1, min(4, round(share)))
 

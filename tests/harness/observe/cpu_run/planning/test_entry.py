@@ -31,7 +31,7 @@ def _parsed(text: str) -> Parsed:
     ("words", "left"),
     [
         (("--seq-len", "1024", "--seed", "7"), ("--seq-len", "64", "--seed", "7")),
-        (("--stride=64", "--fast"), ("--stride=8", "--fast")),
+        (("--stride=64", "--fast"), ("--stride=16", "--fast")),
         (("--seed", "$SEED", "--fast"), ("--fast",)),
         (("--checkpoint", "/path/to/model", "--eval"), ("--eval",)),
         (("--eval", "2>&1", "|", "tee", "log"), ("--eval",)),

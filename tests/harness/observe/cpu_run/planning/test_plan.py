@@ -90,7 +90,7 @@ def test_literals_are_rewritten_in_place() -> None:
     text = _TRAIN.decode()
     new = rewritten(text, plan.rungs[0].directives)
     assert "ttt_epochs = 2" in new
-    assert "stride=8" in new
+    assert "stride=16" in new
     assert "numel() <= 1024" in new
     for rung in plan.rungs:
         changed = rewritten(text, rung.directives)
@@ -105,7 +105,7 @@ def test_modules_of_the_submission_are_rewritten_too() -> None:
         "config.py": b"EVAL_STRIDE = 64\n",
     }
     _, plan = _read(files)
-    assert [(one.at.path, one.new) for one in plan.rungs[0].directives] == [("config.py", "8")]
+    assert [(one.at.path, one.new) for one in plan.rungs[0].directives] == [("config.py", "16")]
 
 
 def test_without_a_script_there_is_nothing_to_run() -> None:

@@ -1,11 +1,12 @@
 """Relations between sizes that shrinking keeps."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.model.plan import Meaning, Shape
 from harness.observe.cpu_run.planning.rungs import shapes
-from harness.observe.cpu_run.planning.sizes import ACCUMULATION, KEPT, STEPS, Original, Tiny, shrunk
+from harness.observe.cpu_run.planning.sizes import ACCUMULATION, KEPT, MICRO_BATCHES, STEPS, Original, Tiny, shrunk
 
 _SEQUENCES = st.sampled_from([64, 256, 512, 1024, 2048, 4096])
 _VALUES = st.one_of(st.integers(1, 1 << 30), st.floats(0.001, 1e6))
@@ -25,6 +26,7 @@ def _originals(draw: st.DrawFn) -> Original:
         head_dim=head_dim if heads else 0,
         steps=draw(st.integers(1, 20_000)),
         batch_tokens=draw(st.sampled_from([0, 65_536, 524_288, 786_432])),
+        accumulation=draw(st.sampled_from([0, 1, 2, 8])),
     )
 
 
@@ -83,7 +85,7 @@ def test_strides_and_batches_relate_to_the_sequence(original: Original, stride: 
     assert 0 < new <= tiny.eval_sequence
     tokens = shrunk(Meaning.BATCH_TOKENS, original.batch_tokens or 524_288, "train_batch_tokens", tiny)
     assert tokens is not None
-    assert tokens % (ACCUMULATION * tiny.sequence) == 0
+    assert tokens % (tiny.micro_batches * tiny.sequence) == 0
     chunk = shrunk(Meaning.CHUNK_TOKENS, 16 * original.sequence, "ttt_chunk_tokens", tiny)
     assert chunk is None or chunk >= tiny.eval_sequence
 
@@ -107,3 +109,12 @@ def test_the_clock_ends_the_run() -> None:
     kept = shrunk(Meaning.RESERVE, 12.0, "gptq_reserve_seconds", tiny)
     assert kept is not None
     assert 0 < kept < tiny.seconds / 10
+
+
+@pytest.mark.parametrize(("there", "micro_batches"), [(0, ACCUMULATION), (1, 1), (2, 2), (8, MICRO_BATCHES)])
+def test_micro_batches(there: int, micro_batches: int) -> None:
+    """Gradients are accumulated over two micro batches where that can be brought about, and nowhere over more."""
+    tiny = Tiny(Original(accumulation=there))
+    assert tiny.micro_batches == micro_batches
+    assert shrunk(Meaning.BATCH_TOKENS, 524_288, "train_batch_tokens", tiny) == micro_batches * tiny.sequence
+    assert (shrunk(Meaning.ACCUMULATION, there, "grad_accum_steps", tiny) or there) == min(there, MICRO_BATCHES)
