@@ -109,6 +109,37 @@ class MatchedScore(Frozen):
     """The sums are those of all ranks together; otherwise those of the first alone make the score."""
 
 
+class TamperKind(StrEnum):
+    """What a submission was noticed to do to its observer."""
+
+    REPLACED = "replaced"
+    """Something that only this harness put there is not what it was."""
+    FORGED = "forged"
+    """It wrote on the descriptor on which only this harness reports."""
+    CHANGED = "changed"
+    """A function of a library through which the run is observed was replaced; that may have other reasons."""
+    LOOKED = "looked"
+    """It looked at what observes it."""
+    ASKED = "asked"
+    """It asked where it runs."""
+
+
+class Tamper(Frozen):
+    """One thing that was noticed, with the line of the submission where that is known."""
+
+    kind: TamperKind
+    words: str
+    at: At | None = None
+
+
+class Check(Frozen):
+    """Something that was measured from outside and must agree with what the run says of itself."""
+
+    name: str
+    held: bool
+    words: str
+
+
 class Attempt(Frozen):
     """One rung of the ladder of sizes."""
 
@@ -141,12 +172,27 @@ class CpuRunFacts(Frozen):
     others: tuple[OtherRank, ...] = ()
     """The ranks from 1 on; everything else here is of rank 0, a failure of the rank that failed first."""
     fidelity: Fidelity = Fidelity()
+    checks: tuple[Check, ...] = ()
+    tampering: tuple[Tamper, ...] = ()
+    """Of all attempts."""
     refused: str | None = None
     """Why nothing was run: what the machine lacks, and the remedy."""
     sandbox_seconds: float = 0.0
     """Seconds that the run waited for its sandbox, which may have been started ahead."""
     inputs_seconds: float = 0.0
     """Seconds that planning and making the inputs took."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether what was observed may acquit: the checks from outside held, and nothing was tampered with."""
+        return not self.doubts()
+
+    def doubts(self) -> tuple[str, ...]:
+        """Why what was observed acquits of nothing, in words; none where it may."""
+        if not self.checks:
+            return ("nothing was checked from outside",)
+        broken = tuple(check.words for check in self.checks if not check.held)
+        return (*broken, *dict.fromkeys(f"the submission {one.words}" for one in self.tampering))
 
 
 class Begun(Frozen):

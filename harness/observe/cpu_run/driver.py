@@ -13,7 +13,7 @@ from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung, RunLi
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
 from harness.observe.cpu_run.inputs.made import sizes_for
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
-from harness.observe.cpu_run.outcome import Outcome, understood
+from harness.observe.cpu_run.outcome import Outcome, understood, whole
 from harness.observe.cpu_run.planning.environment import launcher_environment
 from harness.observe.cpu_run.planning.ladder import Failure, next_rung
 from harness.observe.cpu_run.planning.plan import plan_from
@@ -91,6 +91,7 @@ def run_on_cpu(
     best = begun.run if begun is not None else CpuRunFacts()
     attempts = list(best.attempts)
     number: int | None = begun.rung if begun is not None else 0
+    noticed = dict.fromkeys(best.tampering)  # of all attempts, whichever got furthest
     inputs_seconds = trial.seconds + best.inputs_seconds
     sandbox_seconds = best.sandbox_seconds
 
@@ -98,6 +99,7 @@ def run_on_cpu(
         return best.model_copy(
             update={
                 "attempts": tuple(attempts),
+                "tampering": tuple(noticed),
                 "sandbox_seconds": round(sandbox_seconds, 3),
                 "inputs_seconds": round(inputs_seconds, 3),
             }
@@ -112,6 +114,7 @@ def run_on_cpu(
             keep(Begun(run=told(), rung=number))
             rung = trial.plan.rungs[number]
             outcome, attempt = _attempt(trial, rung, session, show)
+            noticed = {**noticed, **dict.fromkeys(outcome.facts.tampering)}
             if not attempts or len(outcome.facts.reached) >= len(best.reached):
                 best = outcome.facts
             attempts.append(attempt)
@@ -143,6 +146,7 @@ def _fill(trial: Trial, session: Session) -> None:
 
 def _attempt(trial: Trial, rung: Rung, session: Session, show: Show) -> tuple[Outcome, Attempt]:
     """One rung: all steps of the entry in order, in one working directory; the outcome is that of the last."""
+    outcomes: list[Outcome] = []
     for number, step in enumerate(trial.plan.entry):
         several = f", step {number + 1} of {len(trial.plan.entry)}" if len(trial.plan.entry) > 1 else ""
         doing = f"running at size {rung.name}{several}"
@@ -153,9 +157,10 @@ def _attempt(trial: Trial, rung: Rung, session: Session, show: Show) -> tuple[Ou
                 show(Moment(doing, line))
 
         done = session.run(_job(trial, rung, step, fresh=not number), trial.plan.limits, heard)
-        outcome = understood(done, trial.submission, rung, trial.files)
-        if outcome.raised is not None:
+        outcomes.append(understood(done, trial.submission, rung, trial.files))
+        if outcomes[-1].raised is not None:
             break
+    outcome = whole(outcomes)
     attempt = Attempt(
         rung=rung.name,
         seconds=done.seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from harness.model.base import At, snippet
@@ -22,6 +22,8 @@ from harness.model.cpu_run import (
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import Rung
 from harness.observe.cpu_run.blame import blamed
+from harness.observe.cpu_run.checks import checks_of, tampering_of
+from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
 from harness.observe.cpu_run.report import Broken, Report, parse_report
 from harness.observe.cpu_run.scores import matched, together
 from harness.observe.cpu_run.session import HOME, Done, Rank
@@ -52,43 +54,65 @@ class Outcome:
     """Words of the exception, uncut: what decides about another rung."""
 
 
-def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes]) -> Outcome:
-    """Facts of one run."""
-    reports = [parse_report(rank.report) for rank in done.ranks]
+def understood(
+    done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes], scored: Scored = NOTHING_SCORED
+) -> Outcome:
+    """Facts of one run; `scored` are the validation streams that it may have read."""
+    reports = [parse_report(rank.said.report) for rank in done.ranks]
     failure, message = _failure(done, reports[done.first], files, _declared(facts))
     report = reports[0]
+    lines = done.ranks[0].printed.decode(errors="replace").splitlines()
+    outside = CpuRunFacts(
+        failure=failure,
+        printed=tuple(snippet(line) for line in lines[-MAX_PRINTED_LINES:]),
+        alone=done.alone,
+        checks=checks_of(done, reports),
+        tampering=tampering_of(done, reports),
+    )
     if not isinstance(report, Report):
-        return Outcome(CpuRunFacts(failure=failure, alone=done.alone), failure, message)
+        return Outcome(
+            outside.model_copy(update={"files": _files(done, Report(ended=""))[:MAX_FILES]}), failure, message
+        )
     totals = _totals(report)
     others = tuple(_other(rank, done.ranks[rank], reports[rank]) for rank in range(1, len(done.ranks)))
-    printed = done.ranks[0].printed
-    lines = printed.decode(errors="replace").splitlines()
-    log = read_log("run.log", printed).facts
+    log = read_log("run.log", done.ranks[0].printed).facts
     summed = together([totals, *(other.totals for other in others)]) if others else ()
     scores = tuple(match for run in log.runs for match in matched(run.scores, totals, lines, summed))
     final = log.runs[-1].final if log.runs else None
     written = _files(done, report)
     evaluated = final is not None and any(score.val_bpb == final.val_bpb for score in scores)
     reached = _reached(report, written, evaluated=evaluated)
-    found = CpuRunFacts(
-        reached=tuple(reached),
-        failure=failure,
-        steps=report.steps,
-        files=written[:MAX_FILES],
-        totals=totals[:MAX_TOTALS],
-        scores=scores,
-        printed=tuple(snippet(line) for line in lines[-MAX_PRINTED_LINES:]),
-        processes=tuple(snippet(process) for process in report.processes[:20]),
-        alone=done.alone,
-        others=others,
-        fidelity=Fidelity(
+    found = outside.model_copy(update={
+        "reached": tuple(reached),
+        "steps": report.steps,
+        "files": written[:MAX_FILES],
+        "totals": totals[:MAX_TOTALS],
+        "scores": scores,
+        "coverage": scored.coverage(report, scores, final),
+        "processes": tuple(snippet(process) for process in report.processes[:20]),
+        "others": others,
+        "fidelity": Fidelity(
             overrides=rung.overrides,
             edits=tuple(rung.directives[i] for i in report.followed if 0 <= i < len(rung.directives)),
             stand_ins=tuple(Replaced(name=n, exact=e, reason=snippet(why)) for n, e, why in report.stand_ins[:100]),
             not_executed=tuple(_not_executed(report, facts)),
         ),
-    )
+    })  # fmt: skip
     return Outcome(found, failure, message)
+
+
+def whole(steps: Sequence[Outcome]) -> Outcome:
+    """The outcome of several steps of one attempt: that of the last, with the doubts about all of them."""
+    last = steps[-1]
+    if len(steps) == 1:
+        return last
+    broken = (check for step in steps[:-1] for check in step.facts.checks if not check.held)
+    tampering = (one for step in steps for one in step.facts.tampering)
+    doubts = {
+        "checks": (*last.facts.checks, *dict.fromkeys(broken)),
+        "tampering": tuple(dict.fromkeys(tampering)),
+    }
+    return replace(last, facts=last.facts.model_copy(update=doubts))
 
 
 def _failure(

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from harness.model.base import Frozen
+from harness.model.base import At, Frozen, snippet
+from harness.model.cpu_run import Tamper, TamperKind
 
 Text = Annotated[str, Field(max_length=4_000)]
 Short = Annotated[str, Field(max_length=400)]
@@ -43,6 +44,23 @@ Added = tuple[Short, int, int, Short, Short, int, tuple[float | None, ...]]
 """Path, layer, line, target, function, additions, ends of the sums."""
 
 
+
+
+class Notice(Frozen):
+    """Something that `guest.tampering` noticed."""
+
+    kind: TamperKind
+    words: Short
+    path: Short | None = None
+    layer: int = 0
+    line: int | None = None
+
+    def fact(self) -> Tamper:
+        """As a fact."""
+        at = At(path=self.path, line=self.line, layer=self.layer) if self.path is not None else None
+        return Tamper(kind=self.kind, words=snippet(self.words), at=at)
+
+
 class Report(Frozen):
     """A whole report, see `guest.run`."""
 
@@ -60,6 +78,7 @@ class Report(Frozen):
     finished: float = 0.0
     followed: tuple[int, ...] = ()
     """Indices of the directives that found their text."""
+    tampering: Annotated[tuple[Notice, ...], Field(max_length=500)] = ()
     stand_ins: tuple[tuple[Short, bool, Text], ...] = ()
     """Name, whether it is exact, and why it is there."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, cast
 
 import harness
 from harness.model.plan import RunLimits
+from harness.observe.cpu_run.envelope import Envelope, opened
 from harness.observe.cpu_run.frames import FrameError, receive, send
 from harness.observe.sandbox.provider import Command, Ended, Ending, Limits, Provider, Sandboxed
 
@@ -41,8 +43,8 @@ class Rank:
     seconds: float
     cpu_seconds: float | None
     peak_mb: float | None
-    report: bytes
-    """What the process said of itself, unchecked."""
+    said: Envelope
+    """What the process said of itself, unchecked but for who wrote it."""
     printed: bytes
 
 
@@ -53,6 +55,8 @@ class Done:
     ranks: tuple[Rank, ...]
     files: tuple[tuple[str, int, str | None], ...]
     """Path below the sandbox's home, size and SHA-256 of every file that is new or changed."""
+    unchanged: tuple[str, ...]
+    """Paths of files that are as they were before."""
     cpu_seconds: float
     """Of all processes of the run."""
     alone: bool
@@ -126,7 +130,8 @@ class Session:
         self._sandbox.allow(limits.wall_seconds + 30.0)
         ranks = int(job.get("ranks", 1))
         used = {"cpu_seconds": limits.cpu_seconds * ranks, "wall_seconds": limits.wall_seconds}
-        self._send({"do": "run", **used, **job})
+        word = secrets.token_hex(16)
+        self._send({"do": "run", "word": word, **used, **job})
         printed = [bytearray() for _ in range(ranks)]
         ended: list[Rank] = []
         while True:
@@ -143,14 +148,16 @@ class Session:
                         seconds=float(header["seconds"]),
                         cpu_seconds=header["cpu_seconds"],
                         peak_mb=header["peak_mb"],
-                        report=blob,
+                        said=opened(blob, word),
                         printed=bytes(printed[header["rank"]]),
                     )
                 )
             elif header.get("event") == "ended":
+                found = json.loads(blob)
                 return Done(
                     ranks=tuple(ended),
-                    files=tuple((file["path"], file["bytes"], file["sha256"]) for file in json.loads(blob)),
+                    files=tuple((file["path"], file["bytes"], file["sha256"]) for file in found["changed"]),
+                    unchanged=tuple(found["unchanged"]),
                     cpu_seconds=float(header["cpu_seconds"]),
                     alone=bool(header["alone"]),
                 )

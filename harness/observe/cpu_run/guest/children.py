@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import resource
 import select
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -224,24 +222,13 @@ def _become_run(job: Mapping[str, Any], root: Path, report_end: int, said_end: i
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (said_end, 1), (said_end, 2)):
         os.dup2(source, target)
-    keep = os.dup2(report_end, 200)
+    keep = os.dup2(report_end, 200, inheritable=False)
     os.closerange(3, keep)
     os.closerange(keep + 1, 4096)
     sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115  the streams live as long as the process
     sys.stdout = open(1, "w", encoding="utf-8", buffering=1, errors="replace", closefd=False)  # noqa: SIM115  as above
     sys.stderr = open(2, "w", encoding="utf-8", buffering=1, errors="replace", closefd=False)  # noqa: SIM115  as above
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]  # what scripts write to directly
-    from harness.observe.cpu_run.guest.run import run
+    from harness.observe.cpu_run.guest.run import run_and_report
 
-    try:
-        found = run(job, root)
-    except BaseException:  # noqa: BLE001  a fault of ours; the host tells it from faults of the submission
-        found = {"harness": traceback.format_exc(limit=-12)}
-    try:
-        sys.stdout.flush()
-        data = json.dumps(found).encode()
-        view = memoryview(data)
-        while view:
-            view = view[os.write(keep, view) :]
-    finally:
-        os._exit(0 if found.get("ended") in {"end", "exit 0"} else 1)
+    run_and_report(job, root, keep)

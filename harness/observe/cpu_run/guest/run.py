@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest import clock, cuda, fidelity, stand_ins
+from harness.observe.cpu_run.guest import clock, cuda, fidelity, seal, stand_ins, tampering
 from harness.observe.cpu_run.guest.runtime import Runtime
 
 MAX_FRAMES = 12
+MAX_MESSAGE, MAX_NAME = 2_000, 200
+"""Characters of an exception that are told."""
+GUEST = str(Path(__file__).parent)
 PROGRAMS = "bin"
 """Folder of the programs that scripts start and a machine without a GPU lacks."""
 
@@ -33,40 +38,95 @@ def prepare(home: Path) -> None:
     gc.freeze()
 
 
-def run(job: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    """Run the steps of a job in this process; everything seen, as JSON."""
-    runtime = Runtime(root, clock.real, [Directive.model_validate(one) for one in job.get("directives", ())])
-    began = clock.real()
-    ended, failure = "end", None
+def run_and_report(job: Mapping[str, Any], root: Path, descriptor: int) -> NoReturn:
+    """Run the job in this process and end it. The report goes to the descriptor last, whatever happened before."""
+    given = dict(job)
+    word = given.pop("word")
+    tell = seal.seal(descriptor, word.decode())
+    word.clear()  # frames below ours still hold it
+    leave, process = os._exit, os.getpid()
     try:
+        run = Run(given, root, tell, descriptor)
+    except BaseException:  # noqa: BLE001  a fault of ours; the host tells it from faults of the submission
+        try:
+            tell(seal.REPORT, {"harness": traceback.format_exc(limit=-12)})
+        finally:
+            leave(1)
+
+    def finish(ended: str, failure: dict[str, Any] | None) -> NoReturn:
+        """Report and end. A process that the submission forked has nothing to report."""
+        try:
+            if os.getpid() == process:
+                try:
+                    found = run.report(ended, failure)
+                except BaseException:  # noqa: BLE001  as above
+                    found = {"harness": traceback.format_exc(limit=-12)}
+                tell(seal.REPORT, found)
+            sys.stdout.flush()  # whatever the submission put there
+            sys.stderr.flush()
+        finally:
+            leave(int(ended.removeprefix("exit ")) if ended.startswith("exit ") else int(ended != "end"))
+
+    def left(status: int) -> NoReturn:
+        """`os._exit` as the submission sees it: the process ends at once, but not without a report."""
+        code = status & 255
+        if os.getpid() != process:
+            leave(code)
+        finish(f"exit {code}", _told(SystemExit(f"os._exit({code})"), run.runtime) if code else None)
+
+    os._exit = left
+    finish(*run.submission())
+
+
+class Run:
+    """One run of a job: what is set up before the submission starts, and what is told when it has ended."""
+
+    def __init__(self, job: Mapping[str, Any], root: Path, tell: seal.Tell, descriptor: int) -> None:
+        self._job, self._root = job, root
+        directives = [Directive.model_validate(one) for one in job.get("directives", ())]
+        self.runtime = Runtime(root, clock.real, directives)
+        self._began = clock.real()
+        if job.get("ranks", 1) > 1:
+            cuda.use_processes()
         stand_ins.provide_built(root)
         if job.get("modal"):
             stand_ins.provide_modal()
-        runtime.become(_environment(job, root), job["arguments"], root / job.get("folder", ""))
-        if "function" in job:
-            runtime.call(job["script"], job["function"], job.get("keywords", {}))
-        else:
-            runtime.main(job["script"])
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        ended = f"exit {code}"
-        if code:
-            failure = _told(error, runtime)
-    except BaseException as error:  # noqa: BLE001  whatever the submission raises is what we are here to see
-        ended, failure = "exception", _told(error, runtime)
-        traceback.print_exc()
-    report = runtime.recorder.report()
-    report |= {
-        "ended": ended,
-        "failure": failure,
-        "began": began,
-        "finished": clock.real(),
-        "followed": [i for i, one in enumerate(runtime.rewriter.directives) if one in runtime.rewriter.followed],
-        "stand_ins": [
-            [one.name, one.exact, one.reason] for one in fidelity.all_known() if one.name in fidelity.taken()
-        ],
-    }
-    return report
+        self.runtime.become(_environment(job, root), job["arguments"], root / job.get("folder", ""))
+        self._watch = tampering.Watch(self.runtime, tell, descriptor)
+        self._watch.install()
+
+    def submission(self) -> tuple[str, dict[str, Any] | None]:
+        """Run it to its end: how it ended (`end`, `exit N`, `exception`), and the exception."""
+        job = self._job
+        try:
+            if "function" in job:
+                self.runtime.call(job["script"], job["function"], job.get("keywords", {}))
+            else:
+                self.runtime.main(job["script"])
+        except SystemExit as error:
+            code = error.code
+            status = int(code) & 255 if isinstance(code, int) else int(code is not None)
+            return f"exit {status}", _told(error, self.runtime) if status else None
+        except BaseException as error:  # noqa: BLE001  whatever the submission raises is what we are here to see
+            with contextlib.suppress(BaseException):  # its own streams, its own words
+                traceback.print_exc()
+            return "exception", _told(error, self.runtime)
+        return "end", None
+
+    def report(self, ended: str, failure: dict[str, Any] | None) -> dict[str, Any]:
+        """Everything seen, as JSON."""
+        runtime = self.runtime
+        return runtime.recorder.report() | {
+            "ended": ended,
+            "failure": failure,
+            "began": self._began,
+            "finished": clock.real(),
+            "followed": [i for i, one in enumerate(runtime.rewriter.directives) if one in runtime.rewriter.followed],
+            "stand_ins": [
+                [one.name, one.exact, one.reason] for one in fidelity.all_known() if one.name in fidelity.taken()
+            ],
+            "tampering": self._watch.told(),
+        }
 
 
 def _environment(job: Mapping[str, Any], root: Path) -> dict[str, str]:
@@ -77,7 +137,8 @@ def _environment(job: Mapping[str, Any], root: Path) -> dict[str, str]:
         "HOME": str(home),
         "USER": "user",
     }
-    return {**common, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **job["environment"]}  # noqa: S108  the sandbox's own
+    rank = {name: str(job["rank"]) for name in ("RANK", "LOCAL_RANK", "ROLE_RANK")} if job.get("ranks", 1) > 1 else {}
+    return {**common, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **job["environment"], **rank}  # noqa: S108  the sandbox's own
 
 
 def _told(error: BaseException, runtime: Runtime) -> dict[str, Any]:
@@ -87,19 +148,32 @@ def _told(error: BaseException, runtime: Runtime) -> dict[str, Any]:
     while trace is not None:
         code = trace.tb_frame.f_code
         place = runtime.place_of(code.co_filename)
-        ours = place is None and "harness/observe/cpu_run/guest" in code.co_filename.replace("\\", "/")
+        ours = place is None and code.co_filename.startswith(GUEST)
         frames.append({
             "path": place[0] if place else code.co_filename[-120:], "layer": place[1] if place else 0,
-            "line": trace.tb_lineno, "function": code.co_name,
+            "line": trace.tb_lineno, "function": code.co_name[:MAX_NAME],
             "whose": "submission" if place is not None else "harness" if ours else "library",
         })  # fmt: skip
         trace = trace.tb_next
     return {
-        "exception": type(error).__name__,
-        "message": str(error)[:2_000],
-        "name": str(getattr(error, "name", None) or ""),
+        "exception": _text(lambda: type(error).__name__, MAX_NAME),
+        "message": _text(lambda: str(error), MAX_MESSAGE),
+        "name": _text(lambda: getattr(error, "name", None) or "", MAX_NAME),
         "frames": frames[-MAX_FRAMES:],
-        "unsupported": isinstance(error, fidelity.NotSupported),
-        "cause": type(error.__cause__ or error.__context__).__name__ if error.__cause__ or error.__context__ else None,
+        "unsupported": issubclass(type(error), fidelity.NotSupported),
+        "cause": _text(lambda: _kind(error.__cause__ or error.__context__), MAX_NAME) or None,
         "python": ".".join(map(str, sys.version_info[:2])),
     }
+
+
+def _kind(error: BaseException | None) -> str:
+    return type(error).__name__ if error is not None else ""
+
+
+def _text(words: Callable[[], object], most: int) -> str:
+    """Words of an exception, which the submission may have written itself: they may raise, or be no words."""
+    try:
+        found = words()
+        return str.__getitem__(found if isinstance(found, str) else str(found), slice(0, most))
+    except BaseException:  # noqa: BLE001  as said
+        return ""

@@ -49,7 +49,8 @@ class Server:
             elif header["do"] == "get":
                 send(self.answers, {"event": "file"}, _content(self.home / "run", header["path"], header["limit"]))
 
-    def _run(self, job: Mapping[str, Any]) -> None:
+    def _run(self, job: dict[str, Any]) -> None:
+        job["word"] = bytearray(job["word"].encode())  # a child takes it, and leaves nothing of it behind
         root = self._laid_out(fresh=job.get("fresh", True))
         before = _listing(self.home)
         budget = Budget(job["cpu_seconds"], job["wall_seconds"])
@@ -67,7 +68,8 @@ class Server:
         for child in children:
             send(self.answers, {"event": "rank", **_measured(child)}, child.report)
         ended = {"event": "ended", "cpu_seconds": round(budget.used, 3), "alone": alone}
-        send(self.answers, ended, json.dumps(files).encode())
+        unchanged = [path for path, seen in after.items() if before.get(path) == seen][:MAX_LISTED]
+        send(self.answers, ended, json.dumps({"changed": files, "unchanged": unchanged}).encode())
 
     def _child(self, job: Mapping[str, Any], root: Path, rank: int) -> Child:
         def heard(data: bytes) -> None:
@@ -117,7 +119,7 @@ def _measured(child: Child) -> dict[str, Any]:
 
 
 def _listing(root: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of every regular file below `root`; no link is followed."""
+    """Size and time of change (which nobody can set) of every regular file below `root`; no link is followed."""
     found: dict[str, tuple[int, int]] = {}
     for folder, folders, names in os.walk(root, followlinks=False):
         folders.sort()
@@ -128,7 +130,7 @@ def _listing(root: Path) -> dict[str, tuple[int, int]]:
             except OSError:
                 continue
             if stat.S_ISREG(status.st_mode):
-                found[str(path.relative_to(root))] = (status.st_size, status.st_mtime_ns)
+                found[str(path.relative_to(root))] = (status.st_size, status.st_ctime_ns)
             if len(found) >= 10 * MAX_LISTED:
                 return found
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests_support.cases import facts_of
 
-from harness.model.cpu_run import CpuRunFacts, Fault, RunStage
+from harness.model.cpu_run import CpuRunFacts, Fault, RunStage, TamperKind
 from harness.observe.cpu_run.runner import CpuRunner
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 
@@ -46,6 +46,7 @@ def test_demonstration(runner: CpuRunner) -> None:
     assert first.failure is None, first.attempts
     assert first.reached == tuple(RunStage)
     assert first.steps > 3
+    assert first.trusted, first.doubts()
     assert [(f.path, f.sha256) for f in first.files] == [(f.path, f.sha256) for f in second.files]
     assert first.totals == second.totals
     assert [override.name for override in first.fidelity.overrides if override.name == "ITERATIONS"]
@@ -74,7 +75,8 @@ def test_forged_report(runner: CpuRunner) -> None:
     """
     facts = run(runner, script)
     assert RunStage.TRAINED not in facts.reached
-    assert facts.failure is not None
+    assert [one.kind for one in facts.tampering] == [TamperKind.FORGED]
+    assert not facts.trusted
 
 
 def test_kills_its_supervisor(runner: CpuRunner) -> None:
