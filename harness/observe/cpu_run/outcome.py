@@ -23,7 +23,6 @@ from harness.model.facts import SubmissionFacts
 from harness.model.plan import Rung
 from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.checks import checks_of, tampering_of
-from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
 from harness.observe.cpu_run.report import Broken, Report, parse_report
 from harness.observe.cpu_run.scores import matched, together
 from harness.observe.cpu_run.session import HOME, Done, Rank
@@ -54,10 +53,8 @@ class Outcome:
     """Words of the exception, uncut: what decides about another rung."""
 
 
-def understood(
-    done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes], scored: Scored = NOTHING_SCORED
-) -> Outcome:
-    """Facts of one run; `scored` are the validation streams that it may have read."""
+def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes]) -> Outcome:
+    """Facts of one run."""
     reports = [parse_report(rank.said.report) for rank in done.ranks]
     failure, message = _failure(done, reports[done.first], files, _declared(facts))
     report = reports[0]
