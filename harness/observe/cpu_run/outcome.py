@@ -85,7 +85,6 @@ def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[st
         "files": written[:MAX_FILES],
         "totals": totals[:MAX_TOTALS],
         "scores": scores,
-        "coverage": scored.coverage(report, scores, final),
         "processes": tuple(snippet(process) for process in report.processes[:20]),
         "others": others,
         "fidelity": Fidelity(
