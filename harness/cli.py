@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -14,10 +16,12 @@ from rich.console import Console, RenderableType
 
 from harness.judge.judge import harness_errors
 from harness.judge.plugins import PluginError
+from harness.live import watching
 from harness.model.competition import DEFAULT_POLICY, load
 from harness.model.leaderboard import View
 from harness.model.review import Depth as Looked
 from harness.model.review import Review, Verdict
+from harness.observe.moment import silent
 from harness.observe.target import Request, TargetError, is_url
 from harness.review import Reviewed, address_of, review_target
 from harness.rulepages import rule_pages
@@ -43,6 +47,8 @@ class Exit(IntEnum):
     USAGE = 2
     INCONCLUSIVE = 3
     HARNESS = 4
+    INTERRUPTED = 130
+    """Ended from outside (Ctrl-C), as shells have it; no answer was given."""
 
 
 class Depth(StrEnum):
@@ -262,8 +268,12 @@ def _review(
 
 
 def _reviewed(request: Request, depth: Depth, as_of: dt.datetime | None, policy: str) -> Reviewed:
+    looked = Looked(depth)
+    # Reading takes about a second; there is something to watch only where something is run.
+    watched = nullcontext(silent) if looked is Looked.STATIC else watching(Console(stderr=True, highlight=False))
     try:
-        return review_target(request, Store(default_root()), _date(as_of), _policy(policy), Looked(depth))
+        with _interruptible(), watched as show:
+            return review_target(request, Store(default_root()), _date(as_of), _policy(policy), looked, show)
     except TargetError as error:
         _stop(str(error))
 
@@ -302,10 +312,19 @@ def _write(text: str, output: Path | None) -> None:
     output.write_text(text, encoding="utf-8") if output else sys.stdout.write(text)
 
 
-def _stop(message: str) -> NoReturn:
-    """End with a message about wrong usage."""
+def _stop(message: str, code: Exit = Exit.USAGE) -> NoReturn:
+    """End with a message: about wrong usage, unless another code says otherwise."""
     Console(stderr=True, highlight=False, markup=False).print(f"golf: {message}", soft_wrap=True)
-    raise typer.Exit(Exit.USAGE)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the program in words."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _stop("interrupted; what was finished is kept, and the same command goes on from there", Exit.INTERRUPTED)
 
 
 def main() -> None:

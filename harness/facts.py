@@ -1,19 +1,21 @@
 """Facts in the store: those of a folder once, whichever pull requests hold it, and those of a target that point there.
 
-A folder is known by its files, so what one pull request repeats from another, or keeps through a new commit, is not
-read again.
+A folder is known by its files, so what one pull request repeats from another, or keeps through a new commit, is neither
+read nor run again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from harness.model.base import Frozen
-from harness.model.cpu_run import CpuRunFacts, Fault
+from harness.model.base import Frozen, snippet
+from harness.model.cpu_run import Attempt, Begun, CpuRunFacts, Fault, RunFailure
 from harness.model.facts import Facts, Stage, StageStatus, SubmissionFacts
 from harness.model.target import FolderEntry, Intake
 from harness.observe.intake.content import Source
+from harness.observe.moment import Moment, Show, silent
 from harness.observe.observe import contents_of, facts_key, folder_key, observe_each, observe_folder, run_key
 from harness.observe.reading.worker import Reader
 from harness.store.store import Store
@@ -26,30 +28,112 @@ class Kept(Frozen):
     folders: tuple[FolderEntry, ...]
 
 
+class Ran(Frozen):
+    """A run in the store. `rung` is the number of the rung that is next, None where the run is finished."""
+
+    run: CpuRunFacts
+    rung: int | None = None
+
+
 class Runner(Protocol):
     """Runs a submission on a CPU."""
 
-    def run(self, submission: SubmissionFacts, files: Mapping[str, bytes]) -> CpuRunFacts:
-        """Facts of its run; `files` maps its paths to their bytes."""
+    def run(
+        self,
+        submission: SubmissionFacts,
+        files: Mapping[str, bytes],
+        show: Show = ...,
+        keep: Callable[[Begun], None] = ...,
+        begun: Begun | None = ...,
+    ) -> CpuRunFacts:
+        """Facts of its run; `files` maps its paths to their bytes.
+
+        `keep` is given what is known whenever a part of the run is finished; with `begun`, what it was given last, a
+        run that was cut short goes on.
+        """
 
 
-def with_runs(facts: Facts, source: Source, runner: Runner, store: Store) -> Facts:
-    """The facts with those of the run of every submission, made now or found in the store."""
-    submissions = tuple(
-        one.model_copy(update={"cpu_run": _run(one, source, runner, store)}) for one in facts.submissions
-    )
+def with_runs(facts: Facts, source: Source, runner: Runner, store: Store, show: Show = silent) -> Facts:
+    """The facts with those of the run of every submission, made now or found in the store, and its stages.
+
+    A failure of the harness costs that run alone: it becomes a stage with `error`.
+    """
+    submissions = tuple(_with_run(one, source, runner, store, show) for one in facts.submissions)
     return facts.model_copy(update={"submissions": submissions})
 
 
-def _run(submission: SubmissionFacts, source: Source, runner: Runner, store: Store) -> CpuRunFacts:
+def _with_run(submission: SubmissionFacts, source: Source, runner: Runner, store: Store, show: Show) -> SubmissionFacts:
+    try:
+        run = _run(submission, source, runner, store, show)
+        stages = tuple(_run_stages(run))
+    except Exception as error:  # noqa: BLE001  whatever failed is ours, and what was read is worth a review
+        where = " ".join(traceback.format_exc(limit=-1).split())
+        failure = RunFailure(
+            fault=Fault.HARNESS, exception=type(error).__name__, message=snippet(str(error)), remedy="Please report it."
+        )
+        run = CpuRunFacts(failure=failure)
+        stages = (Stage(name="run", status=StageStatus.ERROR, reason=snippet(where)),)
+    return submission.model_copy(update={"cpu_run": run, "stages": (*submission.stages, *stages)})
+
+
+def _run(submission: SubmissionFacts, source: Source, runner: Runner, store: Store, show: Show) -> CpuRunFacts:
+    """The run, from the store as far as it is there. What is finished is kept at once, so that nothing is run twice."""
     address = run_key(submission.folder)
-    found = store.get("runs", address, CpuRunFacts)
-    if found is None:
-        contents, _ = contents_of(submission.folder, source)
-        found = runner.run(submission, {path: content.data for path, content in contents.items()})
-        if found.refused is None and (found.failure is None or found.failure.fault is not Fault.MACHINE):
-            store.put("runs", address, found)
-    return found
+    found = store.get("runs", address, Ran)
+    if found is not None and found.rung is None:
+        return found.run
+    begun = Begun(run=found.run, rung=found.rung) if found is not None and found.rung is not None else None
+
+    def keep(so_far: Begun) -> None:
+        store.put("runs", address, Ran(run=so_far.run, rung=so_far.rung))
+
+    show(Moment("fetching the files"))
+    contents, _ = contents_of(submission.folder, source)
+    files = {path: content.data for path, content in contents.items()}
+    run = runner.run(submission, files, show, keep, begun)
+    if _lasts(run):
+        store.put("runs", address, Ran(run=run))
+    return run
+
+
+def _lasts(run: CpuRunFacts) -> bool:
+    """Whether a run says something of the submission that holds elsewhere, too: neither machine nor harness failed."""
+    failures = [run.failure, *(attempt.failure for attempt in run.attempts)]
+    broken = any(one is not None and (one.fault is Fault.MACHINE or one.exception == "harness") for one in failures)
+    return run.refused is None and not broken
+
+
+def _run_stages(run: CpuRunFacts) -> Iterator[Stage]:
+    """What a run consisted of: inputs, sandbox, and every size that was tried."""
+    if run.refused is not None:
+        yield Stage(name="run", status=StageStatus.SKIPPED, reason=run.refused)
+    elif not run.attempts:
+        failure = run.failure
+        yield Stage(name="run", status=_status(failure), reason=failure.message if failure is not None else None)
+    else:
+        yield Stage(name="run: inputs", status=StageStatus.DONE, seconds=run.inputs_seconds)
+        yield Stage(name="run: sandbox", status=StageStatus.DONE, seconds=run.sandbox_seconds)
+        for attempt in run.attempts:
+            yield Stage(
+                name=f"run: size {attempt.rung}" if attempt.rung else "run: end of the sandbox",
+                status=_status(attempt.failure),
+                seconds=attempt.seconds,
+                peak_mb=attempt.peak_mb,
+                reason=_reason(attempt),
+            )
+
+
+def _status(failure: RunFailure | None) -> StageStatus:
+    if failure is None:
+        return StageStatus.DONE
+    theirs = failure.fault in {Fault.SUBMISSION, Fault.LIMIT}
+    return StageStatus.FAILED if theirs else StageStatus.PARTIAL
+
+
+def _reason(attempt: Attempt) -> str | None:
+    if attempt.failure is None:
+        return None if attempt.ended == "exit 0" else f"it ended with {attempt.ended}"
+    return snippet(f"{attempt.failure.exception}: {attempt.failure.message}".strip(": "))
 
 
 def facts_of(intake: Intake, source: Source, reader: Reader, store: Store) -> tuple[Facts, bool]:

@@ -13,8 +13,10 @@ from harness.judge.judge import judge
 from harness.model.competition import DEFAULT_POLICY
 from harness.model.facts import Facts
 from harness.model.review import Depth, Review
+from harness.observe.moment import Moment, Show, silent
 from harness.observe.reading.worker import Reader
 from harness.observe.target import Request, is_url, open_target
+from harness.runner import open_runner
 from harness.store.store import Store
 
 
@@ -33,18 +35,18 @@ def review_target(
     as_of: dt.date | None = None,
     policy: str = DEFAULT_POLICY,
     depth: Depth = Depth.STATIC,
+    show: Show = silent,
 ) -> Reviewed:
-    """Review what `request` names. Raises TargetError when it does not exist."""
+    """Review what `request` names. Raises TargetError when it does not exist; `show` is told what is being done."""
+    show(Moment("fetching" if is_url(request.target) else "reading"))
     intake, source = open_target(request, store.root)
+    show(Moment("reading"))
     with Reader() as reader:
         facts, cached = facts_of(intake, source, reader, store)
     if depth is not Depth.STATIC:
-        # Loaded only where something is run: numpy and sentencepiece make the inputs.
-        from harness.observe.cpu_run.runner import CpuRunner
-        from harness.observe.sandbox.bubblewrap import Bubblewrap
-
-        with CpuRunner(Bubblewrap(), store.root / "inputs") as runner:
-            facts = with_runs(facts, source, runner, store)
+        with open_runner(store) as runner:
+            facts = with_runs(facts, source, runner, store, show)
+    show(Moment("judging"))
     return Reviewed(judge(facts, as_of, policy=policy), facts, cached)
 
 

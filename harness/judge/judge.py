@@ -146,7 +146,8 @@ def _run_gaps(run: CpuRunFacts | None) -> list[str]:
 def _gaps(facts: SubmissionFacts) -> list[str]:
     """What this submission in particular left unexamined."""
     gaps = [f"{item.path}: {item.reason}" for item in facts.unreadable]
-    gaps += [f"{stage.name}: {stage.reason}" for stage in facts.stages if stage.status is StageStatus.SKIPPED]
+    skipped = [stage for stage in facts.stages if stage.status is StageStatus.SKIPPED and stage.name != "run"]
+    gaps += [f"{stage.name}: {stage.reason}" for stage in skipped]
     for script in facts.scripts:
         if script.opaque is not None:
             gaps.append(f"{script.path}: wrapper not unpacked, {script.opaque.value}")

@@ -30,7 +30,7 @@ class StageStatus(StrEnum):
 
     DONE = "done"
     PARTIAL = "partial"
-    """Some files could not be read; `Unreadable` names them."""
+    """Some files could not be read, which `Unreadable` names; or a run ended early for a reason of ours."""
     SKIPPED = "skipped"
     FAILED = "failed"
     """The submission made the stage fail (limit, crash of the limited reader)."""

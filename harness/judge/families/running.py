@@ -15,7 +15,7 @@ class ImportsRun(SubmissionRule):
 
     What: the script was run in a sandbox; the import at which it ended names a module that is neither in the folder nor
     installed nor named in requirements.txt. What a stand-in of this harness lacks, or a package that requirements.txt
-    names, is not laid to the submission.
+    names, is not laid to the submission: like a machine that can run nothing it leaves the question open.
     Why: a script that stops at its first lines can be neither reproduced nor scored.
     Mend: ship the module, name its package in requirements.txt, or import it where it is used.
     Blind spots: packages that the competition's machine has and this one lacks look the same: say so in
@@ -42,6 +42,11 @@ class ImportsRun(SubmissionRule):
             yield self.fail(case, f"The script ends at the import of {failure.module}. {failure.remedy}", [place])
         elif RunStage.IMPORTED in run.reached:
             yield self.ok(case, "The script got past its imports when it was run.")
+        elif run.refused is not None:
+            yield self.unknown(case, f"The script could not be run on this machine: {run.refused}")
+        else:
+            why = f": {failure.message}" if failure is not None and failure.message else "."
+            yield self.unknown(case, f"The script was run and not seen to get past its imports{why}")
 
 
 RULES = (ImportsRun,)

@@ -10,7 +10,7 @@ from harness.model.base import At
 from harness.model.cpu_run import CpuRunFacts, Fault, RunFailure, RunStage
 from harness.model.facts import Facts
 from harness.model.findings import Finding, Outcome
-from harness.model.review import Depth, Review
+from harness.model.review import Depth, Review, Verdict
 from harness.model.target import Target, TargetKind
 
 
@@ -45,11 +45,19 @@ def test_imports() -> None:
 
 @pytest.mark.parametrize(
     "run",
-    [None, failed(Fault.HARNESS), failed(Fault.MACHINE), failed(Fault.SUBMISSION, None), CpuRunFacts(refused="no")],
+    [failed(Fault.HARNESS), failed(Fault.MACHINE), failed(Fault.SUBMISSION, None), CpuRunFacts(refused="no bwrap")],
 )
-def test_nothing_is_laid_to_a_submission_that_was_not_at_fault(run: CpuRunFacts | None) -> None:
-    """Without a run, and where machine, harness or something else failed, the rule says nothing."""
-    assert found(run) == []
+def test_nothing_is_laid_to_a_submission_that_was_not_at_fault(run: CpuRunFacts) -> None:
+    """Where machine, harness or something else failed, or nothing can be run, the question stays open: inconclusive."""
+    (finding,) = found(run)
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert reviewed(run).compliance.verdict is Verdict.INCONCLUSIVE
+    assert run.refused is None or run.refused in finding.message
+
+
+def test_without_a_run() -> None:
+    """Where no run was asked for, the rule says nothing."""
+    assert found(None) == []
 
 
 def test_depth_and_gaps() -> None:

@@ -1,0 +1,76 @@
+"""A runner of submissions for this machine, or one that says why nothing can be run on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from harness.facts import Runner
+from harness.model.cpu_run import Begun, CpuRunFacts
+from harness.model.facts import SubmissionFacts
+from harness.observe.moment import Show, silent
+from harness.store.store import Store
+
+_PROJECT = "golf-harness"
+_INSTALL = "install them: pip install 'golf-harness[run]', or pip install -e '.[run]' in a clone"
+
+
+class Refusing:
+    """Runs nothing and says why."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def run(
+        self,
+        submission: SubmissionFacts,  # noqa: ARG002  nothing is done with what is not run
+        files: Mapping[str, bytes],  # noqa: ARG002  as above
+        show: Show = silent,  # noqa: ARG002  as above
+        keep: Callable[[Begun], None] = lambda _: None,  # noqa: ARG002  as above
+        begun: Begun | None = None,  # noqa: ARG002  as above
+    ) -> CpuRunFacts:
+        """Facts that only say why."""
+        return CpuRunFacts(refused=self._reason)
+
+
+@contextmanager
+def open_runner(store: Store, *, warm: bool = False) -> Iterator[Runner]:
+    """A runner whose sandboxes end with the context; `warm` keeps the next one ready, for many submissions.
+
+    Its inputs are kept in the store's folder. Where nothing can be run it refuses (see `refusal`).
+    """
+    reason = refusal()
+    if reason is not None:
+        yield Refusing(reason)
+        return
+    # Loaded only where something is run: numpy and sentencepiece make the inputs.
+    from harness.observe.cpu_run.runner import CpuRunner
+    from harness.observe.sandbox.bubblewrap import Bubblewrap
+
+    with CpuRunner(Bubblewrap(), store.root / "inputs", warm=warm) as runner:
+        yield runner
+
+
+def refusal() -> str | None:
+    """Why nothing can be run on this machine, and the remedy; None where it can: packages first, then the sandbox."""
+    if lacking := missing_packages():
+        return f"{', '.join(lacking)}: not installed; {_INSTALL}"
+    from harness.observe.sandbox.bubblewrap import Bubblewrap
+
+    return Bubblewrap().unavailable()
+
+
+def missing_packages() -> list[str]:
+    """Packages of the extra `run` that are not installed, as the project's own metadata names them."""
+    wanted = [line for line in requires(_PROJECT) or () if re.search(r"extra == .run\b", line)]
+    return [name for line in wanted if not _installed(name := re.split(r"[^\w.-]", line, maxsplit=1)[0])]
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
