@@ -29,10 +29,7 @@ PROGRAMS = "bin"
 def prepare(home: Path) -> None:
     """Load and patch everything that every run needs; called once, before the first fork."""
     torch.set_num_threads(1)
-    programs = home / PROGRAMS
-    programs.mkdir(exist_ok=True)
-    (programs / "nvidia-smi").write_text(cuda.runtime.nvidia_smi_program())
-    (programs / "nvidia-smi").chmod(0o755)
+    stand_ins.provide_programs(home / PROGRAMS)
     cuda.install_all()
     stand_ins.install()
     gc.freeze()

@@ -2,5 +2,6 @@
 
 from harness.observe.cpu_run.guest.stand_ins.extensions import provide_built
 from harness.observe.cpu_run.guest.stand_ins.packages import install, provide_modal
+from harness.observe.cpu_run.guest.stand_ins.programs import provide_programs
 
-__all__ = ["install", "provide_built", "provide_modal"]
+__all__ = ["install", "provide_built", "provide_modal", "provide_programs"]
