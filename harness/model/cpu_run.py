@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from harness.model.base import At, Frozen
-from harness.model.plan import Directive, Override
+from harness.model.coverage import Coverage
+from harness.model.plan import Directive, Feature, Override
 
 
 class RunStage(StrEnum):
@@ -57,6 +58,29 @@ class Replaced(Frozen):
     reason: str
 
 
+class Ran(StrEnum):
+    """Whether the code of a feature was executed."""
+
+    EXECUTED = "executed"
+    NOT_EXECUTED = "not executed"
+    UNKNOWN = "unknown"
+
+
+class FeatureRun(Frozen):
+    """A feature that the launch enables, and whether the run executed it."""
+
+    feature: Feature
+    ran: Ran
+    because: tuple[str, ...] = ()
+    """The settings that enable it."""
+    at: tuple[At, ...] = ()
+    """Pieces of its code that ran, the first ones."""
+    missed: tuple[At, ...] = ()
+    """Pieces of its code that did not."""
+    reason: str = ""
+    """Why it is not known."""
+
+
 class Fidelity(Frozen):
     """What of a run was not the real thing."""
 
@@ -65,6 +89,7 @@ class Fidelity(Frozen):
     stand_ins: tuple[Replaced, ...] = ()
     not_executed: tuple[At, ...] = ()
     """Functions that the launch reaches, by reading, and the run did not."""
+    features: tuple[FeatureRun, ...] = ()
 
 
 class WrittenFile(Frozen):
@@ -171,6 +196,8 @@ class CpuRunFacts(Frozen):
     """Whether nothing that the run had started was left when it ended, or could be ended."""
     others: tuple[OtherRank, ...] = ()
     """The ranks from 1 on; everything else here is of rank 0, a failure of the rank that failed first."""
+    coverage: Coverage | None = None
+    """Of the final score; None where it is not matched, or no validation stream was seen to be read."""
     fidelity: Fidelity = Fidelity()
     checks: tuple[Check, ...] = ()
     tampering: tuple[Tamper, ...] = ()

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.model.cpu_run import Attempt, Begun, CpuRunFacts, Fault, RunFailure
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung, RunLimits, StepPurpose
+from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored, truths
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
 from harness.observe.cpu_run.inputs.made import sizes_for
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
@@ -44,6 +45,8 @@ class Trial:
     """The launched file and what its wrappers unpack to."""
     seconds: float = 0.0
     """What planning and making the inputs took."""
+    scored: Scored = NOTHING_SCORED
+    """The validation streams that lie there."""
 
 
 def sandbox_limits(plan: Plan | None = None) -> Limits:
@@ -78,7 +81,8 @@ def prepared(
         )
     except VocabularyError as error:
         return CpuRunFacts(failure=_no_run(str(error), Fault.HARNESS))
-    return Trial(submission, files, plan, layout, main.texts, time.perf_counter() - started)
+    scored = Scored(truths(layout, cache), wanted.eval_sequence if wanted is not None else None)
+    return Trial(submission, files, plan, layout, main.texts, time.perf_counter() - started, scored)
 
 
 def run_on_cpu(
@@ -157,7 +161,7 @@ def _attempt(trial: Trial, rung: Rung, session: Session, show: Show) -> tuple[Ou
                 show(Moment(doing, line))
 
         done = session.run(_job(trial, rung, step, fresh=not number), trial.plan.limits, heard)
-        outcomes.append(understood(done, trial.submission, rung, trial.files))
+        outcomes.append(understood(done, trial.submission, rung, trial.files, trial.scored))
         if outcomes[-1].raised is not None:
             break
     outcome = whole(outcomes)
@@ -188,6 +192,7 @@ def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str,
         "directives": [one.model_dump(mode="json") for one in rung.directives],
         "fresh": fresh,
         "ranks": ranks,
+        "streams": [f"{INPUTS}/{folder}" for folder in trial.layout.streams],
     }
     if step.kind in {EntryKind.CALL, EntryKind.MODAL} and step.calls is not None:
         job |= {"function": step.calls, "modal": step.kind is EntryKind.MODAL}

@@ -23,6 +23,7 @@ from harness.model.facts import SubmissionFacts
 from harness.model.plan import Rung
 from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.checks import checks_of, tampering_of
+from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
 from harness.observe.cpu_run.report import Broken, Report, parse_report
 from harness.observe.cpu_run.scores import matched, together
 from harness.observe.cpu_run.session import HOME, Done, Rank
@@ -53,8 +54,10 @@ class Outcome:
     """Words of the exception, uncut: what decides about another rung."""
 
 
-def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes]) -> Outcome:
-    """Facts of one run."""
+def understood(
+    done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[str, bytes], scored: Scored = NOTHING_SCORED
+) -> Outcome:
+    """Facts of one run; `scored` are the validation streams that it may have read."""
     reports = [parse_report(rank.said.report) for rank in done.ranks]
     failure, message = _failure(done, reports[done.first], files, _declared(facts))
     report = reports[0]
@@ -85,6 +88,7 @@ def understood(done: Done, facts: SubmissionFacts, rung: Rung, files: Mapping[st
         "files": written[:MAX_FILES],
         "totals": totals[:MAX_TOTALS],
         "scores": scores,
+        "coverage": scored.coverage(report, scores, final),
         "processes": tuple(snippet(process) for process in report.processes[:20]),
         "others": others,
         "fidelity": Fidelity(

@@ -44,6 +44,19 @@ Added = tuple[Short, int, int, Short, Short, int, tuple[float | None, ...]]
 """Path, layer, line, target, function, additions, ends of the sums."""
 
 
+Positions = tuple[int, int, int, int, tuple[tuple[int, int, int], ...]]
+"""Number of a sum's site among the sums, which of its sums from the last, elements added that stand at no known place,
+additions of which nothing is known, and runs of positions: first, last, how often."""
+
+
+class Stream(Frozen):
+    """The validation stream whose positions were followed."""
+
+    number: int | None
+    """In the job; None where the run read none."""
+    size: int
+    faults: tuple[Short, ...] = ()
+    """Operations that were not followed for a fault of ours."""
 
 
 class Notice(Frozen):
@@ -68,6 +81,8 @@ class Report(Frozen):
     failure: Raised | None = None
     blocks: Annotated[tuple[Block, ...], Field(max_length=200_000)] = ()
     sums: Annotated[tuple[Added, ...], Field(max_length=20_000)] = ()
+    covered: Annotated[tuple[Positions, ...], Field(max_length=100_000)] = ()
+    stream: Stream | None = None
     steps: int = 0
     backwards: int = 0
     marks: dict[Short, float] = Field(default_factory=dict)

@@ -9,36 +9,87 @@ import itertools
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from harness.observe.cpu_run.guest.rewriting import ADDED, HIT, IMPORTED, Rewriter
+from harness.observe.cpu_run.guest.places import spans
+from harness.observe.cpu_run.guest.positions import Tracker
+from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, Rewriter
 
 MAX_TOTALS = 2_000
 """Finished sums kept of one site."""
 MAX_FILES = 2_000
 """Opened files that are remembered."""
+MAX_COVERED = 8
+"""Last sums of a site whose positions are kept."""
+MAX_SPANS = 200_000
+"""Runs of positions that are reported in all."""
+
+
+class Covered:
+    """Which positions of the validation stream one sum has added up, and how often."""
+
+    __slots__ = ("elsewhere", "times", "untold")
+
+    def __init__(self, size: int) -> None:
+        self.times: NDArray[np.int64] = np.zeros(size, np.int64)
+        self.elsewhere = self.untold = 0
+        """Elements added that stand at no known place; additions of which nothing is known."""
+
+    def add(self, rows: NDArray[np.int64] | None) -> None:
+        """Something was added that speaks of these positions."""
+        if rows is None:
+            self.untold += 1
+            return
+        known = rows[rows >= 0]
+        self.elsewhere += len(rows) - len(known)
+        self.times += np.bincount(known, minlength=len(self.times))
 
 
 class Sum:
     """The sums that one site adds up: each begins anew when its variable is set back."""
 
-    __slots__ = ("additions", "finished", "last")
+    __slots__ = ("additions", "covered", "finished", "last")
 
     def __init__(self) -> None:
         self.additions = 0
         self.finished: list[float] = []
         self.last: float | None = None
+        self.covered: deque[Covered] = deque(maxlen=MAX_COVERED)
+        """Of the last sums, the one in progress last."""
 
-    def add(self, value: float) -> None:
-        """The variable has this value after an addition. Sums of losses, tokens and bytes only grow."""
-        if self.last is not None and value < self.last and len(self.finished) < MAX_TOTALS:
+    def add(self, value: float) -> bool:
+        """The variable has this value after an addition; whether a new sum began before it.
+
+        Sums of losses, tokens and bytes only grow.
+        """
+        begins = self.last is None or value < self.last
+        if begins and self.last is not None and len(self.finished) < MAX_TOTALS:
             self.finished.append(self.last)
         self.additions += 1
         self.last = value
+        return begins
+
+    def cover(self, rows: NDArray[np.int64] | None, size: int, *, begins: bool, whole: bool) -> None:
+        """What was added, or where `whole` what the sum is, speaks of these positions out of `size`."""
+        if begins or not self.covered:
+            self.covered.append(Covered(size))
+        elif whole or len(self.covered[-1].times) != size:  # set anew, or the stream is known from now on
+            self.covered[-1] = Covered(size)
+        self.covered[-1].add(rows)
+
+    def so_far(self) -> NDArray[np.int64] | None:
+        """The positions of the sum in progress, each as often as it was added; None where not all are known."""
+        if not self.covered or self.covered[-1].untold or self.covered[-1].elsewhere:
+            return None
+        times = self.covered[-1].times
+        return np.repeat(np.arange(len(times)), times)
 
     def totals(self) -> list[float]:
         """Ends of all sums, the one in progress too."""
@@ -48,9 +99,12 @@ class Sum:
 class Recorder:
     """Observations of one run. `install` must be called once, in the process that runs the submission."""
 
-    def __init__(self, rewriter: Rewriter, clock: Callable[[], float]) -> None:
+    def __init__(self, rewriter: Rewriter, clock: Callable[[], float], tracker: Tracker | None = None) -> None:
+        """Without a `tracker` sums are followed, and not the positions that they add up."""
         self.rewriter = rewriter
         self.clock = clock
+        self.tracker = tracker
+        self._addends: dict[int, NDArray[np.int64] | None] = {}
         self.hits: dict[int, int] = {}
         self.sums: dict[int, Sum] = {}
         self.order = itertools.count(1)
@@ -66,7 +120,7 @@ class Recorder:
 
     def builtins(self) -> dict[str, Any]:
         """What rewritten source calls."""
-        return {HIT: self._hit, ADDED: self._added, IMPORTED: lambda: self.mark("imported")}
+        return {HIT: self._hit, ADDED: self._added, ADDEND: self._addend, IMPORTED: lambda: self.mark("imported")}
 
     def mark(self, stage: str) -> None:
         """A stage is reached."""
@@ -79,15 +133,26 @@ class Recorder:
 
         def counted(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
             self.backwards += 1
-            return backward(tensor, *args, **kwargs)
+            with torch._C.DisableTorchFunctionSubclass():  # else it comes here again
+                return backward(tensor, *args, **kwargs)
 
         torch.Tensor.backward = counted  # type: ignore[method-assign,assignment]  # counted, not changed
         sys.addaudithook(self._audit)
+        if self.tracker is not None:
+            self.tracker.install()
 
     def _hit(self, block: int) -> None:
         self.hits[block] = self.hits.get(block, 0) + 1
 
+    def _addend(self, site: int, value: Any) -> Any:
+        """What is about to be added, handed on as it is."""
+        if self.tracker is not None:
+            self._addends[site] = self._rows(value)
+        return value
+
     def _added(self, site: int, value: object) -> None:
+        whole = site not in self._addends
+        rows = self._rows(value) if whole else self._addends.pop(site)
         if isinstance(value, bool) or getattr(value, "requires_grad", False):
             return
         try:
@@ -102,7 +167,19 @@ class Recorder:
         found = self.sums.get(site)
         if found is None:
             found = self.sums[site] = Sum()
-        found.add(number)
+        begins = found.add(number)
+        if self.tracker is not None:
+            found.cover(rows, self.tracker.size, begins=begins, whole=whole)
+
+    def _rows(self, value: object) -> NDArray[np.int64] | None:
+        """The positions that a value speaks of, be it another sum as it stands."""
+        if self.tracker is None or self.tracker.stream is None:
+            return None
+        rows = self.tracker.rows(value)
+        if rows is None and isinstance(value, float) and not value.is_integer():
+            rows = next((found for one in self.sums.values() if one.last == value and
+                         (found := one.so_far()) is not None), None)  # fmt: skip
+        return rows
 
     def _stepped(self, *_: object) -> None:
         self.steps += 1
@@ -142,6 +219,8 @@ class Recorder:
                 for i, s in enumerate(self.rewriter.sites)
                 if i in self.sums
             ],
+            "covered": self._covered(),
+            "stream": self._stream(),
             "steps": self.steps,
             "backwards": self.backwards,
             "marks": self.marks,
@@ -149,6 +228,25 @@ class Recorder:
             "read": self.read,
             "processes": self.processes,
         }
+
+    def _covered(self) -> list[list[Any]]:
+        """For the last sums of each site: its number among the sums, which from the end, and what was added up."""
+        found: list[list[Any]] = []
+        left = MAX_SPANS
+        told = [self.sums[i] for i in range(len(self.rewriter.sites)) if i in self.sums]
+        for number, one in enumerate(told):
+            for back, covered in enumerate(reversed(one.covered)):
+                runs = spans(covered.times)
+                left -= len(runs)
+                if runs and left >= 0:
+                    found.append([number, back, covered.elsewhere, covered.untold, runs])
+        return found
+
+    def _stream(self) -> dict[str, Any] | None:
+        """The stream whose positions were followed, by its number in the job, and where following it failed."""
+        if self.tracker is None:
+            return None
+        return {"number": self.tracker.stream, "size": self.tracker.size, "faults": self.tracker.faults()}
 
 
 def _count(value: object) -> int:

@@ -14,7 +14,7 @@ from types import CodeType
 from harness.model.plan import Directive, MisplacedError, rewritten
 from harness.observe.reading.source.grammar import parse
 
-HIT, ADDED, IMPORTED = "__golf_hit__", "__golf_added__", "__golf_imported__"
+HIT, ADDED, ADDEND, IMPORTED = "__golf_hit__", "__golf_added__", "__golf_addend__", "__golf_imported__"
 """Names under which the rewritten source finds its recorder among the builtins."""
 _KERNELS = frozenset({"jit", "autotune", "heuristics", "script", "script_method", "kernel"})
 """Last names of decorators whose functions are compiled from their source."""
@@ -138,6 +138,7 @@ class _Pass(ast.NodeTransformer):
     def _told(self, target: ast.expr, node: ast.stmt) -> ast.stmt:
         number = len(self.rewriter.sites)
         words = ast.unparse(target)
+        _show_addend(node, words, number)
         self.rewriter.sites.append(Site(self.path, self.layer, node.lineno, words, ".".join(self.names)))
         value = ast.parse(words, mode="eval").body
         return _call(ADDED, [number, value], node)
@@ -155,6 +156,23 @@ def _added_to(node: ast.stmt) -> ast.expr | None:
         return target if words in {ast.unparse(node.value.left), ast.unparse(node.value.right)} else None
     summed = any(isinstance(part, ast.Call) and _last_name(part) == "sum" for part in ast.walk(node.value))
     return target if summed else None
+
+
+def _show_addend(node: ast.stmt, target: str, number: int) -> None:
+    """Let what is added be seen on its way: it is evaluated where it was, and handed on as it is."""
+    if isinstance(node, ast.AugAssign):
+        node.value = _handed_on(node.value, number)
+    elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
+        side = "right" if ast.unparse(node.value.left) == target else "left"
+        if ast.unparse(getattr(node.value, "right" if side == "left" else "left")) == target:
+            setattr(node.value, side, _handed_on(getattr(node.value, side), number))
+
+
+def _handed_on(value: ast.expr, number: int) -> ast.expr:
+    call = ast.Call(ast.Name(ADDEND, ast.Load()), [ast.Constant(number), value], [])
+    for new in (call, call.func, call.args[0]):
+        ast.copy_location(new, value)
+    return call
 
 
 def _plain(node: ast.expr) -> bool:

@@ -16,6 +16,7 @@ import torch
 
 from harness.model.plan import Directive
 from harness.observe.cpu_run.guest import clock, cuda, fidelity, seal, stand_ins, tampering
+from harness.observe.cpu_run.guest.positions import tracker
 from harness.observe.cpu_run.guest.runtime import Runtime
 
 MAX_FRAMES = 12
@@ -81,7 +82,7 @@ class Run:
     def __init__(self, job: Mapping[str, Any], root: Path, tell: seal.Tell, descriptor: int) -> None:
         self._job, self._root = job, root
         directives = [Directive.model_validate(one) for one in job.get("directives", ())]
-        self.runtime = Runtime(root, clock.real, directives)
+        self.runtime = Runtime(root, clock.real, directives, tracker(job.get("streams", ())))
         self._began = clock.real()
         if job.get("ranks", 1) > 1:
             cuda.use_processes()

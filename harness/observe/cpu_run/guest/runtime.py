@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from harness.model.plan import Directive
+from harness.observe.cpu_run.guest.positions import Tracker
 from harness.observe.cpu_run.guest.recorder import Recorder
 from harness.observe.cpu_run.guest.rewriting import Rewriter
 
@@ -28,10 +29,17 @@ SEED = 20240520
 class Runtime:
     """One run: the folder of the submission, its rewritten modules, its builtins."""
 
-    def __init__(self, root: Path, clock: Callable[[], float], directives: Sequence[Directive] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Callable[[], float],
+        directives: Sequence[Directive] = (),
+        tracker: Tracker | None = None,
+    ) -> None:
+        """`tracker` follows positions of the validation stream; without one sums alone are followed."""
         self.root = root
         self.rewriter = Rewriter(directives)
-        self.recorder = Recorder(self.rewriter, clock)
+        self.recorder = Recorder(self.rewriter, clock, tracker)
         self.builtins = {**vars(builtins), **self.recorder.builtins()}
         self.builtins["exec"] = self._exec
         self.builtins["compile"] = self._compile

@@ -62,6 +62,12 @@ class Layout(Frozen):
     """Names that leave the working directory although every variable is set; their files are listed as they are."""
     notes: tuple[str, ...] = ()
 
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Folders in the cache whose validation streams have a name in the layout, the one in force first."""
+        named = (file.source.rpartition("/") for file in self.files)
+        return tuple(dict.fromkeys((self.folder, *(folder for folder, _, name in named if name == made_files.VAL))))
+
     def with_validation(self, probe: Made) -> Layout:
         """The same names with the validation shard and sidecar of `probe` where those in force are."""
         digests = {file.name: file.sha256 for file in probe.facts.files}

@@ -12,7 +12,7 @@ import pytest
 
 from harness.model.base import At
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest.rewriting import ADDED, HIT, IMPORTED, Rewriter
+from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, Rewriter
 
 
 class Seen:
@@ -22,15 +22,21 @@ class Seen:
         self.rewriter = Rewriter()
         self.hits: list[int] = []
         self.added: list[tuple[int, Any]] = []
+        self.addends: list[Any] = []
         self.imported_after: int | None = None
 
     def run(self, text: str) -> dict[str, Any]:
         """Execute a text rewritten; its variables."""
         names = {HIT: self.hits.append, ADDED: lambda site, value: self.added.append((site, value))}
+        names[ADDEND] = self._addend
         names[IMPORTED] = lambda: setattr(self, "imported_after", len(self.hits))
         space: dict[str, Any] = {"__builtins__": {**vars(builtins), **names}, "__name__": "__main__"}
         exec(self.rewriter.compiled(textwrap.dedent(text), "a.py", 0, "a.py"), space)
         return space
+
+    def _addend(self, _: int, value: Any) -> Any:
+        self.addends.append(value)
+        return value
 
     def lines(self) -> list[tuple[str, int]]:
         """Function and first line of the blocks that ran, in order."""
@@ -97,6 +103,7 @@ def test_additions() -> None:
         whole = sum(i for i in range(4)) / 2
         """
     )
+    assert seen.addends == [2, 3, 4, 1, 5]
     assert seen.sums() == [
         ("total", 2),
         ("total", 5),
@@ -105,6 +112,32 @@ def test_additions() -> None:
         ("table['a']", 6),
         ("whole", 3.0),
     ]
+
+
+def test_addends() -> None:
+    """What is added is evaluated once, where it was, in its order, and added in place where it was."""
+    seen = Seen()
+    space = seen.run(
+        """
+        order = []
+        def say(value):
+            order.append(value)
+            return value
+        class Pile(list):
+            def __iadd__(self, other):
+                self.append(other)
+                return self
+        pile = kept = Pile()
+        pile += say(7)
+        total = 1
+        total = total + say(2) * say(3)
+        total = say(4) + total
+        same = pile is kept
+        """
+    )
+    assert space["order"] == [7, 2, 3, 4]
+    assert (space["kept"], space["same"], space["total"]) == ([7], True, 11)
+    assert seen.addends == [7, 6, 4]
 
 
 def test_lines_of_a_traceback() -> None:

@@ -1,0 +1,186 @@
+"""Which tokens of the made validation stream a printed score is of, and how many bytes they really stand for.
+
+The bytes of a position are those of the competition's own count on the made stream: of its piece, and one for a leading
+space unless a boundary precedes; with case operators, those of the original text. What is not known stays None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.model.base import At
+from harness.model.coverage import Coverage, Covered, Span
+from harness.model.cpu_run import MatchedScore
+from harness.model.logs import Score
+from harness.observe.cpu_run.inputs.layout import Layout
+from harness.observe.cpu_run.inputs.made import VAL, VAL_BYTES
+from harness.observe.cpu_run.inputs.shards import unpack_shard
+from harness.observe.cpu_run.report import Added, Report
+
+MAX_SPANS = 100
+_NOISE = 1e-4
+"""Relative difference, beyond the least, up to which several passes make a score equally well."""
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One made validation stream: which positions begin documents, and the bytes that each stands for."""
+
+    starts: NDArray[np.bool_]
+    bytes: Times
+
+    @property
+    def size(self) -> int:
+        """Tokens."""
+        return len(self.bytes)
+
+
+def truths(layout: Layout, cache: Path) -> tuple[Truth, ...]:
+    """The streams of a layout, as `Layout.streams` orders them."""
+    first_tokens = {made.spec: made.bos_id for made in layout.made}
+    found = []
+    for name in layout.streams:
+        tokens = unpack_shard((cache / name / VAL).read_bytes())
+        sizes = unpack_shard((cache / name / VAL_BYTES).read_bytes()).astype(np.int64)
+        bos = int(tokens[0]) if len(set(first_tokens.values())) != 1 else next(iter(first_tokens.values()))
+        found.append(Truth(tokens == bos, sizes))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The validation streams that a run may have read, and the evaluation sequence that was planned, in tokens."""
+
+    streams: tuple[Truth, ...] = ()
+    sequence: int | None = None
+
+    def coverage(self, report: Report, scores: Sequence[MatchedScore], final: Score | None) -> Coverage | None:
+        """That of the final score; None where it is not matched."""
+        matched = [one for one in scores if final is not None and one.val_bpb == final.val_bpb]
+        return coverage_of(report, matched[-1], self.streams, self.sequence) if matched else None
+
+
+NOTHING_SCORED = Scored()
+
+
+def coverage_of(
+    report: Report, score: MatchedScore, streams: Sequence[Truth], sequence: int | None = None
+) -> Coverage | None:
+    """What a printed score is of; None where the run read none of the streams, or its sums are those of many ranks."""
+    told = report.stream
+    if told is None or told.number is None or told.number >= len(streams) or score.over_ranks:
+        return None
+    truth = streams[told.number]
+    if told.size != truth.size:
+        return None
+    place = _sums(report, score)
+    if place is None:
+        return None
+    losses, counts = place
+    told_losses, told_counts = (_times(report, one, truth.size) for one in place)
+    found = Coverage(
+        label=score.label,
+        val_bpb=score.val_bpb,
+        stream=truth.size,
+        documents=int(truth.starts.sum()),
+        sequence=sequence,
+        bytes_counted=counts.end,
+    )
+    if told_losses.untold or not told_losses.times.any():
+        return found.model_copy(update={"untold": told_losses.untold})
+    times = told_losses.times
+    last = int(np.flatnonzero(times)[-1])
+    gaps = (times == 0) & ~truth.starts & (np.arange(truth.size) < last)
+    gaps[0] = False
+    known = {
+        "losses": _covered(losses, told_losses),
+        "left_out": _spans(gaps.astype(np.int64)),
+        "missing": int(gaps.sum()),
+        "tail": truth.size - 1 - last,
+        "starts": int((truth.starts & (times == 0)).sum()),
+        "bytes_true": int((times * truth.bytes).sum()),
+    }
+    if not told_counts.untold and told_counts.times.any():
+        known["counts"] = _covered(counts, told_counts)
+        known["differ"] = int(((times != told_counts.times) & (truth.bytes > 0)).sum())
+    return found.model_copy(update=known)
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """One sum of a site: its number, which from the last, and where it ended."""
+
+    number: int
+    back: int
+    end: float
+    site: Added
+
+
+@dataclass(frozen=True)
+class _Told:
+    times: Times
+    elsewhere: int
+    untold: int
+
+
+def _sums(report: Report, score: MatchedScore) -> tuple[_Sum, _Sum] | None:
+    """The two sums, of all at the places of a matched score, whose quotient is nearest; of equals the last."""
+    pairs = [
+        (abs(losses.end / math.log(2) / counts.end / score.val_bpb - 1), losses, counts)
+        for losses in _at(report, score.losses)
+        for counts in _at(report, score.counts)
+        if counts.end and losses.number != counts.number
+    ]
+    if not pairs:
+        return None
+    least = min(distance for distance, _, _ in pairs) + _NOISE
+    _, losses, counts = min(
+        (pair for pair in pairs if pair[0] <= least), key=lambda pair: (pair[1].back + pair[2].back, pair[1].back)
+    )
+    return losses, counts
+
+
+def _at(report: Report, place: At) -> Iterator[_Sum]:
+    for number, site in enumerate(report.sums):
+        if (site[0], site[1], site[2]) == (place.path, place.layer, place.line):
+            for back, end in enumerate(reversed(site[6])):
+                if end is not None:
+                    yield _Sum(number, back, end, site)
+
+
+def _times(report: Report, one: _Sum, size: int) -> _Told:
+    for number, back, elsewhere, untold, spans in report.covered:
+        if (number, back) == (one.number, one.back):
+            times = np.zeros(size, np.int64)
+            for first, last, count in spans:
+                times[max(0, first) : last + 1] = count
+            return _Told(times, elsewhere, untold)
+    return _Told(np.zeros(size, np.int64), 0, one.site[5])
+
+
+def _covered(one: _Sum, told: _Told) -> Covered:
+    path, layer, line, target = one.site[:4]
+    return Covered(
+        at=At(path=path, line=line, layer=layer),
+        target=target,
+        spans=_spans(told.times),
+        once=int((told.times == 1).sum()),
+        several=int((told.times > 1).sum()),
+        tokens=int(told.times.sum()),
+        elsewhere=told.elsewhere,
+    )
+
+
+def _spans(times: Times) -> tuple[Span, ...]:
+    """Runs of equal counts, those of 0 left out."""
+    edges = [0, *(np.flatnonzero(np.diff(times)) + 1).tolist(), len(times)]
+    runs = [(first, end - 1, int(times[first])) for first, end in pairwise(edges) if times[first]]
+    return tuple(Span(first=first, last=last, times=count) for first, last, count in runs[:MAX_SPANS])

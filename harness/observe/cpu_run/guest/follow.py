@@ -1,0 +1,324 @@
+"""Of which positions the result of an operation speaks, operation by operation.
+
+Moving elements moves their positions. Of two operands the later position counts: a target comes after the token before
+it. Sums and means over several speak of all of them. A factor of zeros and ones is a mask: what it puts to 0 adds
+nothing. A loss speaks of its targets, a value that is looked up of the index.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN
+from harness.observe.cpu_run.guest.positioned import (
+    FEW,
+    FIRST_BAG,
+    OTHERS,
+    RULES,
+    WRITES,
+    Bags,
+    Call,
+    Said,
+    at,
+    bagged,
+    bags_of,
+    is_positioned,
+    listed,
+    positioned_in,
+)
+
+_SAME = (
+    "to", "type", "type_as", "long", "int", "short", "float", "double", "half", "bfloat16", "bool", "char",
+    "clone", "contiguous", "neg", "negative", "positive", "abs", "absolute", "exp", "exp2", "log", "log2",
+    "log10", "log1p", "expm1", "sqrt", "rsqrt", "square", "sign", "round", "floor", "ceil", "trunc",
+    "nan_to_num", "logical_not", "bitwise_not", "invert", "isnan", "isfinite", "isinf", "relu", "sigmoid",
+    "softplus", "tanh", "clamp", "clamp_min", "clamp_max", "clip", "isin", "reciprocal",
+)  # fmt: skip
+"""Elements stay where they are, and speak of what they spoke."""
+_PAIRS = (
+    "add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "truediv", "floordiv",
+    "floor_divide", "mod", "remainder", "fmod", "pow", "eq", "ne", "lt", "le", "gt", "ge", "logical_and",
+    "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "and", "or", "xor", "lshift",
+    "rshift", "bitwise_left_shift", "bitwise_right_shift", "maximum", "minimum", "fmax", "fmin", "logaddexp",
+    "rsub", "lerp",
+)  # fmt: skip
+_MOVERS = (
+    "reshape", "flatten", "ravel", "repeat", "repeat_interleave", "tile", "roll", "flip", "fliplr", "flipud",
+    "masked_select", "take_along_dim", "movedim", "narrow_copy", "reshape_as", "cat", "concat", "concatenate",
+    "stack", "hstack", "vstack", "column_stack", "atleast_1d",
+)  # fmt: skip
+_MASKS = frozenset({"mul", "multiply"})
+_ADDING = frozenset({"add", "sub", "subtract"})
+
+
+def _shape(*shapes: torch.Size) -> torch.Size:
+    found: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return found
+
+
+def _unary(call: Call) -> Said:
+    value = call.argument(0, "input")
+    if not is_positioned(value) or call.out.shape != value.shape:
+        return None
+    return at(value), bags_of((value,))
+
+
+def _binary(call: Call) -> Said:
+    """The later of two positions, where the result is no wider than what is positioned."""
+    left = call.argument(0, "input")
+    right = call.argument(1, "other")
+    given = [one for one in (left, right) if is_positioned(one)]
+    if not given:
+        return None
+    bags = bags_of(given)
+    if call.out.shape != _shape(*(one.shape for one in given)):
+        return None
+    if call.word in _ADDING and call.out.numel() <= FEW and (bags or call.empty is not None):
+        return _added(call, left, right)
+    found = [at(one) for one in given]
+    positions = torch.maximum(*found) if len(found) == 2 else found[0].expand(call.out.shape)
+    if call.word in _MASKS:
+        for one in (left, right):
+            positions = _masked(positions, one)
+    return positions, bags
+
+
+def _masked(positions: torch.Tensor, factor: Any) -> torch.Tensor:
+    if not isinstance(factor, torch.Tensor):
+        return torch.full_like(positions, NOTHING) if factor == 0 else positions
+    if factor.numel() > 1 and not bool(((factor == 0) | (factor == 1)).all()):
+        return positions
+    return positions.masked_fill(factor == 0, NOTHING)
+
+
+def _added(call: Call, left: Any, right: Any) -> Said:
+    """Sums of sums: what both speak of."""
+    bags = bags_of((left, right))
+    sides = []
+    for one in (left, right):
+        if is_positioned(one):
+            side = at(one)
+        elif isinstance(one, torch.Tensor):
+            zero = call.empty if call.empty is not None and one is call.args[0] else one == 0
+            side = torch.full(one.shape, UNKNOWN, dtype=torch.int64).masked_fill(zero, NOTHING)
+        else:
+            # A number that is not 0 may be a sum so far, or a constant such as 1e-9: it is not known.
+            side = torch.tensor(NOTHING if one == 0 else UNKNOWN)
+        sides.append(side.expand(call.out.shape).reshape(-1).tolist())
+    found = []
+    for pair in zip(*sides, strict=True):
+        kept = [one for one in pair if one != NOTHING]
+        if len(kept) < 2 or (max(kept) < FIRST_BAG and UNKNOWN not in kept):
+            found.append(max(kept, default=NOTHING))
+            continue
+        number, table = bagged(listed(np.array(kept, np.int64), bags))
+        bags |= table
+        found.append(number)
+    return torch.tensor(found, dtype=torch.int64).reshape(call.out.shape), bags
+
+
+def _where(call: Call) -> Said:
+    if len(call.args) < 3:
+        return None
+    condition, first, second = call.args[:3]
+    given = list(positioned_in((condition, first, second)))
+    if call.out.shape != _shape(*(one.shape for one in given)):
+        return None
+    if not is_positioned(first) and not is_positioned(second):
+        return at(condition), {}
+    yes, no = (at(one) if is_positioned(one) else _constant(one) for one in (first, second))
+    return torch.where(condition, yes, no), bags_of(given)
+
+
+def _constant(value: Any) -> torch.Tensor:
+    """Of what a constant speaks: a zero among losses adds nothing; anything else is unknown."""
+    if isinstance(value, torch.Tensor):
+        unknown = torch.full(value.shape, UNKNOWN, dtype=torch.int64)
+        return unknown.masked_fill(value == 0, NOTHING) if value.is_floating_point() else unknown
+    nothing = isinstance(value, (float, bool)) and not value
+    return torch.tensor(NOTHING if nothing else UNKNOWN)
+
+
+def _filled(call: Call) -> Said:
+    """masked_fill: zeros for losses add nothing."""
+    value, mask, number = call.args[0], call.argument(1, "mask"), call.argument(2, "value")
+    if not is_positioned(value) or call.out.shape != value.shape:
+        return None
+    nothing = call.out.is_floating_point() and not isinstance(number, torch.Tensor) and number == 0
+    return at(value).masked_fill(mask, NOTHING if nothing else UNKNOWN), bags_of((value,))
+
+
+def _moved(call: Call) -> Said:
+    """The same, done to the positions."""
+    given = positioned_in((*call.args, *call.keywords.values()))
+    first = call.args[0] if call.args else None
+    args = [_swapped(one) if not number else one for number, one in enumerate(call.args)]
+    data = ("input", "tensors")
+    keywords = {name: _swapped(one) if name in data else one for name, one in call.keywords.items()}
+    if isinstance(first, torch.Tensor) and not is_positioned(first):
+        return None
+    return call.func(*args, **keywords), bags_of(list(given))
+
+
+def _swapped(value: Any) -> Any:
+    """Data, its tensors replaced by their positions."""
+    if isinstance(value, torch.Tensor):
+        return at(value) if is_positioned(value) else torch.full(value.shape, UNKNOWN, dtype=torch.int64)
+    return [_swapped(one) for one in value] if isinstance(value, (tuple, list)) else value
+
+
+def _padded(call: Call) -> Said:
+    value = call.args[0]
+    if not is_positioned(value) or call.argument(2, "mode", "constant") != "constant":
+        return None
+    return torch.nn.functional.pad(at(value), call.argument(1, "pad"), value=UNKNOWN), bags_of((value,))
+
+
+def _taken(call: Call) -> Said:
+    """getitem: elements of a positioned tensor, or values that a positioned index looks up."""
+    value, index = call.args[:2]
+    if is_positioned(value):
+        return at(value)[index], bags_of((value,))
+    parts = index if isinstance(index, tuple) else (index,)
+    tensors = [one for one in parts if isinstance(one, torch.Tensor)]
+    if any(one.dtype in {torch.bool, torch.uint8} for one in tensors):
+        return None
+    shape = _shape(*(one.shape for one in tensors))
+    if call.out.shape != shape:
+        return None
+    found = [at(one).expand(shape) for one in tensors if is_positioned(one)]
+    return torch.stack(found).amax(0), {}
+
+
+def _gathered(call: Call) -> Said:
+    """gather: a value out of a row for each target."""
+    value, dim, index = call.args[0], call.argument(1, "dim"), call.argument(2, "index")
+    if is_positioned(index):
+        return at(index), {}
+    return (at(value).gather(dim, index), bags_of((value,))) if is_positioned(value) else None
+
+
+def _selected(call: Call) -> Said:
+    """index_select and take."""
+    index = call.argument(len(call.args) - 1 if len(call.args) > 1 else 1, "index")
+    if is_positioned(index):
+        return (at(index), {}) if call.out.shape == index.shape else None
+    return _moved(call)
+
+
+def _summed(call: Call) -> Said:
+    """Sum and mean, over all or over some dimensions."""
+    value = call.argument(0, "input")
+    if not is_positioned(value) or call.out.numel() > FEW:
+        return None
+    dims = call.argument(1, "dim")
+    if isinstance(dims, torch.dtype):
+        dims = None
+    over = range(value.ndim) if dims is None or dims == () else [dims] if isinstance(dims, int) else dims
+    over = [dim % max(value.ndim, 1) for dim in over]
+    kept = [dim for dim in range(value.ndim) if dim not in over]
+    positions = at(value).permute(*kept, *over).reshape(call.out.numel(), -1).numpy() if value.ndim else at(value)
+    bags, found = bags_of((value,)), []
+    own: Bags = {}
+    for row in np.asarray(positions).reshape(call.out.numel(), -1):
+        number, table = bagged(listed(row, bags))
+        own |= table
+        found.append(number)
+    return torch.tensor(found, dtype=torch.int64).reshape(call.out.shape), own
+
+
+def _product(call: Call) -> Said:
+    """dot: weights that are 0 leave out."""
+    left, right = call.args[:2]
+    found = [at(one) for one in (left, right) if is_positioned(one)]
+    positions = torch.maximum(*found) if len(found) == 2 else found[0]
+    for one in (left, right):
+        positions = _masked(positions, one)
+    number, table = bagged(listed(positions.numpy(), bags_of((left, right))))
+    return torch.tensor(number), table
+
+
+def _loss(call: Call) -> Said:
+    """cross_entropy and nll_loss speak of their targets."""
+    target = call.argument(1, "target")
+    if not is_positioned(target) or target.is_floating_point():
+        return None
+    ignored = call.argument(4, "ignore_index", -100)
+    positions = at(target).clamp_min(UNKNOWN).masked_fill(target == ignored, NOTHING)
+    if call.out.shape == target.shape and call.out.ndim:
+        return positions, {}
+    if call.out.ndim:
+        return None
+    number, table = bagged(listed(positions.reshape(-1).numpy(), {}))
+    return torch.tensor(number), table
+
+
+def fused(call: Call) -> Said:
+    """A kernel of the submission's own that gives a number for each of as many targets."""
+    targets = [one for one in positioned_in(call.args) if one.ndim and not one.is_floating_point()]
+    out = call.out
+    if len(targets) != 1 or not isinstance(out, torch.Tensor) or not out.is_floating_point():
+        return None
+    if out.ndim and out.numel() == targets[0].numel():
+        return at(targets[0]).reshape(out.shape), {}
+    return None
+
+
+def _operator(call: Call) -> Said:
+    """As `fused`, for operators that were registered with torch."""
+    return fused(call) if isinstance(call.func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)) else None
+
+
+def _set(call: Call) -> Said:
+    """setitem: what is written brings its positions along."""
+    target, index, value = call.args[:3]
+    whole = at(target) if is_positioned(target) else torch.full(target.shape, UNKNOWN, dtype=torch.int64)
+    whole = whole.clone()
+    if is_positioned(value):
+        whole[index] = at(value)
+    elif is_positioned(target):
+        kept = _constant(float(value) if target.is_floating_point() and isinstance(value, int) else value)
+        whole[index] = kept
+    else:
+        return None
+    return whole, bags_of((target, value))
+
+
+def _copied(call: Call) -> Said:
+    source = call.argument(1, "src")
+    return (at(source).expand(call.args[0].shape), bags_of((source,))) if is_positioned(source) else None
+
+
+def _accumulated(call: Call) -> Said:
+    """index_add_ and scatter_add_ along one dimension: a sum for each group."""
+    target, _, index, source = call.args[:4]
+    if target.ndim != 1 or target.numel() > FEW or not is_positioned(source):
+        return None
+    if is_positioned(target):
+        before = at(target)
+    else:
+        before = torch.full(target.shape, UNKNOWN, dtype=torch.int64)
+        before = before.masked_fill(call.empty, NOTHING) if call.empty is not None else before
+    bags = bags_of((target, source))
+    groups: dict[int, list[int]] = {number: [held] for number, held in enumerate(before.tolist())}
+    for number, position in zip(index.tolist(), at(source).tolist(), strict=True):
+        groups[number].append(position)
+    found = []
+    for held in groups.values():
+        number, table = bagged(listed(np.array(held, np.int64), bags))
+        bags |= table
+        found.append(number)
+    return torch.tensor(found, dtype=torch.int64), bags
+
+
+RULES.update(dict.fromkeys(_SAME, _unary) | dict.fromkeys(_PAIRS, _binary) | dict.fromkeys(_MOVERS, _moved))
+RULES.update(
+    where=_where, masked_fill=_filled, pad=_padded, getitem=_taken, gather=_gathered, index_select=_selected,
+    take=_selected, sum=_summed, nansum=_summed, mean=_summed, nanmean=_summed, dot=_product, inner=_product,
+    vdot=_product, cross_entropy=_loss, nll_loss=_loss, cross_entropy_loss=_loss, nll_loss_nd=_loss,
+)  # fmt: skip
+WRITES.update(setitem=_set, copy=_copied, index_add=_accumulated, scatter_add=_accumulated)
+OTHERS.append(_operator)

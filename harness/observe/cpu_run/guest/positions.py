@@ -1,0 +1,184 @@
+"""Which positions of the validation stream a value speaks of: where they enter, and where they are asked for.
+
+They enter with tensors of integers whose content is a stretch of the stream, whoever read it from disk. A run without
+such tensors pays for the comparison of their first tokens only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.observe.cpu_run.guest import arrays, follow, positioned
+from harness.observe.cpu_run.guest.places import Places, Positions
+from harness.observe.cpu_run.guest.positioned import CONVERSIONS, Call, is_positioned, off
+from harness.observe.cpu_run.inputs.shards import unpack_shard
+
+_ENTRIES = ("from_numpy", "frombuffer", "from_file", "tensor", "as_tensor", "asarray")
+_FLOATS, _WHOLE = 1_024, 8
+"""Numbers that are remembered: fractions hardly collide, whole numbers do."""
+
+
+class Numbers:
+    """Python numbers that came out of positioned values, and of what they speak: told by their very value.
+
+    A float is known for long, also times the count of what it speaks of (a mean, made a sum again). Whole numbers are
+    everywhere, so only the very last that came out are known.
+    """
+
+    def __init__(self) -> None:
+        self._floats: OrderedDict[float, deque[Positions]] = OrderedDict()
+        self._whole: deque[tuple[float, Positions]] = deque(maxlen=_WHOLE)
+        self._list: deque[tuple[float, Positions]] = deque()
+
+    def note(self, values: list[Any], rows: list[Positions]) -> None:
+        """Numbers came out together; a list is taken up in its order."""
+        pairs = [(one, own) for one, own in zip(values, rows, strict=True) if type(one) in {int, float}]
+        if len(pairs) > 1:
+            self._list = deque(pair for pair in pairs if _is_whole(pair[0]))
+        new: set[float] = set()
+        for value, own in pairs:
+            if _is_whole(value):
+                self._whole.append((value, own))
+                continue
+            for known in {value, value * len(own)}:
+                held = self._floats.setdefault(known, deque())
+                if known not in new:
+                    held.clear()
+                new.add(known)
+                held.append(own)
+                self._floats.move_to_end(known)
+        while len(self._floats) > _FLOATS:
+            self._floats.popitem(last=False)
+
+    def of(self, value: float) -> Positions | None:
+        """What a number speaks of; None where it is not one that came out."""
+        if not _is_whole(value):
+            held = self._floats.get(value)
+            if held is None:
+                return None
+            return held.popleft() if len(held) > 1 else held[0]
+        if self._list and self._list[0][0] == value:
+            return self._list.popleft()[1]
+        return next((rows for known, rows in reversed(self._whole) if known == value), None)
+
+
+def _is_whole(value: float) -> bool:
+    return isinstance(value, int) or value.is_integer()
+
+
+class Tracker:
+    """Positions in one stream."""
+
+    def __init__(self, streams: Sequence[Places]) -> None:
+        """`streams`: those that the run may read; the first that it reads is the one that is followed."""
+        self._streams = list(streams)
+        self.stream: int | None = None
+        """Number of the stream that is followed."""
+        self.numbers = Numbers()
+
+    @property
+    def size(self) -> int:
+        """Positions of the stream that is followed."""
+        return self._streams[self.stream].size if self.stream is not None else 0
+
+    def install(self) -> None:
+        """Replace what makes tensors; there is no way back."""
+        for name in _ENTRIES:
+            setattr(torch, name, self._entry(getattr(torch, name)))
+        arrays.tell(self.numbers.note)
+        CONVERSIONS.update(
+            item=self._item, float=self._item, int=self._item, index=self._item, tolist=self._listed, numpy=self._array,
+            array=self._array,
+        )  # fmt: skip
+        apply: Any = torch.autograd.Function.apply.__func__  # type: ignore[attr-defined]  # of a class method
+
+        def applied(kind: Any, *args: Any, **keywords: Any) -> Any:
+            out = apply(kind, *args, **keywords)
+            if any(map(is_positioned, args)):
+                try:
+                    with off():
+                        found = follow.fused(Call(apply, "", args, keywords, out))
+                        if found is not None:
+                            positioned.put(out, *found)
+                except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
+                    positioned.faults.append(f"{kind.__name__}: {type(error).__name__}: {error}"[:300])
+            return out
+
+        torch.autograd.Function.apply = classmethod(applied)  # type: ignore[assignment,method-assign]  # as it was
+
+    def rows(self, value: object) -> Positions | None:
+        """The positions that a value speaks of, each as often as it was added up; None where that is not known."""
+        if is_positioned(value):
+            return positioned.rows(value)  # type: ignore[arg-type]  # a tensor
+        if type(value) in {int, float}:
+            return self.numbers.of(value)  # type: ignore[arg-type]  # a number
+        if isinstance(value, np.generic):
+            return self.numbers.of(value.item())
+        found = arrays.positions_of(value)
+        return None if found is None else positioned.listed(found[0].reshape(-1), found[1])
+
+    def faults(self) -> list[str]:
+        """Operations that were not followed for a fault of ours."""
+        return positioned.faults[:20]
+
+    def _entry(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def made(*args: Any, **keywords: Any) -> Any:
+            out = original(*args, **keywords)
+            if type(out) is torch.Tensor and out.ndim and out.numel() > 1:
+                try:
+                    with off():
+                        self._enter(out, args[0] if args else None)
+                except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
+                    positioned.faults.append(f"{original.__name__}: {type(error).__name__}: {error}"[:300])
+            return out
+
+        made.__name__ = original.__name__
+        made.__doc__ = original.__doc__
+        return made
+
+    def _enter(self, tensor: torch.Tensor, source: Any) -> None:
+        known = arrays.positions_of(source)
+        if known is not None and known[0].shape == tensor.shape:
+            positioned.place(tensor, known[0])
+            return
+        if tensor.is_floating_point() or tensor.is_complex():
+            return
+        values = tensor.numpy()
+        numbers = range(len(self._streams)) if self.stream is None else (self.stream,)
+        for number in numbers:
+            found = self._streams[number].of(values)
+            if found is not None:
+                self.stream = number
+                positioned.place(tensor, found)
+                return
+
+    def _item(self, call: Call) -> Any:
+        if isinstance(call.out, (int, float)):
+            self.numbers.note([call.out], [positioned.rows(call.args[0])])
+        return call.out
+
+    def _listed(self, call: Call) -> Any:
+        if isinstance(call.out, list) and call.args[0].ndim == 1:
+            at = positioned.at(call.args[0]).numpy()
+            bags = positioned.bags_of(call.args[:1])
+            arrays.tell_numbers(call.out, at, bags)
+        return self._item(call)
+
+    def _array(self, call: Call) -> Any:
+        at = positioned.at(call.args[0]).numpy().copy()
+        return arrays.with_positions(call.out, at, positioned.bags_of(call.args[:1]))
+
+
+def tracker(folders: Sequence[str]) -> Tracker | None:
+    """A tracker of the validation streams in these folders of made inputs; None where there is none."""
+    streams = []
+    for folder in folders:
+        shards = [Path(folder) / name for name in ("val.bin", "val_bytes.bin")]
+        streams.append(Places(*(unpack_shard(shard.read_bytes()) for shard in shards)))
+    return Tracker(streams) if streams else None
