@@ -98,6 +98,7 @@ def run_on_cpu(
     noticed = dict.fromkeys(best.tampering)  # of all attempts, whichever got furthest
     inputs_seconds = trial.seconds + best.inputs_seconds
     sandbox_seconds = best.sandbox_seconds
+    failed: Failure | None = None
 
     def told() -> CpuRunFacts:
         return best.model_copy(
@@ -122,7 +123,8 @@ def run_on_cpu(
             if not attempts or len(outcome.facts.reached) >= len(best.reached):
                 best = outcome.facts
             attempts.append(attempt)
-            number = _next(trial, number, outcome)
+            failed, earlier = _failed(trial, outcome), failed
+            number = next_rung(trial.plan, number, failed, earlier) if failed is not None else None
     except SessionEnded as error:
         failure = _sandbox_ended(error)
         if not attempts:
@@ -199,8 +201,8 @@ def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str,
     return job
 
 
-def _next(trial: Trial, number: int, outcome: Outcome) -> int | None:
-    """The number of the rung to try next: where the failure is one of our sizes."""
+def _failed(trial: Trial, outcome: Outcome) -> Failure | None:
+    """What an attempt raised, with the line that raised it; None where it came to its end."""
     raised = outcome.raised
     if raised is None:
         return None
@@ -208,7 +210,7 @@ def _next(trial: Trial, number: int, outcome: Outcome) -> int | None:
     if raised.at is not None and raised.at.line is not None:
         shown = trial.texts[-1 if raised.at.layer else 0].split("\n") if raised.at.path == trial.plan.script else []
         source = shown[raised.at.line - 1] if raised.at.line <= len(shown) else ""
-    return next_rung(trial.plan, number, Failure(raised.exception, outcome.message, source))
+    return Failure(raised.exception, outcome.message, source)
 
 
 def _no_run(words: str, fault: Fault) -> RunFailure:
