@@ -125,15 +125,12 @@ def _of_assertion(message: str, source: str) -> Cause:
     return next((cause for cause, pattern in _COMPILED if message and pattern.search(message)), Cause.OTHER)
 
 
-def next_rung(plan: Plan, number: int, failure: Failure) -> int | None:
-    """The number of the rung to try after rung `number` (from 0) failed so; None where the ladder ends."""
+def next_rung(plan: Plan, number: int, failure: Failure, before: Failure | None = None) -> int | None:
+    """The number of the rung to try after rung `number` (from 0) failed so; None where the ladder ends.
+
+    `before` is how the rung before failed: the same numbers in the same words show that no size of the shape is in them.
+    """
     following = number + 1
+    if failure == before and re.search(r"\d", failure.message):
+        return None
     return following if following < len(plan.rungs) and cause_of(failure) in CLIMBS else None
-
-
-def told(plan: Plan, number: int, failure: Failure) -> str:
-    """One sentence for the record: what failed on rung `number` and what the next one changes."""
-    following = next_rung(plan, number, failure)
-    message = " ".join(failure.message.split())[:160]
-    what = f"rung {plan.rungs[number].name}: {failure.exception}: {message} ({cause_of(failure).value})"
-    return what if following is None else f"{what}; next: {plan.rungs[following].changes}"
