@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from harness.model.base import At, snippet
 from harness.model.cpu_run import Fault, RunFailure
-from harness.observe.cpu_run.broken import broken_by
+from harness.observe.cpu_run.broken import broken_by, lacking_program
 from harness.observe.cpu_run.missing import missing_package
 from harness.observe.cpu_run.report import Raised, Stack
 from harness.observe.reading.source.script import read_script
@@ -56,6 +56,9 @@ def _fault(raised: Raised, files: Collection[str], declared: Collection[str]) ->
     if any(word in raised.message or word in raised.exception for word in _NETWORK):
         remedy = "Put what the script downloads into the folder, or prepare it before the run: there is no network."
         return Fault.SUBMISSION, remedy, None
+    program = lacking_program(raised, files)
+    if program is not None:
+        return Fault.SUBMISSION, f"The folder does not hold {program}, which the script wants: ship it.", None
     innermost = raised.frames[-1].whose if raised.frames else "library"
     if innermost == "harness":
         return Fault.HARNESS, "A stand-in of this harness failed; what follows was not examined.", None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from harness.observe.cpu_run.report import Raised
 from harness.observe.reading.source.grammar import parse
@@ -18,6 +18,10 @@ _ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
 _INDEX_TYPE = re.compile(
     r"'(?:index|indices)' to have one of the following scalar types: .*but got \w*?(U?Int(?:8|16)|UInt\d+)"
 )
+_SIGNATURE = re.compile(
+    r"(?P<callee>[\w.<>]+)\(\) (?:got an unexpected keyword argument|got multiple values|missing \d+ required|takes )"
+)
+_PROGRAM = re.compile(r"([\w.-]+\.py)\b")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _UNSEEN = frozenset({"exec", "globals", "locals", "vars", "setattr", "__dict__", "__getattr__", "*"})
 """Names by which a program may bind others unseen."""
@@ -44,10 +48,39 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
         nodes = [node for tree in trees for node in ast.walk(tree)]
         if raised.exception == "NameError" and raised.name and "free variable" not in raised.message:
             return _never_named(nodes, raised.name)
+        called = _SIGNATURE.match(raised.message) if raised.exception == "TypeError" else None
+        if called is not None and _is_called_wrongly(trees[-1], nodes, called["callee"].split("."), line):
+            return "The call does not fit the function that the program defines."
         found = _ATTRIBUTE.fullmatch(raised.message) if raised.exception == "AttributeError" else None
         return _never_set(nodes, found[1], found[2]) if found is not None else None
     except RecursionError:  # a tree thousands of levels deep
         return None
+
+
+def lacking_program(raised: Raised, files: Collection[str]) -> str | None:
+    """The Python file that a script wants and its folder does not hold; None where that is not what failed."""
+    found = _PROGRAM.search(raised.message) if raised.exception == "FileNotFoundError" else None
+    if found is None or any(path.rpartition("/")[2] == found[1] for path in files):
+        return None
+    return found[1]
+
+
+def _is_called_wrongly(tree: ast.Module, nodes: Sequence[ast.AST], callee: Sequence[str], line: int) -> bool:
+    """Whether the program defines the callee, and calls it at the line with arguments that are all written out."""
+    here = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    unpacked = any(
+        any(isinstance(argument, ast.Starred) for argument in call.args)
+        or any(keyword.arg is None for keyword in call.keywords)
+        for call in here
+    )
+    functions = {node.name for node in nodes if isinstance(node, _Function) and not node.decorator_list}
+    classes = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+    owned = len(callee) == 1 or callee[-2] in classes
+    return bool(here) and not unpacked and callee[-1] in functions and owned
 
 
 def _never_named(nodes: Sequence[ast.AST], name: str) -> str | None:

@@ -188,6 +188,8 @@ class Recorder:
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open":
             self._opened(*args)
+        elif event in {"os.rename", "os.link"}:
+            self._renamed(*args[:2])
         elif event in {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"} and len(self.processes) < 100:
             self.processes.append(str(args[1] if event == "subprocess.Popen" else args[0])[:300])
 
@@ -206,6 +208,13 @@ class Recorder:
             pass
         finally:
             self._busy.now = False
+
+    def _renamed(self, source: object, target: object) -> None:
+        """A file that was written under another name first, as those do that write it whole or not at all."""
+        if isinstance(source, (str, bytes, os.PathLike)) and isinstance(target, (str, bytes, os.PathLike)):
+            old, new = (os.path.realpath(os.fsdecode(path)) for path in (source, target))
+            if old in self.written and len(self.written) < MAX_FILES:
+                self.written.setdefault(new, next(self.order))
 
     def report(self) -> dict[str, Any]:
         """Everything seen, as JSON."""

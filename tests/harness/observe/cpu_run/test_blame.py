@@ -97,3 +97,36 @@ def test_type_of_an_index() -> None:
     )
     assert fault("f()\n", 1, "RuntimeError", words.format("UInt16")) is Fault.SUBMISSION
     assert fault("f()\n", 1, "RuntimeError", words.format("Float")) is Fault.HARNESS
+
+
+CLASS = "class A:\n def __init__(self, a, *, b=1):\n  pass\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "message", "expected"),
+    [
+        (CLASS + "A(\n 1,\n c=2,\n)\n", "A.__init__() got an unexpected keyword argument 'c'", Fault.SUBMISSION),
+        (CLASS + "A(*given)\n", "A.__init__() missing 1 required positional argument: 'a'", Fault.HARNESS),
+        (CLASS + "A(**given)\n", "A.__init__() got an unexpected keyword argument 'c'", Fault.HARNESS),
+        ("from x import A\n\n\nA(c=2)\n", "A.__init__() got an unexpected keyword argument 'c'", Fault.HARNESS),
+        ("def f(a):\n pass\n\nf()\n", "f() missing 1 required positional argument: 'a'", Fault.SUBMISSION),
+        ("@wrapped\ndef f(a):\n pass\nf()\n", "f() missing 1 required positional argument: 'a'", Fault.HARNESS),
+        ("def f(a):\n pass\n\nf(1)(2)\n", "'NoneType' object is not callable", Fault.HARNESS),
+    ],
+)
+def test_calls(script: str, message: str, expected: Fault) -> None:
+    """A call is the submission's where it does not fit the program's own function and no value chose its arguments."""
+    assert fault(script, 4, "TypeError", message) is expected
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Could not find /train_gpt_mlx.py", Fault.SUBMISSION),
+        ("[Errno 2] No such file or directory: 'train_gpt.py'", Fault.HARNESS),  # it is in the folder
+        ("No files found for pattern: ./data/fineweb_val_*.bin", Fault.HARNESS),
+    ],
+)
+def test_programs_that_are_missing(message: str, expected: Fault) -> None:
+    """A Python file that the folder lacks is the submission's; data is ours to make."""
+    assert fault("f()\n", 1, "FileNotFoundError", message) is expected

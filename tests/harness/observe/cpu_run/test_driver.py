@@ -130,3 +130,15 @@ def test_files_elsewhere(runner: CpuRunner) -> None:
         ("model.bin", 4, False),
         ("~/m.bin", 5, False),
     }
+
+
+def test_renamed_artifact(runner: CpuRunner) -> None:
+    """An artifact that was written under another name and moved into its place counts as reloaded when it is read."""
+    script = """
+    import os
+    open("model.tmp", "wb").write(b"weights")
+    os.replace("model.tmp", "model.bin")
+    open("model.bin", "rb").read()
+    """
+    facts = run(runner, script)
+    assert [(file.path, file.reloaded) for file in facts.files] == [("model.bin", True)]
