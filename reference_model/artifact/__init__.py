@@ -1,0 +1,1 @@
+"""The file that is scored: weights as bytes."""
