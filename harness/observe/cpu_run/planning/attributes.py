@@ -27,6 +27,13 @@ _TEST_SIZES = 256
 
 _COMPRESSORS = frozenset({"compress", "Compressor", "ZstdCompressor", "LZMACompressor"})
 _EFFORTS = frozenset({"quality", "level", "preset"})
+_BATCH = 524_288
+"""The usual tokens a step: a name that means them does so with this value."""
+_LIMIT = 600
+"""The usual limit in seconds, likewise."""
+_SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
+_LARGEST_DIVISOR = 16
+"""Tokens a step are divided by more only to be printed."""
 _MOST_PROCESSES = 64
 """Larger numbers that are divided by the processes are tokens or sequences."""
 
@@ -82,7 +89,7 @@ class Declaration:
 
     def directive(self, value: float, why: str) -> Directive:
         """Its text replaced by `value`."""
-        seconds = self.meaning in (Meaning.WALLCLOCK, Meaning.RESERVE)
+        seconds = self.meaning in _SECONDS
         written = repr(int(value)) if self.whole and not seconds else repr(float(value))
         return Directive(
             at=self.at,
@@ -119,11 +126,47 @@ def _declaration(name: str, node: ast.expr, form: Form, at: At, lines: list[str]
     if value is None or node.end_lineno != node.lineno or node.end_col_offset is None:
         return None
     meaning = meaning_of(name, value)
-    if meaning is None or (form in _LOOSE and meaning not in _LOOSE_MEANINGS):
+    local = form is Form.LOCAL and meaning is Meaning.ACCUMULATION
+    if meaning is None or (form in _LOOSE and meaning not in _LOOSE_MEANINGS and not local):
         return None
     text = lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode(errors="replace")
     whole = isinstance(value, int)
     return Declaration(name, value, meaning, form, at, node.col_offset, node.end_col_offset, text, quoted, whole)
+
+
+def whole_seconds(parsed: Parsed, path: str, layer: int) -> dict[str, Directive]:
+    """Variables that limit the training in whole seconds, and how each `int(os.environ[...])` comes to take fractions.
+
+    The run's clock makes all its steps last less than a second.
+    """
+    found: dict[str, Directive] = {}
+    for call in parsed.index.calls.get("int", ()):
+        texts = [part.value for part in nodes_under(call) if isinstance(part, ast.Constant)]
+        read = any(name_of(part) in ("environ", "getenv") for part in nodes_under(call))
+        name = next((text for text in texts if isinstance(text, str) and meaning_of(text, _LIMIT) in _SECONDS), None)
+        if read and name is not None and isinstance(call.func, ast.Name):
+            found[name] = Directive(
+                at=At(path=path, line=call.lineno, layer=layer),
+                column=call.col_offset,
+                end_column=call.col_offset + len("int"),
+                old="int",
+                new="float",
+                why="the run's clock makes its steps last less than a second",
+                setting=name,
+                meaning=Meaning.WALLCLOCK,
+            )
+    return found
+
+
+def divisor_of_batches(parsed: Parsed) -> int:
+    """The largest number that the program divides its tokens a step by on the way to a loader; 1 without one."""
+    found = [1]
+    for division in parsed.index.of(ast.BinOp):
+        divisor = number_in(division.right) if isinstance(division.op, ast.FloorDiv) else None
+        tokens = meaning_of(name_of(division.left) or "", _BATCH) is Meaning.BATCH_TOKENS
+        if tokens and isinstance(divisor, int) and 1 < divisor <= _LARGEST_DIVISOR:
+            found.append(divisor)
+    return max(found)
 
 
 def number_in(node: ast.expr, depth: int = 0) -> int | float | None:

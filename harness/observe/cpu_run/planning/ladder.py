@@ -128,7 +128,7 @@ def _of_assertion(message: str, source: str) -> Cause:
 def next_rung(plan: Plan, number: int, failure: Failure, before: Failure | None = None) -> int | None:
     """The number of the rung to try after rung `number` (from 0) failed so; None where the ladder ends.
 
-    `before` is how the rung before failed: the same numbers in the same words show that no size of the shape is in them.
+    `before` is how the rung before failed: the same numbers in the same words are none of the shape's sizes.
     """
     following = number + 1
     if failure == before and re.search(r"\d", failure.message):

@@ -34,7 +34,7 @@ _TABLE: Mapping[Meaning, str] = {
     Meaning.WALLCLOCK: r"""
         max_wallclock(_seconds|_secs|_sec|_s|_ms)? wallclock(_limit|_cap|_budget)?(_seconds|_s|_ms)?
         (max_)?train(ing)?_(seconds|time|time_limit|budget|time_seconds)(_s|_seconds)?
-        (train_)?(time_)?(budget|limit)(_seconds|_secs|_s)""",
+        (train_)?(time_)?(budget|limit)(_seconds|_secs|_s) (train_)?time_(budget|limit)""",
     Meaning.RESERVE: r"\w*reserve_?(seconds|secs|s|ms)?",
     Meaning.MICRO_BATCH_TOKENS: r"(device_|max_|mlx_max_)?micro_?batch_tokens",
     Meaning.BATCH_TOKENS: r"""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from harness.model.facts import SubmissionFacts
 from harness.model.launch import LaunchFacts
-from harness.model.plan import EntryStep, InputsWanted, Meaning, Plan, Rung
+from harness.model.plan import Directive, EntryStep, InputsWanted, Meaning, Plan, Rung
 from harness.model.source import EnvRead
-from harness.observe.cpu_run.planning.attributes import Declaration, declarations
+from harness.observe.cpu_run.planning.attributes import (
+    Declaration,
+    declarations,
+    divisor_of_batches,
+    whole_seconds,
+)
 from harness.observe.cpu_run.planning.entry import entry_steps, shipped_artifact
 from harness.observe.cpu_run.planning.environment import first_reads, launch_environment, launcher_environment
 from harness.observe.cpu_run.planning.features import expected
@@ -96,16 +102,23 @@ def _material(
 ) -> Material:
     main = programs[0]
     declared: list[Declaration] = []
+    limits: dict[str, Directive] = {}
     for program in programs:
-        declared.extend(declarations(program.parsed, program.facts.path, len(program.facts.layers)))
+        place = program.facts.path, len(program.facts.layers)
+        declared.extend(declarations(program.parsed, *place))
+        limits |= whole_seconds(program.parsed, *place)
     sizes = sizes_of(launch.settings, reads)
     return Material(
         sizes=sizes,
         declared=tuple(declared),
         reads=reads,
-        original=original_sizes(sizes, declared, _steps_made(submission)),
+        original=replace(
+            original_sizes(sizes, declared, _steps_made(submission)),
+            divided=max(divisor_of_batches(program.parsed) for program in programs),
+        ),
         readings=readings_per_step(main.parsed),
         artifact=shipped_artifact(submission, main.parsed) is not None,
+        whole_seconds=limits,
     )
 
 

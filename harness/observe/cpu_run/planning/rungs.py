@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.model.base import Scalar
 from harness.model.launch import Setting, SettingOrigin
@@ -16,7 +16,10 @@ from harness.observe.cpu_run.planning.sizes import FEW_STEPS, OF_ARTIFACT, OF_SH
 
 _HEADS = 4
 _SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
-_USUAL = {Meaning.STEPS: 20_000, Meaning.SEQUENCE: 1_024, Meaning.BATCH_TOKENS: 524_288, Meaning.WARMDOWN: 1_200}
+_USUAL = {
+    Meaning.STEPS: 20_000, Meaning.WALLCLOCK: 600, Meaning.SEQUENCE: 1_024, Meaning.BATCH_TOKENS: 524_288,
+    Meaning.WARMDOWN: 1_200,
+}  # fmt: skip
 """Values that stand for a setting that is read without a default: set, it outranks a profile inside the program."""
 
 
@@ -44,6 +47,8 @@ class Material:
     readings: int = 0
     artifact: bool = False
     """A shipped artifact fixes the model's sizes."""
+    whole_seconds: Mapping[str, Directive] = field(default_factory=dict)
+    """Variables that limit the training in whole seconds, and what makes each take fractions."""
 
 
 def sizes_of(settings: Iterable[Setting], reads: Mapping[str, EnvRead]) -> tuple[Size, ...]:
@@ -86,7 +91,7 @@ def original_sizes(sizes: Sequence[Size], declared: Sequence[Declaration], steps
         if size.value > 0:
             known.setdefault(size.meaning, (size.name, size.value))
     for one in declared:
-        if one.form in firm and one.value > 0:
+        if (one.form in firm or one.meaning is Meaning.ACCUMULATION) and one.value > 0:
             known.setdefault(one.meaning, (one.name, one.value))
 
     def value(meaning: Meaning) -> int:
@@ -166,6 +171,7 @@ def _rung(name: str, shape: Shape, changes: str, material: Material, steps: int)
     kept = OF_ARTIFACT if material.artifact else frozenset() if shape.dim else OF_SHAPE
     overrides = [_override(size, tiny, material) for size in material.sizes if size.meaning not in kept]
     directives = [_directive(one, tiny) for one in material.declared if one.meaning not in kept]
+    directives += [material.whole_seconds[one.name] for one in overrides if one and one.name in material.whole_seconds]
     return Rung(
         name=name,
         shape=shape,
@@ -189,7 +195,9 @@ def _override(size: Size, tiny: Tiny, material: Material) -> Override | None:
     if new is None:
         return None
     read = material.reads.get(size.env)
-    if isinstance(size.value, int) or (read is not None and read.cast == "int"):
+    if size.env in material.whole_seconds:
+        new, read = float(new), None
+    elif isinstance(size.value, int) or (read is not None and read.cast == "int"):
         new = max(int(new), 1) if size.meaning is Meaning.WALLCLOCK else int(new)
     text = spelled(float(new) if isinstance(size.value, float) and not isinstance(new, int) else new, read)
     if text is None:

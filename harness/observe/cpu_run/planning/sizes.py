@@ -86,6 +86,8 @@ class Original:
     seconds: float = _USUAL_SECONDS
     batch_tokens: int = 0
     accumulation: int = 0
+    divided: int = 1
+    """What the program divides its tokens a step by before it gives them to a loader: for calibration, mostly."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def _batch(meaning: Meaning, value: float, tiny: Tiny) -> float:
         return min(value, tiny.sequence)
     if meaning is Meaning.EVAL_BATCH_TOKENS:
         return min(value, ACCUMULATION * 4 * max(tiny.sequence, tiny.eval_sequence))
-    unit = tiny.micro_batches * tiny.sequence
+    unit = tiny.micro_batches * tiny.sequence * tiny.original.divided
     share = value / tiny.original.batch_tokens if tiny.original.batch_tokens else 1.0
     return unit * max(1, min(4, round(share)))
 

@@ -5,7 +5,13 @@ import textwrap
 import pytest
 
 from harness.model.plan import Meaning, rewritten
-from harness.observe.cpu_run.planning.attributes import Declaration, Form, declarations
+from harness.observe.cpu_run.planning.attributes import (
+    Declaration,
+    Form,
+    declarations,
+    divisor_of_batches,
+    whole_seconds,
+)
 from harness.observe.reading.source.grammar import parse
 
 
@@ -34,6 +40,7 @@ def _found(text: str) -> tuple[str, tuple[Declaration, ...]]:
         ("def run():\n    ttt_chunk_tokens = 32 * 1024", Form.LOCAL, Meaning.CHUNK_TOKENS, 32_768),
         ("steps = max(1, 32 // max(self.world_size, 1))", Form.SPLIT, Meaning.ACCUMULATION, 32),
         ("steps = 24 // dist.get_world_size()", Form.SPLIT, Meaning.ACCUMULATION, 24),
+        ("def main():\n    grad_accum_steps = 24", Form.LOCAL, Meaning.ACCUMULATION, 24),
         ("packer.compress(data, quality=11)", Form.KEYWORD, Meaning.EFFORT, 11),
         ("Compressor(data, preset=9 | xz.PRESET_EXTREME)", Form.KEYWORD, Meaning.EFFORT, 9 | 1 << 31),
         ("if t.numel() <= 65_536:\n    pass", Form.COMPARISON, Meaning.NUMEL, 65_536),
@@ -64,6 +71,7 @@ def test_every_form_is_found_and_rewritten(text: str, form: Form, meaning: Meani
         "rows = 65536 // world_size",
         "steps = total // world_size",
         "rows = 1 // world_size",
+        "def evaluate(model, grad_accum_steps=8): pass",
         "view.render(data, quality=11)",
         "seq_len = tokens.numel() // 1024",
         "def f(stride=64): pass",
@@ -100,3 +108,34 @@ def test_columns_behind_other_letters() -> None:
 def test_what_does_not_parse_declares_nothing() -> None:
     """A broken file gives no directives."""
     assert _found("class Args:\n    eval_stride = = 64")[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "divisor"),
+    [
+        ("load(args.train_batch_tokens // 4)", 4),
+        ("load(batch_tokens // 2, BATCH_TOKENS // 8)", 8),
+        ("print(args.train_batch_tokens // 1024)", 1),
+        ("load(args.train_batch_tokens // parts, rows // 4)", 1),
+    ],
+)
+def test_what_batches_are_divided_by(text: str, divisor: int) -> None:
+    """The largest number by which tokens a step are divided; what is only shown in thousands does not count."""
+    assert divisor_of_batches(parse(text)) == divisor
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("LIMIT = int(os.environ.get('TIME_LIMIT', '9' if fast else '600'))", "float(os.environ"),
+        ("größe = 1; limit = min(int(getenv('MAX_WALLCLOCK_SECONDS')), 600)", "min(float(getenv"),
+        ("steps = int(os.environ.get('ITERATIONS', 600))", None),
+        ("limit = int(settings.get('TIME_LIMIT', 600))", None),
+        ("limit = float(os.environ['TIME_LIMIT'])", None),
+    ],
+)
+def test_limits_in_whole_seconds_come_to_take_fractions(text: str, changed: str | None) -> None:
+    """`int` around a limit that the environment gives becomes `float`; other numbers stay whole."""
+    parsed = parse(text)
+    found = whole_seconds(parsed, "train.py", 0)
+    assert (changed in rewritten(parsed.text, found.values())) if changed is not None else not found

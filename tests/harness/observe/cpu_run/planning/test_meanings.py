@@ -20,6 +20,7 @@ from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
         ("val_loss_every", 4_000, Meaning.VALIDATE_EVERY),
         ("train_log_every", 200, Meaning.LOG_EVERY),
         ("max_wallclock_seconds", 600.0, Meaning.WALLCLOCK),
+        ("time_limit", 600, Meaning.WALLCLOCK),
         ("gptq_reserve_ms", 14_000.0, Meaning.RESERVE),
         ("train_batch_tokens", 786_432, Meaning.BATCH_TOKENS),
         ("val_batch_size", 524_288, Meaning.EVAL_BATCH_TOKENS),

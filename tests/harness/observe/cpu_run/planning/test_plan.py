@@ -98,6 +98,15 @@ def test_literals_are_rewritten_in_place() -> None:
         assert changed.count("\n") == text.count("\n")
 
 
+def test_a_limit_in_whole_seconds_ends_the_run() -> None:
+    """It is set to a fraction of a second, and the program made to read one."""
+    script = _TRAIN + b"\nTRAIN_SECONDS = int(os.environ.get('TRAIN_SECONDS', 10 if 'QUICK' in os.environ else 600))\n"
+    _, plan = _read({"train_gpt.py": script})
+    for rung in plan.rungs:
+        assert {one.name: one.value for one in rung.overrides}["TRAIN_SECONDS"].startswith("0.0")
+        assert "float(os.environ.get('TRAIN_SECONDS'" in rewritten(script.decode(), rung.directives)
+
+
 def test_modules_of_the_submission_are_rewritten_too() -> None:
     """A size that stands in an imported file is changed there."""
     files = {
