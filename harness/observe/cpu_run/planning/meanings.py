@@ -22,7 +22,7 @@ _SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
 _TABLE: Mapping[Meaning, str] = {
     Meaning.STEPS: r"(num_|train_|max_|total_|n_|training_)?(iterations|iters|steps) max_train_steps niters",
     Meaning.EPOCHS: r"(num_|train_|n_)?epochs",
-    Meaning.WARMUP: r"(lr_|compile_|recur_|loop_|num_)?warmup_(steps|iters|iterations) (compile_)?warmup",
+    Meaning.WARMUP: r"(lr_|compile_|recur_|loop_|num_)?warmup_(\w+_)?(steps|iters|iterations) (compile_)?warmup",
     Meaning.WARMDOWN: r"(lr_)?(warmdown|cooldown|decay|warm_down)_(iters|steps|iterations) warmdown",
     Meaning.VALIDATE_EVERY: r"(\w+_)?(val|eval)(_loss|_bpb)?_(every|interval|freq|period)",
     Meaning.LOG_EVERY: r"(\w+_)?log_(every|interval|freq) \w*timing_every print_every",

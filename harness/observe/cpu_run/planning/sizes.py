@@ -50,7 +50,7 @@ _CAPS: Mapping[Meaning, int] = {
     Meaning.EVAL_BATCH: 32,
     Meaning.TTT_EPOCHS: 2,
     Meaning.TTT_STEPS: 3,
-    Meaning.TTT_BATCH: 4,
+    Meaning.TTT_BATCH: 8,
     Meaning.CALIBRATION_BATCHES: 4,
     Meaning.BUCKETS: _SLOTS,
     Meaning.EPOCHS: 1,
@@ -221,6 +221,8 @@ _BATCHES = frozenset(
 def _length(meaning: Meaning, value: float, tiny: Tiny) -> float:
     if meaning is Meaning.WINDOW:
         return tiny.tokens(value, least=8)
+    if meaning is Meaning.CHUNK:  # a document still has several, and its later ones drop what came first
+        return tiny.tokens(value, least=SEQUENCE // 2)
     return tiny.tokens(value)
 
 

@@ -12,6 +12,7 @@ from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
         ("ITERATIONS", 20_000, Meaning.STEPS),
         ("max_steps", 5_120, Meaning.STEPS),
         ("warmup_steps", 20, Meaning.WARMUP),
+        ("warmup_length_iters", 3, Meaning.WARMUP),
         ("warmdown_iters", 3_500, Meaning.WARMDOWN),
         ("muon_momentum_warmup_steps", 1_500, Meaning.STEP),
         ("recur_start_step", 3_000, Meaning.STEP),
