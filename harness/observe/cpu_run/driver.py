@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.model.cpu_run import Attempt, Begun, CpuRunFacts, Fault, RunFailure
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung, RunLimits, StepPurpose
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored, truths
+from harness.observe.cpu_run.executed import Executed, features, not_executed, program_of
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
 from harness.observe.cpu_run.inputs.made import sizes_for
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
@@ -19,6 +20,7 @@ from harness.observe.cpu_run.planning.environment import launcher_environment
 from harness.observe.cpu_run.planning.ladder import Failure, next_rung
 from harness.observe.cpu_run.planning.plan import plan_from
 from harness.observe.cpu_run.session import INPUTS, Session, SessionEnded
+from harness.observe.cpu_run.switched import Program
 from harness.observe.moment import Moment, Show, last_line, silent
 from harness.observe.reading.source.script import read_script
 from harness.observe.sandbox.provider import Ended, Limits
@@ -43,6 +45,8 @@ class Trial:
     layout: Layout
     texts: tuple[str, ...] = ()
     """The launched file and what its wrappers unpack to."""
+    program: Program | None = None
+    """What the launch executes, by reading."""
     seconds: float = 0.0
     """What planning and making the inputs took."""
     scored: Scored = NOTHING_SCORED
@@ -82,7 +86,8 @@ def prepared(
     except VocabularyError as error:
         return CpuRunFacts(failure=_no_run(str(error), Fault.HARNESS))
     scored = Scored(truths(layout, cache), wanted.eval_sequence if wanted is not None else None)
-    return Trial(submission, files, plan, layout, main.texts, time.perf_counter() - started, scored)
+    program = program_of(submission, files, main, dict(plan.environment))
+    return Trial(submission, files, plan, layout, main.texts, program, time.perf_counter() - started, scored)
 
 
 def run_on_cpu(
@@ -166,7 +171,7 @@ def _attempt(trial: Trial, rung: Rung, session: Session, show: Show) -> tuple[Ou
         outcomes.append(understood(done, trial.submission, rung, trial.files, trial.scored))
         if outcomes[-1].raised is not None:
             break
-    outcome = whole(outcomes)
+    outcome = _compared(whole(outcomes), trial)
     attempt = Attempt(
         rung=rung.name,
         seconds=done.seconds,
@@ -176,6 +181,21 @@ def _attempt(trial: Trial, rung: Rung, session: Session, show: Show) -> tuple[Ou
         failure=outcome.raised,
     )
     return outcome, attempt
+
+
+def _compared(outcome: Outcome, trial: Trial) -> Outcome:
+    """The outcome with what the launch should have executed, by reading, and whether it was."""
+    launch = trial.submission.launch
+    if trial.program is None or launch is None or not outcome.blocks:
+        return outcome
+    done = Executed.of(trial.program, outcome.blocks)
+    compared = {
+        "features": features(trial.program, launch, trial.plan.expected, done),
+        "not_executed": not_executed(trial.program, launch, done),
+    }
+    facts = outcome.facts
+    fidelity = facts.fidelity.model_copy(update=compared)
+    return replace(outcome, facts=facts.model_copy(update={"fidelity": fidelity}))
 
 
 def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str, object]:

@@ -24,7 +24,7 @@ from harness.model.plan import Rung
 from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.checks import checks_of, tampering_of
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
-from harness.observe.cpu_run.report import Broken, Report, parse_report
+from harness.observe.cpu_run.report import Block, Broken, Report, parse_report
 from harness.observe.cpu_run.scores import matched, together
 from harness.observe.cpu_run.session import HOME, Done, Rank
 from harness.observe.reading.logs import read_log
@@ -52,6 +52,8 @@ class Outcome:
     raised: RunFailure | None
     message: str
     """Words of the exception, uncut: what decides about another rung."""
+    blocks: tuple[tuple[Block, ...], ...] = ()
+    """Of each step's first rank, with how often each ran."""
 
 
 def understood(
@@ -95,14 +97,13 @@ def understood(
             overrides=rung.overrides,
             edits=tuple(rung.directives[i] for i in report.followed if 0 <= i < len(rung.directives)),
             stand_ins=tuple(Replaced(name=n, exact=e, reason=snippet(why)) for n, e, why in report.stand_ins[:100]),
-            not_executed=tuple(_not_executed(report, facts)),
         ),
     })  # fmt: skip
-    return Outcome(found, failure, message)
+    return Outcome(found, failure, message, (report.blocks,))
 
 
 def whole(steps: Sequence[Outcome]) -> Outcome:
-    """The outcome of several steps of one attempt: that of the last, with the doubts about all of them."""
+    """The outcome of several steps of one attempt: that of the last, with the blocks and the doubts of all of them."""
     last = steps[-1]
     if len(steps) == 1:
         return last
@@ -112,7 +113,8 @@ def whole(steps: Sequence[Outcome]) -> Outcome:
         "checks": (*last.facts.checks, *dict.fromkeys(broken)),
         "tampering": tuple(dict.fromkeys(tampering)),
     }
-    return replace(last, facts=last.facts.model_copy(update=doubts))
+    blocks = tuple(one for step in steps for one in step.blocks)
+    return replace(last, facts=last.facts.model_copy(update=doubts), blocks=blocks)
 
 
 def _failure(
@@ -196,19 +198,3 @@ def _reached(report: Report, files: Sequence[WrittenFile], *, evaluated: bool) -
         RunStage.EVALUATED: evaluated,
     }
     return [stage for stage, there in seen.items() if there]
-
-
-def _not_executed(report: Report, facts: SubmissionFacts) -> list[At]:
-    """Functions that the launch reaches, by reading, and the run did not."""
-    launch = facts.launch
-    if launch is None:
-        return []
-    dead = {(fact.at.path, fact.at.line) for fact in launch.unreached}
-    missing = []
-    for path, layer, line, last, function, opens, hits in report.blocks:
-        if opens and function and not hits and path == launch.script:
-            spans = [d for d in launch.unreached if d.at.line is not None and d.at.end_line is not None]
-            if (path, line) in dead or any((d.at.line or 0) <= line <= (d.at.end_line or 0) for d in spans):
-                continue
-            missing.append(At(path=path, line=line, end_line=last, layer=layer))
-    return missing[:100]
