@@ -10,7 +10,7 @@ from harness.judge.record import record_of
 from harness.judge.rulebook import diff_rules, rules, ruleset_digest, submission_rules
 from harness.judge.verdict import combine, compliance
 from harness.model.competition import DEFAULT_POLICY, Competition, load
-from harness.model.cpu_run import CpuRunFacts, RunStage
+from harness.model.cpu_run import CpuRunFacts, FeatureRun, Ran, RunStage
 from harness.model.facts import Facts, StageStatus, SubmissionFacts
 from harness.model.findings import Finding, Outcome
 from harness.model.review import (
@@ -137,10 +137,20 @@ def _run_gaps(run: CpuRunFacts | None) -> list[str]:
         for item in run.fidelity.stand_ins
         if not item.exact
     ]
+    gaps += [_feature_gap(one) for one in run.fidelity.features if one.ran is not Ran.EXECUTED]
     if run.fidelity.not_executed:
         lines = ", ".join(str(at.line) for at in run.fidelity.not_executed[:12])
         gaps.append(f"run on a CPU: functions that the launch reaches were not executed (lines {lines})")
     return gaps
+
+
+def _feature_gap(one: FeatureRun) -> str:
+    """What is said of a feature that is enabled and was not seen to run."""
+    named = f"run on a CPU: the launch enables {one.feature.value} ({', '.join(one.because)})"
+    if one.ran is Ran.UNKNOWN:
+        return f"{named}; whether it was executed is not known: {one.reason}"
+    lines = ", ".join(str(at.line) for at in one.missed)
+    return f"{named} and its code was not executed (line {lines})"
 
 
 def _gaps(facts: SubmissionFacts) -> list[str]:

@@ -7,9 +7,10 @@ from tests_support.cases import AS_OF, COMPLETE, facts_of
 
 from harness.judge.judge import judge
 from harness.model.base import At
-from harness.model.cpu_run import CpuRunFacts, Fault, RunFailure, RunStage
+from harness.model.cpu_run import CpuRunFacts, Fault, FeatureRun, Fidelity, Ran, RunFailure, RunStage
 from harness.model.facts import Facts
 from harness.model.findings import Finding, Outcome
+from harness.model.plan import Feature
 from harness.model.review import Depth, Review, Verdict
 from harness.model.target import Target, TargetKind
 
@@ -72,3 +73,20 @@ def test_depth_and_gaps() -> None:
     assert "it was not run: no bubblewrap" in " ".join(
         reviewed(CpuRunFacts(refused="no bubblewrap")).submissions[0].not_examined
     )
+
+
+def test_features_that_did_not_run() -> None:
+    """A feature that is enabled and was not executed was not examined; nothing is said of one that was."""
+    features = (
+        FeatureRun(feature=Feature.SLIDING, ran=Ran.EXECUTED, because=("eval_stride",)),
+        FeatureRun(
+            feature=Feature.SWA, ran=Ran.NOT_EXECUTED, because=("swa_every",), missed=(At(path="a.py", line=7),)
+        ),
+        FeatureRun(feature=Feature.TTT, ran=Ran.UNKNOWN, because=("ttt_mode",), reason="another text ran"),
+    )
+    run = CpuRunFacts(reached=tuple(RunStage), fidelity=Fidelity(features=features))
+    gaps = [gap for gap in reviewed(run).submissions[0].not_examined if "the launch enables" in gap]
+    assert gaps == [
+        "run on a CPU: the launch enables swa (swa_every) and its code was not executed (line 7)",
+        "run on a CPU: the launch enables ttt (ttt_mode); whether it was executed is not known: another text ran",
+    ]
