@@ -51,13 +51,16 @@ def entry_steps(
             why="its command" if command is not None else "it runs when it is started",
             at=command.at if command is not None else None,
         )
-        return (step,), notes
+        scored = "bpb" in parsed.text.lower()
+        return (step, *(() if scored else evaluations_after(sources, script, tiny))), notes
     return _called(script, parsed)
 
 
 def _called(script: ScriptFacts, parsed: Parsed) -> tuple[tuple[EntryStep, ...], tuple[str, ...]]:
     """A step that calls a function, where running the file starts nothing."""
     remote, uncalled = modal_function(parsed), uncalled_function(parsed)
+    if remote is not None and _required(remote):
+        remote = modal_entry_point(parsed) or remote
     function = remote or uncalled
     if function is None:
         step = EntryStep(kind=EntryKind.MAIN, path=script.path, why="no entry point was found")
@@ -69,7 +72,7 @@ def _called(script: ScriptFacts, parsed: Parsed) -> tuple[tuple[EntryStep, ...],
         why="nothing calls it, and nothing else runs" if remote is None else "the function that modal would run",
         at=At(path=script.path, line=function.lineno, layer=len(script.layers)),
     )
-    required = len(function.args.args) - len(function.args.defaults)
+    required = _required(function)
     return (step,), (f"{function.name} takes {required} arguments that only its caller gives",) if required else ()
 
 
@@ -126,6 +129,28 @@ def staged_steps(sources: Mapping[str, bytes], launched: ScriptFacts, tiny: Tiny
         if 1 < len(steps) <= MAX_STEPS and any(step.path == launched.path for step in steps.values()):
             return tuple(steps.values())
     return ()
+
+
+def evaluations_after(sources: Mapping[str, bytes], launched: ScriptFacts, tiny: Tiny) -> tuple[EntryStep, ...]:
+    """Programs that evaluate what the launched one trains, where a README starts them after it."""
+    programs = [path for path in sources if path.endswith(".py")]
+    steps: dict[str, EntryStep] = {}
+    for path in sorted(sources):
+        if role_of(path) is not Role.README:
+            continue
+        started = False
+        for command in find_commands(path, decode(sources[path]).text, readme=True):
+            script = resolve(command.script, programs)
+            started = started or script == launched.path
+            if script is None or not started or script == launched.path:
+                continue
+            if purpose_of(script, command.environment, command.arguments) is StepPurpose.EVALUATE:
+                step = EntryStep(
+                    kind=EntryKind.SHELL, path=script, purpose=StepPurpose.EVALUATE,
+                    arguments=shrunk_words(command.arguments, tiny), why="started after training", at=command.at,
+                )  # fmt: skip
+                steps.setdefault(script, step)
+    return tuple(steps.values())[: MAX_STEPS - 1]
 
 
 def _plain_name(path: str) -> str:
@@ -265,15 +290,25 @@ def modal_function(parsed: Parsed) -> ast.FunctionDef | None:
     return max(chosen, key=_length, default=None)
 
 
+def modal_entry_point(parsed: Parsed) -> ast.FunctionDef | None:
+    """The local entry point of a modal app, if it needs no arguments: it gives the remote functions theirs."""
+    local = [one for one in _top_functions(parsed) if _modal_decorated(one) == "local_entrypoint"]
+    return next((one for one in local if not _required(one)), None)
+
+
+def _required(function: ast.FunctionDef) -> int:
+    """Arguments that a call must give."""
+    by_name = sum(default is None for default in function.args.kw_defaults)
+    return len(function.args.posonlyargs) + len(function.args.args) - len(function.args.defaults) + by_name
+
+
 def uncalled_function(parsed: Parsed) -> ast.FunctionDef | None:
     """The function that starts everything: called by nobody, callable without arguments, and named like one.
 
     None where the uncalled functions are tools: a function without such a name counts only with a backward pass in it.
     """
     names = {called(call) for call in parsed.index.of(ast.Call)}
-    free = [
-        one for one in _top_functions(parsed) if one.name not in names and len(one.args.args) <= len(one.args.defaults)
-    ]
+    free = [one for one in _top_functions(parsed) if one.name not in names and not _required(one)]
     named = [one for wanted in _ENTRY_NAMES for one in free if one.name == wanted]
     learning = [one for one in free if any(called(node) == "backward" for node in nodes_under(one))]
     return next(iter(named), None) or max(learning, key=_length, default=None)

@@ -9,6 +9,8 @@ from harness.model.plan import EntryKind, StepPurpose
 from harness.model.target import FileEntry, FolderEntry, Origin
 from harness.observe.cpu_run.planning.entry import (
     arguments_for,
+    entry_steps,
+    evaluations_after,
     modal_function,
     purpose_of,
     shipped_artifact,
@@ -146,6 +148,41 @@ def test_the_function_that_modal_runs() -> None:
     assert found is not None
     assert found.name == "train"
     assert modal_function(_parsed("def train(): pass")) is None
+
+
+def test_a_modal_function_with_arguments_is_called_by_the_local_entry_point() -> None:
+    """What only a caller knows comes from the app's own entry point, where that one needs nothing."""
+    program = """
+        @app.function()
+        def train(rows, *, columns): pass
+
+        @app.local_entrypoint()
+        def begin({given}):
+            train.remote(4, columns=3)
+    """
+    for given, calls in (("rows=4", "begin"), ("rows", "train")):
+        read = read_script("train.py", textwrap.dedent(program.format(given=given)).encode(), {})
+        (step,), _ = entry_steps(_facts(), {}, read.facts, read.parsed, _TINY)
+        assert (step.kind, step.calls) == (EntryKind.MODAL, calls)
+
+
+@pytest.mark.parametrize(
+    ("commands", "started"),
+    [
+        ("python train_gpt.py\npython score_model.py --batch 4", ["score_model.py"]),
+        ("python score_model.py\npython train_gpt.py", []),
+        ("python train_gpt.py\npython plot.py", []),
+        ("python train_gpt.py\npython train_gpt.py", []),
+    ],
+)
+def test_a_readme_evaluates_after_training(commands: str, started: list[str]) -> None:
+    """A program that scores what another one trains is run after it, as the README says."""
+    sources = dict.fromkeys(("train_gpt.py", "score_model.py", "plot.py"), b"")
+    sources["README.md"] = f"# Run\n```bash\n{commands}\n```\n".encode()
+    launched = read_script("train_gpt.py", b"", {}).facts
+    steps = evaluations_after(sources, launched, _TINY)
+    assert [step.path for step in steps] == started
+    assert all(step.purpose is StepPurpose.EVALUATE for step in steps)
 
 
 def _facts(*files: FileEntry) -> SubmissionFacts:
