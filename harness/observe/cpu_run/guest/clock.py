@@ -23,6 +23,8 @@ START = 1_767_225_600
 """The first second of the clock, as Unix time: 2026-01-01T00:00:00Z."""
 
 real: Callable[[], float] = time.monotonic
+wall: Callable[[], float] = time.time
+"""The machine's Unix time, as it stands on files."""
 
 _lock = threading.Lock()
 _passed = 0

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from harness.observe.cpu_run.guest.clock import wall
 from harness.observe.cpu_run.guest.places import spans
 from harness.observe.cpu_run.guest.positions import Tracker
 from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, Rewriter
@@ -117,6 +119,7 @@ class Recorder:
         """The same of files that the run had written before and opens for reading."""
         self.processes: list[str] = []
         self._busy = threading.local()
+        self._began = 0.0
 
     def builtins(self) -> dict[str, Any]:
         """What rewritten source calls."""
@@ -128,6 +131,7 @@ class Recorder:
 
     def install(self) -> None:
         """Hook into torch and the interpreter; there is no way back."""
+        self._began = wall()
         register_optimizer_step_post_hook(self._stepped)
         backward: Any = torch.Tensor.backward
 
@@ -202,12 +206,16 @@ class Recorder:
             if flags & (os.O_WRONLY | os.O_RDWR):
                 if len(self.written) < MAX_FILES:
                     self.written.setdefault(real, next(self.order))
-            elif real in self.written and real not in self.read:
+            elif real not in self.read and (real in self.written or self._made(real)):
                 self.read[real] = next(self.order)
         except (OSError, ValueError):
             pass
         finally:
             self._busy.now = False
+
+    def _made(self, path: str) -> bool:
+        """Whether a file is new since the run began: libraries of C++ write files that no event tells of."""
+        return len(self.read) < MAX_FILES and not path.startswith("/proc/") and Path(path).stat().st_ctime > self._began
 
     def _renamed(self, source: object, target: object) -> None:
         """A file that was written under another name first, as those do that write it whole or not at all."""

@@ -29,11 +29,18 @@ _Real = torch.nn.parallel.DistributedDataParallel
 
 
 class GlooDataParallel(_Real):
-    """DistributedDataParallel over Gloo: gradients lie in main memory, so no device is named."""
+    """DistributedDataParallel over Gloo: gradients lie in main memory, so no device is named.
+
+    A graph that is said never to change is looked at each time all the same. The gradients are equal, and torch itself
+    fails on such a graph when gradients are accumulated, which scripts that have as many ranks as micro batches never
+    do.
+    """
 
     def __init__(
         self, module: torch.nn.Module, device_ids: Any = None, output_device: Any = None, **keywords: Any
     ) -> None:
+        if keywords.pop("static_graph", False):
+            keywords["find_unused_parameters"] = True
         super().__init__(module, **keywords)
 
 

@@ -169,3 +169,18 @@ def test_mean_of_gradients(two):
         assert module.weight.grad.tolist() == [[1.5, 1.5, 1.5]]
 
     two(each)
+
+
+def test_accumulated_gradients(two):
+    """Gradients of several micro batches are averaged once, with the last; also in a graph called static."""
+
+    def each(rank: int) -> None:
+        for static in (False, True):
+            module = torch.nn.Linear(3, 1, bias=False).cuda()
+            model = torch.nn.parallel.DistributedDataParallel(module, device_ids=[rank], static_graph=static)
+            for micro in range(4):
+                model.require_backward_grad_sync = micro == 3
+                model(torch.full((1, 3), float(rank + micro), device="cuda")).sum().backward()
+            assert module.weight.grad.tolist() == [[8.0, 8.0, 8.0]]
+
+    two(each)

@@ -1,0 +1,131 @@
+"""Runs of two ranks in a real sandbox: what opens at more than one rank runs, sums over the ranks make the score."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests_support.cases import facts_of
+
+from harness.model.cpu_run import CpuRunFacts, Fault, RunStage
+from harness.observe.cpu_run.runner import CpuRunner
+from harness.observe.sandbox.bubblewrap import Bubblewrap
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
+    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
+)
+
+SCRIPT = """
+import math, os
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch.nn.parallel import DistributedDataParallel as DDP
+
+rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+grad_accum_steps = 8 // world_size
+device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+torch.cuda.set_device(device)
+dist.init_process_group(backend="nccl", device_id=device)
+torch.manual_seed(7)
+torch.set_default_dtype(torch.float64)
+tokens = torch.randint(0, 32, (4096,), device=device)
+
+class Sharded(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for i, p in enumerate(group["params"]):
+                update = -group["lr"] * p.grad if i % world_size == rank else torch.zeros_like(p)
+                if world_size > 1:
+                    dist.all_reduce(update, op=dist.ReduceOp.SUM)
+                p.add_(update)
+
+base = torch.nn.Sequential(torch.nn.Embedding(32, 16), torch.nn.Linear(16, 32)).to(device)
+model = DDP(base, device_ids=[device.index]) if world_size > 1 else base
+optimizer = Sharded(base.parameters(), 3.0)
+for step in range(6):
+    optimizer.zero_grad()
+    for micro in range(grad_accum_steps):
+        start = (step * 8 + micro * world_size + rank) * 64
+        piece = tokens[start : start + 65]
+        (F.cross_entropy(model(piece[:-1]), piece[1:]) / grad_accum_steps).backward()
+    optimizer.step()
+if rank == 0:
+    torch.save(base.state_dict(), "final_model.pt")
+dist.barrier(device_ids=[device.index])
+base.load_state_dict(torch.load("final_model.pt", map_location=device))
+
+def eval_val():
+    loss_sum = torch.zeros((), device=device)
+    byte_count = torch.zeros((), device=device)
+    sequences = 32
+    with torch.inference_mode():
+        for number in range(sequences * rank // world_size, sequences * (rank + 1) // world_size):
+            piece = tokens[number * 64 : number * 64 + 65]
+            loss_sum += F.cross_entropy(base(piece[:-1]), piece[1:], reduction="sum")
+            byte_count += (piece[1:] % 3 + 1).sum()
+    if world_size > 1:
+        dist.all_reduce(loss_sum, op=dist.ReduceOp.SUM)
+        dist.all_reduce(byte_count, op=dist.ReduceOp.SUM)
+    return loss_sum / (sequences * 64), loss_sum / math.log(2.0) / byte_count
+
+loss, bpb = eval_val()
+if rank == 0:
+    print(f"final_int8_zlib_roundtrip val_loss:{loss.item():.8f} val_bpb:{bpb.item():.8f}")
+dist.destroy_process_group()
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], CpuRunFacts]:
+    """The run of a script at a world size."""
+    cache: Path = tmp_path_factory.mktemp("inputs")
+
+    def found(script: str, world_size: int) -> CpuRunFacts:
+        files = {"train_gpt.py": textwrap.dedent(script)}
+        with CpuRunner(Bubblewrap(), cache, world_size=world_size) as runner:
+            return runner.run(facts_of(files), {path: text.encode() for path, text in files.items()})
+
+    return found
+
+
+def test_two_ranks_score_as_one(run: Callable[[str, int], CpuRunFacts]) -> None:
+    """Micro batches, updates and sequences shared among two ranks give the score of one, made of sums over both."""
+    one, two = run(SCRIPT, 1), run(SCRIPT, 2)
+    for facts in (one, two):
+        assert facts.failure is None, facts.failure
+        assert set(facts.reached) == set(RunStage)
+    assert [score.over_ranks for score in one.scores] == [False]
+    assert [score.over_ranks for score in two.scores] == [True]
+    assert two.scores[0].val_bpb == pytest.approx(one.scores[0].val_bpb, abs=2e-8)
+    assert (one.steps, two.steps, [other.steps for other in two.others]) == (6, 6, [6])
+    assert (one.others, two.others[0].ended) == ((), "exit 0")
+    alone, shared = (next(t for t in facts.totals if t.target == "byte_count") for facts in (one, two))
+    other = next(t for t in two.others[0].totals if t.target == "byte_count")
+    assert (shared.values[0] or 0) + (other.values[0] or 0) == alone.values[0]
+    assert "Gloo for NCCL" in {one.name for one in two.fidelity.stand_ins}
+
+
+def test_failure_of_one_rank(run: Callable[[str, int], CpuRunFacts]) -> None:
+    """What fails at rank 1 alone is the run's failure, with its line and its rank; rank 0 is stopped."""
+    script = """
+    import os, select
+    if int(os.environ["RANK"]) > 0:
+        raise ValueError("only the first may be here")
+    select.select([], [], [], 300)
+    """
+    facts = run(script, 2)
+    assert facts.failure is not None
+    assert facts.failure.message.startswith("rank 1: ")
+    assert "only the first" in facts.failure.message
+    assert facts.failure.at is not None
+    assert facts.failure.at.line == 4
+    assert facts.failure.fault is not Fault.LIMIT
