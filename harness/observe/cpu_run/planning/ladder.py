@@ -1,6 +1,7 @@
 """Whether a failed attempt calls for the next rung: a pure function of what was raised and of the line that raised it.
 
-A rung changes the model's shape only. Failures of shape, divisibility and index may go away with it; a vocabulary or a
+A rung changes the model's shape only. Failures of shape, divisibility and index may go away with it, and numbers that
+a shape far from the one that was tuned lets grow without end; a vocabulary or a
 stream that does not fit wants other inputs; everything else is the submission's, the machine's or ours, and another
 shape would only hide it. In doubt the answer is no: a wrong climb costs a run, and the last rung ends the ladder.
 """
@@ -22,10 +23,11 @@ class Cause(StrEnum):
     INDEX = "an index is out of range"
     VOCABULARY = "the vocabulary does not fit"
     TOKENS = "too few tokens"
+    NUMBERS = "numbers are no longer finite"
     OTHER = "not a matter of size"
 
 
-CLIMBS = frozenset({Cause.SHAPE, Cause.DIVISIBILITY, Cause.INDEX, Cause.VOCABULARY})
+CLIMBS = frozenset({Cause.SHAPE, Cause.DIVISIBILITY, Cause.INDEX, Cause.VOCABULARY, Cause.NUMBERS})
 """Causes for which the next rung is tried."""
 
 
@@ -53,6 +55,7 @@ _NEVER = frozenset(
 _MESSAGES: tuple[tuple[Cause, tuple[str, ...]], ...] = (
     (Cause.OTHER, ("world_?size", "logit_softcap", "out of memory", "can't allocate memory", "cuda is", "compressor")),
     (Cause.VOCABULARY, ("vocab",)),
+    (Cause.NUMBERS, ("(non-?|not |in)finite", r"\bnans?\b")),
     (
         Cause.TOKENS,
         (
@@ -131,6 +134,7 @@ def next_rung(plan: Plan, number: int, failure: Failure, before: Failure | None 
     `before` is how the rung before failed: the same numbers in the same words are none of the shape's sizes.
     """
     following = number + 1
-    if failure == before and re.search(r"\d", failure.message):
+    cause = cause_of(failure)
+    if cause in (Cause.SHAPE, Cause.INDEX) and failure == before and re.search(r"\d", failure.message):
         return None
-    return following if following < len(plan.rungs) and cause_of(failure) in CLIMBS else None
+    return following if following < len(plan.rungs) and cause in CLIMBS else None
