@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from harness.observe.cpu_run.report import Raised
 from harness.observe.reading.source.grammar import parse
 
+_LOCAL = re.compile(r"(?:cannot access )?local variable '(\w+)'")
+_NAME = re.compile(r"name '(\w+)' is not defined")
 _ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
 _INDEX_TYPE = re.compile(
     r"'(?:index|indices)' to have one of the following scalar types: .*but got \w*?(U?Int(?:8|16)|UInt\d+)"
@@ -41,13 +43,15 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
     if not trees or line is None or len(trees) != len(texts):
         return None
     try:
-        if raised.exception == "UnboundLocalError" and raised.name and not _may_be_bound(trees[-1], line, raised.name):
-            return f"No way through the function gives {raised.name} a value before line {line} reads it."
+        local = _LOCAL.match(raised.message) if raised.exception == "UnboundLocalError" else None
+        if local is not None and not _may_be_bound(trees[-1], line, local[1]):
+            return f"No way through the function gives {local[1]} a value before line {line} reads it."
         if _binds_unseen(ast.walk(trees[-1])):
             return None
         nodes = [node for tree in trees for node in ast.walk(tree)]
-        if raised.exception == "NameError" and raised.name and "free variable" not in raised.message:
-            return _never_named(nodes, raised.name)
+        named = _NAME.match(raised.message) if raised.exception == "NameError" else None
+        if named is not None:
+            return _never_named(nodes, named[1])
         called = _SIGNATURE.match(raised.message) if raised.exception == "TypeError" else None
         if called is not None and _is_called_wrongly(trees[-1], nodes, called["callee"].split("."), line):
             return "The call does not fit the function that the program defines."

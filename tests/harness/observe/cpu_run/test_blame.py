@@ -11,10 +11,10 @@ from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.report import Raised, Stack
 
 
-def fault(script: str, line: int, exception: str, message: str, name: str = "") -> Fault:
+def fault(script: str, line: int, exception: str, message: str) -> Fault:
     """With whom an exception lies that came up at a line of a script."""
     frame = Stack(path="train_gpt.py", line=line, function="f", whose="submission")
-    raised = Raised(exception=exception, message=message, name=name, frames=(frame,))
+    raised = Raised(exception=exception, message=message, frames=(frame,))
     failure = blamed(raised, {"train_gpt.py": textwrap.dedent(script).encode()})
     assert failure.at is not None
     assert failure.at.line == line
@@ -44,7 +44,7 @@ UNBOUND = [
 def test_unbound_local(script: str, line: int, expected: Fault) -> None:
     """A local name is the submission's only where no way to the line binds it: our sizes may have chosen the way."""
     words = "cannot access local variable 'y' where it is not associated with a value"
-    assert fault(script, line, "UnboundLocalError", words, "y") is expected
+    assert fault(script, line, "UnboundLocalError", words) is expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_unbound_local(script: str, line: int, expected: Fault) -> None:
 )
 def test_undefined_name(script: str, expected: Fault) -> None:
     """A name is the submission's fault only where nothing in its program can bind it."""
-    assert fault(script, 2, "NameError", "name 'nowhere' is not defined", "nowhere") is expected
+    assert fault(script, 2, "NameError", "name 'nowhere' is not defined") is expected
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_undefined_name(script: str, expected: Fault) -> None:
 def test_undefined_attribute(script: str, expected: Fault) -> None:
     """An attribute is the submission's fault only where the class is its own and nothing can set the attribute."""
     line = script.count("\n")
-    assert fault(script, line, "AttributeError", "'Args' object has no attribute 'b'", "b") is expected
+    assert fault(script, line, "AttributeError", "'Args' object has no attribute 'b'") is expected
 
 
 def test_wrapped_text() -> None:
@@ -85,7 +85,7 @@ def test_wrapped_text() -> None:
     script = "seen = 1\nexec('def f():\\n return seen, unseen\\nf()')\n"
     frame = Stack(path="train_gpt.py", layer=1, line=2, function="f", whose="submission")
     for name in ("seen", "unseen"):
-        raised = Raised(exception="NameError", message=f"name '{name}' is not defined", name=name, frames=(frame,))
+        raised = Raised(exception="NameError", message=f"name '{name}' is not defined", frames=(frame,))
         assert blamed(raised, {"train_gpt.py": script.encode()}).fault is Fault.HARNESS  # `exec` may bind anything
 
 
@@ -130,3 +130,16 @@ def test_calls(script: str, message: str, expected: Fault) -> None:
 def test_programs_that_are_missing(message: str, expected: Fault) -> None:
     """A Python file that the folder lacks is the submission's; data is ours to make."""
     assert fault("f()\n", 1, "FileNotFoundError", message) is expected
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["def f():\n return y\n y = 1\nf()\n", "def f():\n return nowhere\nf()\n", "class A: pass\nA().a\n",
+     "def f(a): pass\nf()\n", "class A:\n def __init__(self): pass\nA(b=1)\n"],
+)  # fmt: skip
+def test_words_of_this_python(script: str) -> None:
+    """The words that are looked for are those that Python says."""
+    with pytest.raises(Exception, match=r".") as caught:
+        exec(script, {})
+    line = caught.traceback[-1].lineno + 1
+    assert fault(script, line, type(caught.value).__name__, str(caught.value)) is Fault.SUBMISSION
