@@ -39,19 +39,23 @@ class Coverage(Frozen):
     """Tokens of the validation stream."""
     documents: int
     sequence: int | None = None
-    """Tokens of an evaluation sequence, as planned."""
+    """Tokens of the longest sequence of training or evaluation, as planned."""
     untold: int = 0
     """Additions of losses of which it is not known what they speak of. Where there are any, the rest is None."""
     losses: Covered | None = None
     counts: Covered | None = None
     """Of the sum below the line; None where that is not known."""
     left_out: tuple[Span, ...] = ()
-    """Positions that have a prediction and were not scored, the first such stretches: neither first tokens of
-    documents nor the tail."""
+    """Stretches of positions between the first and the last scored one that were not scored, first tokens of documents
+    aside; the first of them where they are many."""
     missing: int | None = None
-    """How many those are in all."""
+    """How many positions those are in all."""
+    head: int | None = None
+    """Tokens before the first one that was scored, the very first of the stream aside: nothing can predict it."""
     tail: int | None = None
     """Tokens after the last one that was scored."""
+    again: tuple[int, int] | None = None
+    """First and last position that was scored more than once."""
     starts: int | None = None
     """First tokens of documents that were not scored."""
     differ: int | None = None

@@ -20,7 +20,7 @@ from harness.judge.counting import (
     percent,
     rounded,
 )
-from harness.judge.families import denominators
+from harness.judge.families import denominators, measured
 from harness.judge.rule import SubmissionRule, number
 from harness.model import fingerprints
 from harness.model.findings import Evidence, Finding, Severity, Strength
@@ -262,4 +262,4 @@ def _is_claimed(run: SeedRun, count: ByteCount, claim: float | None) -> bool:
     return any(abs(score - value) <= SAME_SCORE for score in count.scores for value in wanted)
 
 
-RULES = (BytesCounted, WholeSetScored, CountersAgree, *denominators.RULES)
+RULES = (BytesCounted, WholeSetScored, CountersAgree, *denominators.RULES, *measured.RULES)

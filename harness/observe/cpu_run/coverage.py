@@ -57,7 +57,7 @@ def truths(layout: Layout, cache: Path) -> tuple[Truth, ...]:
 
 @dataclass(frozen=True)
 class Scored:
-    """The validation streams that a run may have read, and the evaluation sequence that was planned, in tokens."""
+    """The validation streams that a run may have read, and the longest sequence that was planned, in tokens."""
 
     streams: tuple[Truth, ...] = ()
     sequence: int | None = None
@@ -97,13 +97,16 @@ def coverage_of(
     if told_losses.untold or not told_losses.times.any():
         return found.model_copy(update={"untold": told_losses.untold})
     times = told_losses.times
-    last = int(np.flatnonzero(times)[-1])
-    gaps = (times == 0) & ~truth.starts & (np.arange(truth.size) < last)
-    gaps[0] = False
+    first, last = (int(np.flatnonzero(times)[end]) for end in (0, -1))
+    gaps = (times == 0) & ~truth.starts
+    gaps[:first] = gaps[last:] = False
+    again = np.flatnonzero(times > 1)
     known = {
         "losses": _covered(losses, told_losses),
         "left_out": _spans(gaps.astype(np.int64)),
         "missing": int(gaps.sum()),
+        "head": max(0, first - 1),
+        "again": (int(again[0]), int(again[-1])) if len(again) else None,
         "tail": truth.size - 1 - last,
         "starts": int((truth.starts & (times == 0)).sum()),
         "bytes_true": int((times * truth.bytes).sum()),

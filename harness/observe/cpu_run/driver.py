@@ -85,7 +85,8 @@ def prepared(
         )
     except VocabularyError as error:
         return CpuRunFacts(failure=_no_run(str(error), Fault.HARNESS))
-    scored = Scored(truths(layout, cache), wanted.eval_sequence if wanted is not None else None)
+    sequence = max(wanted.sequence, wanted.eval_sequence) if wanted is not None else None
+    scored = Scored(truths(layout, cache), sequence)
     program = program_of(submission, files, main, dict(plan.environment))
     return Trial(submission, files, plan, layout, main.texts, program, time.perf_counter() - started, scored)
 

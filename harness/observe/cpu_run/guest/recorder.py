@@ -66,12 +66,12 @@ class Sum:
         self.covered: deque[Covered] = deque(maxlen=MAX_COVERED)
         """Of the last sums, the one in progress last."""
 
-    def add(self, value: float) -> bool:
-        """The variable has this value after an addition; whether a new sum began before it.
+    def add(self, value: float, added: float | None = None) -> bool:
+        """The variable has this value after an addition (of `added`, if known); whether a new sum began with it.
 
-        Sums of losses, tokens and bytes only grow.
+        Sums of losses, tokens and bytes only grow, and begin at 0.
         """
-        begins = self.last is None or value < self.last
+        begins = self.last is None or value < self.last or (value == added and self.last != 0)
         if begins and self.last is not None and len(self.finished) < MAX_TOTALS:
             self.finished.append(self.last)
         self.additions += 1
@@ -106,7 +106,7 @@ class Recorder:
         self.rewriter = rewriter
         self.clock = clock
         self.tracker = tracker
-        self._addends: dict[int, NDArray[np.int64] | None] = {}
+        self._addends: dict[int, tuple[float | None, NDArray[np.int64] | None]] = {}
         self.hits: dict[int, int] = {}
         self.sums: dict[int, Sum] = {}
         self.order = itertools.count(1)
@@ -150,28 +150,19 @@ class Recorder:
 
     def _addend(self, site: int, value: Any) -> Any:
         """What is about to be added, handed on as it is."""
-        if self.tracker is not None:
-            self._addends[site] = self._rows(value)
+        self._addends[site] = _number(value), self._rows(value)
         return value
 
     def _added(self, site: int, value: object) -> None:
         whole = site not in self._addends
-        rows = self._rows(value) if whole else self._addends.pop(site)
-        if isinstance(value, bool) or getattr(value, "requires_grad", False):
-            return
-        try:
-            if isinstance(value, (int, float)):
-                number = float(value)
-            elif getattr(value, "size", None) is not None and _count(value) == 1:
-                number = float(value)  # type: ignore[arg-type]  # a tensor or array of one element
-            else:
-                return
-        except (TypeError, ValueError, RuntimeError, OverflowError):
+        added, rows = (None, self._rows(value)) if whole else self._addends.pop(site)
+        number = _number(value)
+        if number is None:
             return
         found = self.sums.get(site)
         if found is None:
             found = self.sums[site] = Sum()
-        begins = found.add(number)
+        begins = found.add(number, added)
         if self.tracker is not None:
             found.cover(rows, self.tracker.size, begins=begins, whole=whole)
 
@@ -264,6 +255,21 @@ class Recorder:
         if self.tracker is None:
             return None
         return {"number": self.tracker.stream, "size": self.tracker.size, "faults": self.tracker.faults()}
+
+
+def _number(value: Any) -> float | None:
+    """A number, or what a tensor or array of one element holds; None for anything else, and for what is learnt from."""
+    if isinstance(value, bool) or getattr(value, "requires_grad", False):
+        return None
+    try:
+        if isinstance(value, (int, float)):
+            return float(value)
+        if getattr(value, "size", None) is None or _count(value) != 1:
+            return None
+        with torch._C.DisableTorchFunctionSubclass():
+            return float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
 
 
 def _count(value: object) -> int:

@@ -1,0 +1,217 @@
+"""PG310 and PG311: which validation tokens a score is of and which bytes it divides by, measured in a run on a CPU."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+
+from harness.judge.case import Case
+from harness.judge.counting import SAME_RATIO, SURPLUS, percent
+from harness.judge.rule import SubmissionRule, at, number
+from harness.model.coverage import Coverage, Covered
+from harness.model.cpu_run import CpuRunFacts
+from harness.model.findings import Evidence, Finding, Severity, Strength
+from harness.model.plan import Meaning
+
+_LIMITS = frozenset({Meaning.TOKEN_LIMIT, Meaning.DOCUMENTS})
+"""Sizes of the plan that decide how much of the stream is read at all."""
+_STEPS = frozenset({Meaning.STRIDE, Meaning.CHUNK_TOKENS, Meaning.CHUNK_SEQUENCES, Meaning.CHUNK, Meaning.TTT_BATCH,
+                    Meaning.EVAL_BATCH, Meaning.EVAL_BATCH_TOKENS})  # fmt: skip
+"""Sizes of the plan that decide where windows begin, and which of them make a batch."""
+_LENGTHS = frozenset({Meaning.SEQUENCE, Meaning.EVAL_SEQUENCE})
+"""Sizes that, made smaller than a step between windows, leave gaps."""
+_TABLES = (".npz", ".npy", ".pkl", ".pickle", ".vocab", ".tiktoken", ".json", ".txt", ".bin", ".pt")
+"""Files that may hold a tokenizer or its byte counts in a form of the submission's own."""
+
+
+class TokensMeasured(SubmissionRule):
+    """Every validation token enters the printed score once, as measured.
+
+    What: the script was run on a made validation stream. Each position was followed from where the tokens are read to
+    the sum that the printed final score is made of, and how often each was added up was counted. The first token of the
+    stream and of each document has no prediction; a rest at the end is dropped by the competition's own evaluation,
+    less than one sequence where the stream is read and less than one where it is cut.
+    Why: the score is that of the whole validation set. A score over a part of it is another number, and a token that is
+    scored again was scored better the second time.
+    Mend: score every token once, in order.
+    Blind spots: limits far above the small stream of the run (so many tokens, so many documents) do not show in it.
+    Where a size that the run had to change decides what is read, nothing is said. A pass needs a run whose observation
+    was not tampered with.
+    """
+
+    id = "PG310"
+    severity = Severity.VIOLATION
+    strength = Strength.DERIVED
+    violation_class = "subset_scoring"
+    basis = ("validation_set", "whole_set")
+    remedy = "Score every token of the validation set once, in order."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding where something was run."""
+        run, coverage = case.facts.cpu_run, _coverage(case)
+        if run is None or not run.attempts:
+            return
+        if coverage is None or coverage.losses is None:
+            yield self.unknown(case, f"Which tokens entered the score is not known: {_why(run, coverage)}.")
+            return
+        rows = [_evidence(coverage.losses, stream=coverage.stream)]
+        yield from self._judged(case, run, coverage, coverage.losses, rows)
+
+    def _judged(
+        self, case: Case, run: CpuRunFacts, coverage: Coverage, losses: Covered, rows: list[Evidence]
+    ) -> Iterable[Finding]:
+        sequence = coverage.sequence or coverage.stream
+        ends = [(coverage.head or 0, sequence, "first"), (coverage.tail or 0, 2 * sequence, "last")]
+        parts = [f"the {which} {number(count)} tokens are left out" for count, most, which in ends if count >= most]
+        early = _early(coverage, sequence)
+        if coverage.missing and not early:
+            parts.append(f"{number(coverage.missing)} tokens between scored ones are left out")
+        again = coverage.again is not None and coverage.again[0] < coverage.stream - (coverage.tail or 0) - sequence
+        if again:
+            parts.append(f"{number(losses.several)} tokens are scored more than once")
+        if losses.elsewhere:
+            parts.append(f"{number(losses.elsewhere)} losses are of no token of the stream")
+        if parts:
+            message = f"Of {number(coverage.stream)} validation tokens " + ", ".join(parts) + "."
+            yield self._wrong(case, run, coverage, message, rows, again=again)
+            return
+        if doubts := run.doubts():
+            yield self.unknown(
+                case, f"Every token was scored once, but the run is not to be trusted: {doubts[0]}.", rows
+            )
+        elif early or coverage.again is not None:
+            yield from self._tolerable(case, coverage, losses, rows)
+        else:
+            yield self.ok(case, f"{number(losses.tokens)} of {number(coverage.stream)} tokens were scored once.", rows)
+
+    def _wrong(
+        self, case: Case, run: CpuRunFacts, coverage: Coverage, message: str, rows: list[Evidence], *, again: bool
+    ) -> Finding:
+        """What is wrong may be the work of the sizes that the run changed; gaps and repeats together never are."""
+        if coverage.missing and again and not _early(coverage, coverage.sequence or 0):
+            return self.fail(case, message, rows)
+        windows = _STEPS if again and not coverage.missing else _STEPS | _LENGTHS
+        changed = _changed(run, _LIMITS | windows)
+        if changed:
+            return self.unknown(case, f"{message} The run changed {', '.join(changed)}, which may be the cause.", rows)
+        if coverage.losses is not None and coverage.losses.elsewhere:
+            return self.unknown(case, message, rows)
+        if coverage.missing:
+            return self.fail(case, message, rows)
+        if again:
+            return self.fail(case, message, rows, violation_class=None)
+        return self.warn(case, message, rows, strength=Strength.SUSPECTED)
+
+    def _tolerable(self, case: Case, coverage: Coverage, losses: Covered, rows: list[Evidence]) -> Iterable[Finding]:
+        """What accepted records do at the two ends of the stream."""
+        tolerance = case.tolerance("window_ends")
+        parts = []
+        if coverage.head or coverage.missing:
+            count = number((coverage.head or 0) + (coverage.missing or 0))
+            parts.append(f"{count} tokens of the first windows are left out, less than one window")
+        if coverage.again is not None:
+            parts.append(f"{number(losses.several)} tokens of the last window are scored more than once")
+        message = "At the ends of the stream " + " and ".join(parts) + "."
+        yield self.fail(case, message, rows, tolerated=tolerance.id if tolerance is not None else None)
+
+
+class BytesMeasuredInRun(SubmissionRule):
+    """The score divides by the bytes of the tokens that it is of, as measured.
+
+    What: the script was run on a made validation stream whose bytes are known for every token. The bytes of all
+    positions that entered the sum of losses, each as often as it did, are compared with the sum below the line.
+    The competition's formula gives the very same number; up to 0.4 % is let pass for counts of decoded text.
+    Why: bits per byte fall in proportion when bytes are counted that are not there.
+    Mend: count the UTF-8 bytes of the raw text: one for a byte piece, the leading space once and not after a boundary;
+    with case operators read the bytes of the original text from the sidecar.
+    Blind spots: a tokenizer in a form of one's own cannot be given the made stream: nothing is said where the folder
+    holds such files. A pass needs a run whose observation was not tampered with.
+    """
+
+    id = "PG311"
+    severity = Severity.VIOLATION
+    strength = Strength.DERIVED
+    violation_class = "bpb_byte_count_bug"
+    basis = ("validation_set", "byte_counts")
+    remedy = "Count the raw UTF-8 bytes of the scored text, each once."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding where the final score was matched with its sums."""
+        run, coverage = case.facts.cpu_run, _coverage(case)
+        if run is None or not run.attempts:
+            return
+        if coverage is None or coverage.losses is None or not coverage.bytes_true or coverage.bytes_counted is None:
+            yield self.unknown(case, f"The bytes of the scored tokens are not known: {_why(run, coverage)}.")
+            return
+        ratio = coverage.bytes_counted / coverage.bytes_true
+        message = (
+            f"The score divides by {number(coverage.bytes_counted)}, the tokens that it is of stand for "
+            f"{number(coverage.bytes_true)} bytes"
+        )
+        measured = {"bytes_counted": coverage.bytes_counted, "bytes_true": coverage.bytes_true}
+        rows = [_evidence(coverage.losses, **measured)]
+        rows += [_evidence(coverage.counts)] if coverage.counts is not None else []
+        if abs(ratio - 1) <= SAME_RATIO:
+            if doubts := run.doubts():
+                yield self.unknown(case, f"{message}; but the run is not to be trusted: {doubts[0]}.", rows)
+            else:
+                yield self.ok(case, message + ".", rows)
+            return
+        message += f" ({percent(ratio)})."
+        own = _own_tables(case)
+        if own or coverage.losses.elsewhere:
+            why = f" {own[0]} may hold a tokenizer that the made stream does not fit." if own else ""
+            yield self.unknown(case, message + why, rows)
+        elif ratio < 1:
+            yield self.warn(case, message, rows, severity=Severity.DEFECT)
+        elif ratio - 1 > SURPLUS:
+            yield self.fail(case, message, rows)
+        else:
+            yield self.warn(case, message, rows, strength=Strength.SUSPECTED)
+
+
+def _early(coverage: Coverage, sequence: int) -> bool:
+    """Whether what is left out before the tail is less than a window, and lies within the first two."""
+    count = (coverage.head or 0) + (coverage.missing or 0)
+    inside = all(span.last < 2 * sequence for span in coverage.left_out)
+    return 0 < count < sequence and inside
+
+
+def _coverage(case: Case) -> Coverage | None:
+    return case.facts.cpu_run.coverage if case.facts.cpu_run is not None else None
+
+
+def _why(run: CpuRunFacts, coverage: Coverage | None) -> str:
+    """Why the coverage of the final score is not known."""
+    if coverage is None:
+        return "the printed score was not matched with what was summed" if not run.scores else "no tokens were followed"
+    return "what was added up could not be followed to the stream"
+
+
+def _changed(run: CpuRunFacts, meanings: frozenset[Meaning]) -> list[str]:
+    """What of these sizes the run had to change, by name."""
+    changes = [(one.name, one.meaning) for one in run.fidelity.overrides]
+    changes += [(one.setting or one.old, one.meaning) for one in run.fidelity.edits]
+    names = [f"{name} ({meaning.value})" for name, meaning in changes if meaning is not None and meaning in meanings]
+    return list(dict.fromkeys(names))[:4]
+
+
+def _own_tables(case: Case) -> list[str]:
+    """Files of the folder that may hold a tokenizer of the submission's own, or its byte counts."""
+    claims = {metadata.path for metadata in case.facts.metadata}
+    logs = {log.path for log in case.facts.logs}
+    return [
+        file.path
+        for file in case.facts.folder.files
+        if posixpath.splitext(file.path)[1].lower() in _TABLES
+        and file.path not in claims | logs
+        and posixpath.basename(file.path) != "requirements.txt"
+    ]
+
+
+def _evidence(covered: Covered, **measured: float) -> Evidence:
+    spans = "; ".join(f"{one.first}-{one.last} x{one.times}" for one in covered.spans[:6])
+    return at(covered.at, f"{covered.target}: positions {spans}", scored=covered.tokens, **measured)
+
+
+RULES = (TokensMeasured, BytesMeasuredInRun)

@@ -1,0 +1,90 @@
+"""The coverage of a printed score: positions by how often, and their true bytes against those counted."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from harness.model.base import At
+from harness.model.coverage import Coverage
+from harness.model.cpu_run import MatchedScore
+from harness.model.logs import Score
+from harness.observe.cpu_run.coverage import Scored, Truth, coverage_of
+from harness.observe.cpu_run.report import Report, Stream
+
+SIZE = 20
+TRUTH = Truth(np.arange(SIZE) % 10 == 0, np.where(np.arange(SIZE) % 10 == 0, 0, 3))
+LOSSES, COUNTS = At(path="t.py", line=5), At(path="t.py", line=6)
+
+
+def known(losses: Any, counts: Any, nats: float = 51 * math.log(2), count: float = 51.0, **told: Any) -> Coverage:
+    """Coverage of a score of two sums that added up these runs of positions."""
+    report = Report(
+        ended="end",
+        sums=(
+            ("t.py", 0, 5, "loss", "f", 9, (nats, nats)),
+            ("t.py", 0, 6, "count", "f", 9, (count, count)),
+            ("t.py", 0, 9, "other", "f", 9, (1.0,)),
+        ),
+        covered=tuple(
+            (number, 0, told.get("elsewhere", 0), told.get("untold", 0), runs)
+            for number, runs in ((0, losses), (1, counts))
+            if runs
+        ),
+        stream=Stream(number=0, size=SIZE),
+    )
+    score = MatchedScore(label="final", val_bpb=nats / math.log(2) / count, losses=LOSSES, counts=COUNTS)
+    found = coverage_of(report, score, [TRUTH], 8)
+    assert found is not None
+    return found
+
+
+def test_every_token_once() -> None:
+    """Nothing is missing where every token that has a prediction was scored once, and its bytes are those counted."""
+    found = known(((1, 9, 1), (11, 17, 1)), ((1, 17, 1),))
+    assert (found.missing, found.head, found.tail, found.starts, found.again) == (0, 0, 2, 2, None)
+    assert (found.bytes_true, found.bytes_counted, found.differ) == (48, 51.0, 0)
+    assert found.losses is not None
+    assert (found.losses.once, found.losses.several, found.losses.at) == (16, 0, LOSSES)
+    assert found.counts is not None
+
+
+def test_gaps_and_repeats() -> None:
+    """Tokens left out between scored ones, at the ends, and those scored again are told apart."""
+    found = known(((3, 5, 1), (8, 9, 3)), ((3, 9, 1),))
+    assert (found.missing, found.head, found.tail, found.again) == (2, 2, 10, (8, 9))
+    assert [(one.first, one.last) for one in found.left_out] == [(6, 7)]
+    assert found.bytes_true == 3 * (3 + 6)
+    assert found.differ == 4
+    assert found.losses is not None
+    assert (found.losses.once, found.losses.several, found.losses.tokens) == (3, 2, 9)
+
+
+def test_unknown_stays_unknown() -> None:
+    """Where one addition could not be followed nothing is said, and never 0."""
+    for found in (known(((1, 17, 1),), ((1, 17, 1),), untold=1), known((), ((1, 17, 1),))):
+        assert (found.losses, found.missing, found.bytes_true, found.differ) == (None, None, None, None)
+        assert found.untold
+    found = known(((1, 17, 1),), ())
+    assert (found.counts, found.differ) == (None, None)
+    assert found.bytes_true == 48
+
+
+def test_pads_are_told() -> None:
+    """Elements that are no tokens of the stream are counted apart."""
+    found = known(((1, 17, 1),), ((1, 17, 1),), elsewhere=7)
+    assert found.losses is not None
+    assert found.losses.elsewhere == 7
+
+
+def test_final_score_only() -> None:
+    """Without a matched final score, a stream that was read, or with sums of several ranks, there is none."""
+    score = MatchedScore(label="a", val_bpb=1.0, losses=LOSSES, counts=COUNTS)
+    report = Report(ended="end", stream=Stream(number=0, size=SIZE))
+    assert Scored((TRUTH,)).coverage(report, [score], Score(label="b", val_bpb=2.0, line=1)) is None
+    assert coverage_of(Report(ended="end"), score, [TRUTH]) is None
+    assert coverage_of(report, score, []) is None
+    assert coverage_of(report, score.model_copy(update={"over_ranks": True}), [TRUTH]) is None
+    assert coverage_of(report.model_copy(update={"stream": Stream(number=0, size=3)}), score, [TRUTH]) is None
