@@ -65,6 +65,9 @@ class Engine(StrEnum):
 
 
 DepthOption = Annotated[Depth, typer.Option(help="How far to look: static reads, run also runs it in a sandbox.")]
+WorldSizeOption = Annotated[
+    int, typer.Option(min=1, max=2, help="Processes of a run: 2 opens what scripts do only among several ranks.")
+]
 FormatOption = Annotated[Format, typer.Option(help="Output format.")]
 OutputOption = Annotated[Path | None, typer.Option(help="Write the report to this file instead of the terminal.")]
 AsOfOption = Annotated[
@@ -82,6 +85,7 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="List the r
 def check(
     folder: Annotated[str, typer.Argument(help="Submission folder.")],
     depth: DepthOption = Depth.STATIC,
+    world_size: WorldSizeOption = 1,
     format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
     output: OutputOption = None,
     as_of: AsOfOption = None,
@@ -89,7 +93,7 @@ def check(
     verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
 ) -> None:
     """Check a submission folder before opening a pull request: about a second, no GPU."""
-    _review(Request(folder), depth, as_of, policy, format_, output, verbose=verbose)
+    _review(Request(folder), depth, as_of, policy, format_, output, verbose=verbose, world_size=world_size)
 
 
 @app.command()
@@ -100,6 +104,7 @@ def review(
     base: Annotated[str | None, typer.Option(help="Branch that it is compared with (default: main).")] = None,
     folder: Annotated[str | None, typer.Option(help="Only this folder of --ref.")] = None,
     depth: DepthOption = Depth.STATIC,
+    world_size: WorldSizeOption = 1,
     format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
     output: OutputOption = None,
     as_of: AsOfOption = None,
@@ -108,7 +113,8 @@ def review(
     verbose: VerboseOption = False,  # noqa: FBT002  typer reads flags from such parameters
 ) -> None:
     """Review a submission folder, or a pull request or ref of a git repository."""
-    _review(Request(target, pr, ref, base, folder), depth, as_of, policy, format_, output, github, verbose=verbose)
+    request = Request(target, pr, ref, base, folder)
+    _review(request, depth, as_of, policy, format_, output, github, verbose=verbose, world_size=world_size)
 
 
 bot = typer.Typer(name="bot", help="What a review says on a pull request.", no_args_is_help=True)
@@ -256,8 +262,9 @@ def _review(
     github: str | None = None,
     *,
     verbose: bool,
+    world_size: int,
 ) -> None:
-    done = _reviewed(request, depth, as_of, policy)
+    done = _reviewed(request, depth, as_of, policy, world_size)
     if format_ is Format.TEXT:
         _print(TerminalReport(done.review, verbose=verbose), output)
     else:
@@ -267,13 +274,14 @@ def _review(
     raise typer.Exit(exit_code(done.review))
 
 
-def _reviewed(request: Request, depth: Depth, as_of: dt.datetime | None, policy: str) -> Reviewed:
+def _reviewed(request: Request, depth: Depth, as_of: dt.datetime | None, policy: str, world_size: int = 1) -> Reviewed:
     looked = Looked(depth)
     # Reading takes about a second; there is something to watch only where something is run.
     watched = nullcontext(silent) if looked is Looked.STATIC else watching(Console(stderr=True, highlight=False))
     try:
         with _interruptible(), watched as show:
-            return review_target(request, Store(default_root()), _date(as_of), _policy(policy), looked, show)
+            store = Store(default_root())
+            return review_target(request, store, _date(as_of), _policy(policy), looked, show, world_size)
     except TargetError as error:
         _stop(str(error))
 

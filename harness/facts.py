@@ -38,6 +38,10 @@ class Ran(Frozen):
 class Runner(Protocol):
     """Runs a submission on a CPU."""
 
+    @property
+    def world_size(self) -> int:
+        """Processes of a run."""
+
     def run(
         self,
         submission: SubmissionFacts,
@@ -78,7 +82,7 @@ def _with_run(submission: SubmissionFacts, source: Source, runner: Runner, store
 
 def _run(submission: SubmissionFacts, source: Source, runner: Runner, store: Store, show: Show) -> CpuRunFacts:
     """The run, from the store as far as it is there. What is finished is kept at once, so that nothing is run twice."""
-    address = run_key(submission.folder)
+    address = run_key(submission.folder, runner.world_size)
     found = store.get("runs", address, Ran)
     if found is not None and found.rung is None:
         return found.run

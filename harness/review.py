@@ -36,15 +36,19 @@ def review_target(
     policy: str = DEFAULT_POLICY,
     depth: Depth = Depth.STATIC,
     show: Show = silent,
+    world_size: int = 1,
 ) -> Reviewed:
-    """Review what `request` names. Raises TargetError when it does not exist; `show` is told what is being done."""
+    """Review what `request` names. Raises TargetError when it does not exist; `show` is told what is being done.
+
+    Where it is run, it is run in `world_size` processes.
+    """
     show(Moment("fetching" if is_url(request.target) else "reading"))
     intake, source = open_target(request, store.root)
     show(Moment("reading"))
     with Reader() as reader:
         facts, cached = facts_of(intake, source, reader, store)
     if depth is not Depth.STATIC:
-        with open_runner(store) as runner:
+        with open_runner(store, world_size=world_size) as runner:
             facts = with_runs(facts, source, runner, store, show)
     show(Moment("judging"))
     return Reviewed(judge(facts, as_of, policy=policy), facts, cached)

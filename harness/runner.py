@@ -20,6 +20,8 @@ _INSTALL = "install them: pip install 'golf-harness[run]', or pip install -e '.[
 class Refusing:
     """Runs nothing and says why."""
 
+    world_size = 1
+
     def __init__(self, reason: str) -> None:
         self._reason = reason
 
@@ -36,10 +38,11 @@ class Refusing:
 
 
 @contextmanager
-def open_runner(store: Store, *, warm: bool = False) -> Iterator[Runner]:
+def open_runner(store: Store, *, warm: bool = False, world_size: int = 1) -> Iterator[Runner]:
     """A runner whose sandboxes end with the context; `warm` keeps the next one ready, for many submissions.
 
-    Its inputs are kept in the store's folder. Where nothing can be run it refuses (see `refusal`).
+    `world_size` is the number of processes of every run. Inputs are kept in the store's folder. Where nothing can be
+    run it refuses (see `refusal`).
     """
     reason = refusal()
     if reason is not None:
@@ -49,7 +52,7 @@ def open_runner(store: Store, *, warm: bool = False) -> Iterator[Runner]:
     from harness.observe.cpu_run.runner import CpuRunner
     from harness.observe.sandbox.bubblewrap import Bubblewrap
 
-    with CpuRunner(Bubblewrap(), store.root / "inputs", warm=warm) as runner:
+    with CpuRunner(Bubblewrap(), store.root / "inputs", warm=warm, world_size=world_size) as runner:
         yield runner
 
 

@@ -35,9 +35,11 @@ def folder_key(folder: FolderEntry) -> str:
     return digest.hexdigest()
 
 
-def run_key(folder: FolderEntry) -> str:
-    """Content address of the facts of the run of one folder: its files, and the code that reads and runs it."""
-    return hashlib.sha256(f"{folder_key(folder)} {run_digest()}".encode()).hexdigest()
+def run_key(folder: FolderEntry, world_size: int = 1) -> str:
+    """Content address of the facts of the run of one folder in so many processes: its files, and the code that reads
+    and runs it.
+    """
+    return hashlib.sha256(f"{folder_key(folder)} {run_digest()} {world_size}".encode()).hexdigest()
 
 
 def observe(intake: Intake, source: Source, reader: Reader) -> Facts:

@@ -36,7 +36,8 @@ def failed(fault: Fault, exception: str = "ValueError") -> CpuRunFacts:
 class Scripted:
     """A runner that answers what it is told to, and remembers what it was asked."""
 
-    def __init__(self, *answers: CpuRunFacts | BaseException) -> None:
+    def __init__(self, *answers: CpuRunFacts | BaseException, world_size: int = 1) -> None:
+        self.world_size = world_size
         self.answers = list(answers)
         self.asked: list[Begun | None] = []
 
@@ -91,6 +92,15 @@ def test_run_once(builder: RepositoryBuilder, store: Store) -> None:
     ]
     assert first.stages[0].name == "reading"
     assert moments[-1] == Moment("running")
+
+
+def test_world_size(builder: RepositoryBuilder, store: Store) -> None:
+    """A run in two processes is another run than that in one."""
+    builder.pull_request(1, folder(HERE))
+    other = WHOLE.model_copy(update={"steps": 7})
+    assert run(builder, 1, Scripted(WHOLE), store).submissions[0].cpu_run == WHOLE
+    assert run(builder, 1, Scripted(other, world_size=2), store).submissions[0].cpu_run == other
+    assert run(builder, 1, Scripted(), store).submissions[0].cpu_run == WHOLE
 
 
 @pytest.mark.parametrize(

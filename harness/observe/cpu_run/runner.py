@@ -20,7 +20,7 @@ class CpuRunner:
     def __init__(self, provider: Provider, cache: Path, *, warm: bool = False, world_size: int = 1) -> None:
         """`warm` starts the next sandbox while a submission runs: for sweeps. `world_size`: processes of a run."""
         self._provider, self._cache, self._keep_warm = provider, cache, warm
-        self._world_size = world_size
+        self.world_size = world_size
         self._next: Session | None = None
         self._refused = provider.unavailable()
 
@@ -52,7 +52,7 @@ class CpuRunner:
         try:
             show(Moment("making the inputs"))
             self._next = self._next or self._start()  # it loads torch while the inputs are made
-            trial = prepared(submission, files, self._cache, self._world_size)
+            trial = prepared(submission, files, self._cache, self.world_size)
             if isinstance(trial, CpuRunFacts):
                 return trial
             session, self._next = self._next, None
