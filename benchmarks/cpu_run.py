@@ -3,8 +3,10 @@
     python benchmarks/cpu_run.py REPO merged|sample|3,7,10 [--sample N] [--seed S] [--jobs J] [--output FILE]
 
 `merged` are the records of main; `sample` draws pull requests with scripts afresh each time (the seed is printed).
-A submission leaves the smaller denominator only where facts prove that a file is missing or broken in itself: its run
-ended in a fault of the submission.
+A run is one from end to end if nothing failed, the artifact was written and read back, the printed final score is what
+was added up, and every evaluation feature that the launch enables was executed; features of which that is not known are
+counted apart. A submission leaves the smaller denominator only where facts prove that a file is missing or broken in
+itself: its run ended in a fault of the submission.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ import secrets
 import statistics
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from harness.facts import facts_of, with_runs
-from harness.model.cpu_run import CpuRunFacts, Fault, RunStage
+from harness.model.cpu_run import CpuRunFacts, Fault, Ran, RunStage
+from harness.model.plan import Feature
 from harness.observe.cpu_run.runner import CpuRunner
 from harness.observe.intake.pull_request import read_pull_request, read_ref
 from harness.observe.intake.repository import Repository
@@ -30,6 +33,10 @@ from harness.observe.sandbox.bubblewrap import Bubblewrap
 from harness.store.store import Store, default_root
 
 RECORDS = "records/track_10min_16mb"
+EVALUATION = frozenset({Feature.SLIDING, Feature.TTT, Feature.SLOT, Feature.NGRAM})
+"""Features of the evaluation; the others belong to training and compression."""
+WIDTH = 110
+"""Characters of a failure's words."""
 
 
 def targets(repository: Repository, what: str, count: int, seed: int) -> list[str]:
@@ -97,9 +104,8 @@ def main() -> None:
                 run = CpuRunFacts.model_validate_json(data)
                 rows.append((name, run, seconds))
                 reached = run.reached[-1].value if run.reached else "-"
-                words = (
-                    f"{run.failure.fault}: {run.failure.exception}: {run.failure.message[:110]}" if run.failure else ""
-                )
+                short = shortfall(run)
+                words = f"{short[0]}: {short[1][:WIDTH]}" if short is not None else ""
                 line = run.failure.at.line if run.failure and run.failure.at else ""
                 print(f"{number:4} {seconds:6.1f} s  {reached:9} {name[:60]:60} {line} {words}", flush=True)
                 if given.output:
@@ -108,31 +114,81 @@ def main() -> None:
     summary(rows)
 
 
+def shortfall(run: CpuRunFacts) -> tuple[Fault, str] | None:
+    """With whom it lies that a run is not one from end to end, and why; None where it is one."""
+    if run.refused is not None:
+        return Fault.MACHINE, run.refused
+    if run.failure is not None:
+        return run.failure.fault, f"{run.failure.exception}: {run.failure.message}"
+    missing = [stage.value for stage in RunStage if stage not in run.reached]
+    if missing:
+        return Fault.HARNESS, f"not seen to be {', '.join(missing)}"
+    unexecuted = [one.feature.value for one in run.fidelity.features if _unexecuted(run, one.feature)]
+    return (Fault.HARNESS, f"did not execute {', '.join(unexecuted)}") if unexecuted else None
+
+
+def _unexecuted(run: CpuRunFacts, feature: Feature) -> bool:
+    answers = {one.feature: one.ran for one in run.fidelity.features}
+    return feature in EVALUATION and answers[feature] is Ran.NOT_EXECUTED
+
+
 def summary(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
-    """The table."""
+    """The tables."""
     if not rows:
         sys.exit("nothing was run")
-    own = [run for _, run, _ in rows if run.failure is not None and run.failure.fault is Fault.SUBMISSION]
+    judged = [(name, run, shortfall(run)) for name, run, _ in rows]
+    kept = [run for _, run, short in judged if short is None or short[0] is not Fault.SUBMISSION]
     print(f"\n{'stage':10} {'of all':>16} {'without those broken in themselves':>36}")
     for stage in RunStage:
         reached = sum(stage in run.reached for _, run, _ in rows)
-        kept = [run for _, run, _ in rows if run not in own]
         alone = sum(stage in run.reached for run in kept)
-        print(f"{stage:10} {reached:5} of {len(rows):4} {reached / len(rows):5.1%}", end="")
-        print(f"{alone:18} of {len(kept):4} {alone / max(len(kept), 1):5.1%}")
-    whole = sum(run.failure is None and len(run.reached) == len(RunStage) for _, run, _ in rows)
-    print(f"end to end {whole} of {len(rows)} {whole / len(rows):.1%}, without those broken in themselves "
-          f"{whole / max(len(rows) - len(own), 1):.1%}")  # fmt: skip
-    seconds = sorted(taken for _, _, taken in rows)
-    memory = sorted(max((a.peak_mb or 0 for a in run.attempts), default=0) for _, run, _ in rows)
-    slow = seconds[int(0.9 * (len(seconds) - 1))]
-    print(f"seconds: median {statistics.median(seconds):.1f}, 90th percentile {slow:.1f}, largest {seconds[-1]:.1f}")
-    print(f"peak memory: median {statistics.median(memory):.0f} MB, largest {memory[-1]:.0f} MB")
-    failures = Counter(
-        (run.failure.fault.value, run.failure.exception) for _, run, _ in rows if run.failure is not None
-    )
-    for (fault, exception), count in failures.most_common():
-        print(f"{count:4} {fault:11} {exception}")
+        print(f"{stage:10} {share(reached, len(rows))} {share(alone, len(kept)):>35}")
+    whole = sum(short is None for _, _, short in judged)
+    print(f"{'end to end':10} {share(whole, len(rows))} {share(whole, len(kept)):>35}")
+    doubtful = sum(short is None and _answered(run, EVALUATION)[Ran.UNKNOWN] > 0 for _, run, short in judged)
+    print(f"of these {doubtful} with an evaluation feature of which it is not known whether it was executed")
+    features(rows)
+    costs(rows)
+    print()
+    reasons: defaultdict[tuple[Fault, str], list[str]] = defaultdict(list)
+    for name, _, short in judged:
+        if short is not None:
+            reasons[short[0], short[1].partition(":")[0]].append(name)
+    for (fault, why), names in sorted(reasons.items(), key=lambda item: (item[0][0], -len(item[1]))):
+        print(f"{len(names):4} {fault:11} {why[:60]:60} {', '.join(name[:40] for name in names[:4])}")
+
+
+def share(part: int, whole: int) -> str:
+    """A count with its fraction."""
+    return f"{part:5} of {whole:4} {part / max(whole, 1):6.1%}"
+
+
+def _answered(run: CpuRunFacts, among: frozenset[Feature]) -> Counter[Ran]:
+    return Counter(one.ran for one in run.fidelity.features if one.feature in among)
+
+
+def features(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
+    """Enabled features of the runs that ended without a failure, and what became of them."""
+    ended = [run for _, run, _ in rows if run.failure is None and run.refused is None]
+    print(f"\n{'enabled':10} {'executed':>20} {'not executed':>20} {'unknown':>20}   runs without a failure")
+    for feature in Feature:
+        answers = Counter[Ran]()
+        for run in ended:
+            answers += _answered(run, frozenset({feature}))
+        if answers:
+            print(f"{feature.value:10} " + " ".join(share(answers[ran], answers.total()) for ran in Ran))
+
+
+def costs(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
+    """Seconds and memory of one submission, all its attempts together."""
+    seconds = [taken for _, _, taken in rows]
+    work = [sum(a.cpu_seconds or 0.0 for a in run.attempts) for _, run, _ in rows]
+    memory = [max((a.peak_mb or 0.0 for a in run.attempts), default=0.0) for _, run, _ in rows]
+    print()
+    for what, values in (("seconds", seconds), ("processor seconds of the runs", work), ("peak memory in MB", memory)):
+        ordered = sorted(values)
+        slow = ordered[int(0.9 * (len(ordered) - 1))]
+        print(f"{what}: median {statistics.median(ordered):.1f}, 90th percentile {slow:.1f}, largest {ordered[-1]:.1f}")
 
 
 if __name__ == "__main__":
