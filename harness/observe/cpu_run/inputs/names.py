@@ -17,6 +17,8 @@ from harness.model.launch import LaunchFacts, Setting
 
 DATA = "./data"
 """Where paths are moved to, and where the competition's scripts look by default."""
+SHARDS = f"{DATA}/datasets/shards"
+"""Where a data set is moved to whose path has no name of its own (`/path/to/data`): it may be a root as well."""
 MAX_NAMES = 300
 
 _DATA_SETTING = re.compile(
@@ -24,7 +26,8 @@ _DATA_SETTING = re.compile(
     r"|shard_(?:dir|path)|docs|caseops_data|sidecar|bytes_files|sp_model|spm",
     re.IGNORECASE,
 )
-_OUTPUT_SETTING = re.compile(r"artifact|output|out_dir|log_|save|ckpt|checkpoint|cache|build|run_", re.IGNORECASE)
+OUTPUT_SETTING = re.compile(r"artifact|output|out_dir|log_|save|ckpt|checkpoint|cache|build|run_", re.IGNORECASE)
+"""Names of settings that say where a run writes."""
 _DATA_TEXT = re.compile(r"fineweb|tokenizers?/|datasets?/|\.(?:model|vocab)$|docs_selected")
 _SHARDS = re.compile(r"(?:train|val)[\w*?\[\]-]*\.bin$")
 _OUTSIDE = re.compile(r"/|~|\.\.(?:/|$)|[A-Za-z]:[\\/]")
@@ -49,7 +52,7 @@ def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
     """Names in the settings of a launch and in the constants of its program."""
     settings = [setting for setting in launch.settings if _is_data(setting)] if launch is not None else []
     moved = {
-        str(setting.value): _moved(str(setting.value))
+        str(setting.value): _moved(str(setting.value), root=_is_root(setting, str(setting.value)))
         for setting in settings
         if setting.env is not None and _OUTSIDE.match(str(setting.value))
     }
@@ -60,10 +63,12 @@ def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
     roots = {DATA: None} | {
         _along(str(setting.value), moved): None for setting in settings if _is_root(setting, str(setting.value))
     }
+    if SHARDS in in_force:
+        roots[SHARDS] = None
     texts = _constants(program) if program is not None else ()
     mentioned = {text: None for text in texts if text not in in_force and text not in moved}
     return Names(
-        in_force=tuple(name for name in in_force if name not in roots)[:MAX_NAMES],
+        in_force=tuple(name for name in in_force if name not in roots or name == SHARDS)[:MAX_NAMES],
         mentioned=tuple(mentioned)[:MAX_NAMES],
         roots=tuple(roots),
         environment=tuple(environment.items()),
@@ -81,7 +86,7 @@ def _is_data(setting: Setting) -> bool:
     if not isinstance(value, str) or not value or len(value) > 250 or "\n" in value:
         return False
     names = (setting.name, setting.env or setting.name)
-    if any(_OUTPUT_SETTING.search(name) for name in names):
+    if any(OUTPUT_SETTING.search(name) for name in names):
         return False
     return any(_DATA_SETTING.search(name) for name in names) and ("/" in value or "\\" in value or "fineweb" in value)
 
@@ -92,11 +97,13 @@ def _is_root(setting: Setting, value: str) -> bool:
     return named and re.search(r"fineweb|\*|\.\w+$", posixpath.basename(value.rstrip("/"))) is None
 
 
-def _moved(path: str) -> str:
-    """`path` below `DATA`: from its `datasets` or `tokenizers` on, else its last part."""
+def _moved(path: str, *, root: bool) -> str:
+    """`path` below `DATA`: from its `datasets` or `tokenizers` on, else its last part; a `root` holds folders."""
     parts = [part for part in re.split(r"[\\/]+", path) if part]
     at = next((number for number, part in enumerate(parts) if part in _TREES), len(parts) - 1)
     kept = parts[at:] if parts and parts[at] not in {"data", "..", "~"} else []
+    if not kept and not root:
+        return SHARDS
     return "/".join([DATA, *kept]) + ("/" if path.endswith("/") else "")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 
 from harness.model.base import Scalar
 from harness.model.launch import LaunchFacts, Setting, SettingOrigin
+from harness.model.plan import Override
 from harness.model.source import EnvRead
+from harness.observe.cpu_run.inputs.names import OUTPUT_SETTING
+from harness.observe.cpu_run.session import VOLUMES
 
 MAX_TEXT = 2_000
 _NOT_OURS = ("PATH", "HOME", "USER", "SHELL", "PYTHON", "LD_", "CUDA_", "XDG_", "TMP", "TEMP")
@@ -14,6 +18,10 @@ _NOT_OURS = ("PATH", "HOME", "USER", "SHELL", "PYTHON", "LD_", "CUDA_", "XDG_", 
 _MARKUP = ("$", "`", "**", "...", "…", "\n", "\0")
 """What is left of prose or of a shell's own language in a value that was read from a README."""
 _OPPOSITES = (("1", "0"), ("True", "False"), ("true", "false"), ("yes", "no"), ("on", "off"), ("TRUE", "FALSE"))
+
+
+_WRITABLE = ("/tmp", "/dev/", *VOLUMES)  # noqa: S108  the run's own
+"""Beginnings of paths that a run can write to as they are."""
 
 
 def launcher_environment(world_size: int = 1, rank: int = 0, port: int = 29_500) -> dict[str, str]:
@@ -62,6 +70,22 @@ def launch_environment(launch: LaunchFacts, reads: Mapping[str, EnvRead]) -> tup
         else:
             environment[name] = text
     return environment, tuple(dropped)
+
+
+def moved_outputs(settings: Iterable[Setting]) -> tuple[Override, ...]:
+    """Places of the author's machine where a run would write, moved into its working directory."""
+    return tuple(
+        Override(
+            name=one.env,
+            value=f"./{posixpath.basename(one.value.rstrip('/'))}",
+            why="where the run can write",
+            replaces=one.origin,
+            was=one.value,
+        )
+        for one in settings
+        if one.env is not None and isinstance(one.value, str) and one.value.startswith("/") and one.value.strip("/")
+        if OUTPUT_SETTING.search(one.env) and not one.value.startswith(_WRITABLE)
+    )
 
 
 def _given(setting: Setting) -> bool:

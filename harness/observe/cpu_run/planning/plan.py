@@ -17,7 +17,12 @@ from harness.observe.cpu_run.planning.attributes import (
     whole_seconds,
 )
 from harness.observe.cpu_run.planning.entry import entry_steps, shipped_artifact
-from harness.observe.cpu_run.planning.environment import first_reads, launch_environment, launcher_environment
+from harness.observe.cpu_run.planning.environment import (
+    first_reads,
+    launch_environment,
+    launcher_environment,
+    moved_outputs,
+)
 from harness.observe.cpu_run.planning.features import expected
 from harness.observe.cpu_run.planning.pace import readings_per_step
 from harness.observe.cpu_run.planning.rungs import Material, make_rungs, original_sizes, sizes_of
@@ -118,6 +123,7 @@ def _material(
         ),
         readings=readings_per_step(main.parsed),
         artifact=shipped_artifact(submission, main.parsed) is not None,
+        moved=moved_outputs(launch.settings),
         whole_seconds=limits,
     )
 

@@ -47,6 +47,8 @@ class Material:
     readings: int = 0
     artifact: bool = False
     """A shipped artifact fixes the model's sizes."""
+    moved: tuple[Override, ...] = ()
+    """Variables that lead to places where the run cannot write."""
     whole_seconds: Mapping[str, Directive] = field(default_factory=dict)
     """Variables that limit the training in whole seconds, and what makes each take fractions."""
 
@@ -175,7 +177,7 @@ def _rung(name: str, shape: Shape, changes: str, material: Material, steps: int)
     return Rung(
         name=name,
         shape=shape,
-        overrides=tuple(one for one in overrides if one is not None),
+        overrides=(*material.moved, *(one for one in overrides if one is not None)),
         directives=tuple(one for one in directives if one is not None)[:MAX_DIRECTIVES],
         changes=changes,
     )

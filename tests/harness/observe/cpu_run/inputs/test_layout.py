@@ -111,6 +111,16 @@ def test_where_a_path_is_moved_to(cache: Path, value: str, moved: str) -> None:
     assert f"{moved[2:].rstrip('/')}/fineweb_val_000000.bin" in paths(layout)
 
 
+def test_a_folder_called_data_may_hold_shards_or_folders_of_them(cache: Path) -> None:
+    """A path without a name of its own is given one below which both are found; roots stay roots."""
+    layout = laid(cache, ("data_path", "DATA_PATH", "/path/to/data"), ("vocab_size", "VOCAB_SIZE", 1024))
+    assert dict(layout.environment) == {"DATA_PATH": "./data/datasets/shards"}
+    below = {"fineweb_val_000000.bin", "datasets/fineweb10B_sp1024/fineweb_val_000000.bin"}
+    assert {f"data/datasets/shards/{name}" for name in below} <= set(paths(layout))
+    assert "data/fineweb_val_000000.bin" not in paths(layout)
+    assert dict(laid(cache, ("data_dir", "DATA_DIR", "/path/to/data")).environment) == {"DATA_DIR": "./data"}
+
+
 def test_a_path_that_no_variable_moves_is_named(cache: Path) -> None:
     """It is placed where the submission wants it, and listed as outside."""
     layout = laid(cache, ("data_path", None, "/data/datasets/fineweb10B_sp1024"), ("vocab_size", None, 1024))

@@ -9,6 +9,7 @@ from harness.observe.cpu_run.planning.environment import (
     first_reads,
     launch_environment,
     launcher_environment,
+    moved_outputs,
     spelled,
     unusable,
 )
@@ -87,3 +88,21 @@ def test_the_read_that_tells_the_type_counts() -> None:
     typed = EnvRead(name="X", line=2, cast="int")
     assert first_reads([bare, typed])["X"] is typed
     assert unusable("3", 1) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "moved"),
+    [
+        ("ARTIFACT_DIR", "/root/out/final/", "./final"),
+        ("LOG_PATH", "/home/somebody/train.log", "./train.log"),
+        ("OUTPUT_DIR", "/workspace/out", None),
+        ("SAVE_DIR", "/tmp/out", None),
+        ("CHECKPOINT", "logs/model.pt", None),
+        ("CACHE_DIR", "/", None),
+        ("DATA_PATH", "/root/data", None),
+    ],
+)
+def test_outputs_go_where_a_run_can_write(name: str, value: str, moved: str | None) -> None:
+    """Folders of the author's machine are moved into the working directory; writable places and inputs are not."""
+    found = moved_outputs([_setting(name, value, default="")])
+    assert [(one.name, one.value, one.was) for one in found] == ([(name, moved, value)] if moved is not None else [])
