@@ -25,8 +25,10 @@ _SIGNATURE = re.compile(
 )
 _PROGRAM = re.compile(r"([\w.-]+\.py)\b")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _UNSEEN = frozenset({"exec", "globals", "locals", "vars", "setattr", "__dict__", "__getattr__", "*"})
 """Names by which a program may bind others unseen."""
+_WRAPPER = "DistributedDataParallel"
 _PLAIN_BASES = frozenset({"object", "Module"})
 """Last names of bases whose own attributes are no matter of versions."""
 
@@ -51,7 +53,7 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
         nodes = [node for tree in trees for node in ast.walk(tree)]
         named = _NAME.match(raised.message) if raised.exception == "NameError" else None
         if named is not None:
-            return _never_named(nodes, named[1])
+            return _never_named(trees, named[1], line)
         called = _SIGNATURE.match(raised.message) if raised.exception == "TypeError" else None
         if called is not None and _is_called_wrongly(trees[-1], nodes, called["callee"].split("."), line):
             return "The call does not fit the function that the program defines."
@@ -87,20 +89,39 @@ def _is_called_wrongly(tree: ast.Module, nodes: Sequence[ast.AST], callee: Seque
     return bool(here) and not unpacked and callee[-1] in functions and owned
 
 
-def _never_named(nodes: Sequence[ast.AST], name: str) -> str | None:
-    """A sentence where nothing in the program binds a name."""
-    if name in dir(builtins) or name in _bound_in(nodes):
+def _never_named(trees: Sequence[ast.Module], name: str, line: int) -> str | None:
+    """A sentence where nothing that a line of the last text can see binds a name; wrappers may bind any of theirs."""
+    seen = _bound_in(node for tree in trees[:-1] for node in ast.walk(tree)) | _bound_in(_at_the_top(trees[-1]))
+    for node in ast.walk(trees[-1]):
+        if isinstance(node, ast.Global):
+            seen.update(node.names)
+        elif isinstance(node, (*_SCOPES, ast.ClassDef)) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            seen |= _bound_in(ast.walk(node))
+    if name in dir(builtins) or name in seen:
         return None
-    return f"Nothing in the program gives {name} a value: define or import it."
+    return f"Nothing that line {line} can see gives {name} a value: define or import it."
+
+
+def _at_the_top(tree: ast.Module) -> Iterator[ast.AST]:
+    """Nodes of the module's own scope, with the functions and classes themselves."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        if not isinstance(node, (*_SCOPES, ast.ClassDef)):
+            pending.extend(ast.iter_child_nodes(node))
 
 
 def _never_set(nodes: Sequence[ast.AST], kind: str, name: str) -> str | None:
-    """A sentence where the class `kind` is the program's and nothing in it can set an attribute of that name."""
+    """A sentence where the attributes of class `kind` are known and nothing in the program sets one of that name.
+
+    The class is the program's own, or torch's wrapper around a module, which has none of the module's.
+    """
     classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     bases = [_last(base) for base in (classes[kind].bases if kind in classes else ())]
-    if kind not in classes or any(base not in _PLAIN_BASES and base not in classes for base in bases):
+    if kind not in (*classes, _WRAPPER) or any(base not in _PLAIN_BASES and base not in classes for base in bases):
         return None
-    if name in _words(nodes) or name in _bound_in(nodes):
+    if name in _words(nodes) or (kind != _WRAPPER and name in _bound_in(nodes)):
         return None
     return f"Nothing in the program sets {name} of {kind}."
 

@@ -55,6 +55,9 @@ def test_unbound_local(script: str, line: int, expected: Fault) -> None:
         ("def f():\n return nowhere\nexec('nowhere = 1')\n", Fault.HARNESS),
         ("from a import *\ndef f():\n return nowhere\n", Fault.HARNESS),
         ("def f():\n return nowhere\nif f:\n import b as nowhere\n", Fault.HARNESS),
+        ("def f():\n return nowhere\ndef g():\n nowhere = 1\n", Fault.SUBMISSION),
+        ("def f():\n def g(): return nowhere\n nowhere = 1\n", Fault.HARNESS),
+        ("class A:\n x = nowhere\nnowhere = 1\n", Fault.HARNESS),
     ],
 )
 def test_undefined_name(script: str, expected: Fault) -> None:
@@ -143,3 +146,16 @@ def test_words_of_this_python(script: str) -> None:
         exec(script, {})
     line = caught.traceback[-1].lineno + 1
     assert fault(script, line, type(caught.value).__name__, str(caught.value)) is Fault.SUBMISSION
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("class Net:\n def scores(self): pass\nwrapped.scores()\n", Fault.SUBMISSION),
+        ("wrapped = DDP(net)\nwrapped.scores = net.scores\nwrapped.scores()\n", Fault.HARNESS),
+    ],
+)
+def test_wrapped_module(script: str, expected: Fault) -> None:
+    """torch's wrapper around a module has none of the module's own methods, here and on any machine."""
+    words = "'DistributedDataParallel' object has no attribute 'scores'"
+    assert fault(script, 3, "AttributeError", words) is expected
