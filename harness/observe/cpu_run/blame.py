@@ -12,6 +12,7 @@ from harness.observe.cpu_run.report import Raised, Stack
 from harness.observe.reading.source.script import read_script
 
 _LIMITS = frozenset({"MemoryError"})
+_FULL = "No space left on device"
 _NETWORK = ("Name or service not known", "Temporary failure in name resolution", "Network is unreachable",
             "Connection refused", "Max retries exceeded", "URLError")  # fmt: skip
 
@@ -51,6 +52,8 @@ def _fault(raised: Raised, files: Collection[str], declared: Collection[str]) ->
         return (*_missing(raised.name, files, declared), raised.name)
     if raised.exception == "ImportError" and raised.name and _is_own(raised.name, files):
         return Fault.SUBMISSION, f"Define in {raised.name} what is imported from it.", raised.name
+    if raised.exception == "OSError" and _FULL in raised.message:
+        return Fault.LIMIT, "The run needed more space than it was given.", None
     if raised.exception in _LIMITS:
         return Fault.LIMIT, "The run needed more memory than it was given.", None
     if any(word in raised.message or word in raised.exception for word in _NETWORK):

@@ -30,6 +30,7 @@ def checks_of(done: Done, reports: Sequence[Report | Broken | None]) -> tuple[Ch
         "time": (all(_same_time(*one) for one in ranks), "the times that are reported cannot be"),
         "work": (all(_worked(*one) for one in ranks), "steps were reported that used no processor time"),
         "files": (_files(done, reports), "a file is said to be written and read back that was not changed"),
+        "whole": (done.whole, "folders of the run could not be looked into"),
         "alone": (done.alone, "processes of the run could not be ended before its files were read"),
     }
     return tuple(Check(name=name, held=held, words=words) for name, (held, words) in found.items())

@@ -16,6 +16,7 @@ from harness.model.cpu_run import (
     Replaced,
     RunFailure,
     RunStage,
+    TamperKind,
     Total,
     WrittenFile,
 )
@@ -40,6 +41,8 @@ _LIMITS = {
     "timeout": "no end after {done.seconds:.0f} s, {done.cpu_seconds:.0f} s of them at work",
 }
 """Endings by which the server says that a limit was passed, in words."""
+_SPOILS = frozenset({TamperKind.FORGED, TamperKind.REPLACED})
+"""After these, what the run says of itself is worth nothing."""
 _PLACES = (("run/submission/", ""), ("run/", "../"), ("volumes/", "/"), (".tmp/", "/tmp/"), ("", "~/"))  # noqa: S108
 """Where files lie below the sandbox's home, and by what name the submission knows these places."""
 
@@ -71,7 +74,7 @@ def understood(
         checks=checks_of(done, reports),
         tampering=tampering_of(done, reports),
     )
-    if not isinstance(report, Report):
+    if not isinstance(report, Report) or any(one.kind in _SPOILS for one in outside.tampering):
         return Outcome(
             outside.model_copy(update={"files": _files(done, Report(ended=""))[:MAX_FILES]}), failure, message
         )

@@ -19,8 +19,8 @@ from harness.observe.cpu_run.frames import FrameError, receive, send
 from harness.observe.sandbox.provider import Command, Ended, Ending, Limits, Provider, Sandboxed
 
 HOME = "/scratch"
-LIBRARY = "/golf/lib"
-INPUTS = "/golf/inputs"
+LIBRARY = "/opt/lib"
+INPUTS = "/mnt/data"
 VOLUMES = ("/workspace", "/data", "/content", "/kaggle", "/runpod-volume", "/vol")
 """Places where rented machines keep what is theirs, and where scripts therefore write."""
 MAX_PRINTED = 8 << 20
@@ -57,6 +57,8 @@ class Done:
     """Path below the sandbox's home, size and SHA-256 of every file that is new or changed."""
     unchanged: tuple[str, ...]
     """Paths of files that are as they were before."""
+    whole: bool
+    """Whether every file could be looked at."""
     cpu_seconds: float
     """Of all processes of the run."""
     alone: bool
@@ -158,6 +160,7 @@ class Session:
                     ranks=tuple(ended),
                     files=tuple((file["path"], file["bytes"], file["sha256"]) for file in found["changed"]),
                     unchanged=tuple(found["unchanged"]),
+                    whole=bool(found["whole"]),
                     cpu_seconds=float(header["cpu_seconds"]),
                     alone=bool(header["alone"]),
                 )

@@ -379,7 +379,7 @@ attempt("input for a terminal", fcntl.ioctl, 0, 0x5412, b"x")
         "host and domain name cannot be set, and are not the host's",
         "attempt('set', socket.sethostname, 'x')\n"
         "for name in ('sethostname', 'setdomainname'): denied(name, b'x', 1)\n"
-        "if socket.gethostname() != 'sandbox': print('reached:', socket.gethostname())",
+        "if socket.gethostname() != 'node-0': print('reached:', socket.gethostname())",
     ),
     Behaviour(
         "keyring",

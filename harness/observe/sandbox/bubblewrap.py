@@ -27,7 +27,7 @@ _DEVICES = ("null", "full", "random", "urandom")
 _NAMES = {
     "/etc/passwd": f"nobody:x:{_NOBODY}:{_NOBODY}:nobody:/:/bin/false\n",
     "/etc/group": f"nogroup:x:{_NOBODY}:\n",
-    "/etc/hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+    "/etc/hosts": "127.0.0.1 localhost node-0\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 """Files that libraries ask for the name of the user and of this machine."""
@@ -110,7 +110,7 @@ def _launch(command: Command, limits: Limits) -> Launch:
             shutil.which("bwrap") or "bwrap",
             *("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup"),
             *("--disable-userns", "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"),
-            *("--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "sandbox", "--clearenv"),
+            *("--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "node-0", "--clearenv"),
             *(word for name, value in _environment(command).items() for word in ("--setenv", name, value)),
             *view,
             *("--chdir", command.directory or command.writable),

@@ -15,14 +15,19 @@ from typing import Any, NoReturn
 import torch
 
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest import clock, cuda, fidelity, seal, stand_ins, tampering
+from harness.observe.cpu_run.guest import clock, cuda, disguise, fidelity, seal, stand_ins, tampering
 from harness.observe.cpu_run.guest.positions import tracker
 from harness.observe.cpu_run.guest.runtime import Runtime
 
 MAX_FRAMES = 12
-MAX_MESSAGE, MAX_NAME = 2_000, 200
-"""Characters of an exception that are told."""
+MAX_MESSAGE, MAX_NAME, MAX_PATH = 2_000, 200, 4_000
+"""Characters of an exception, and of a path, that are told."""
 GUEST = str(Path(__file__).parent)
+_ELASTIC = {
+    "GROUP_WORLD_SIZE": "1", "ROLE_NAME": "default", "TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_RESTART_COUNT": "0",
+    "TORCHELASTIC_MAX_RESTARTS": "0", "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1", "OMP_NUM_THREADS": "1",
+}  # fmt: skip
+"""What torchrun sets beside ranks and addresses, but for the store of its agent, which is not there to be asked."""
 PROGRAMS = "bin"
 """Folder of the programs that scripts start and a machine without a GPU lacks."""
 
@@ -90,6 +95,7 @@ class Run:
         if job.get("modal"):
             stand_ins.provide_modal()
         self.runtime.become(_environment(job, root), job["arguments"], root / job.get("folder", ""))
+        disguise.hide(job["arguments"][0])
         self._watch = tampering.Watch(self.runtime, tell, descriptor)
         self._watch.install()
 
@@ -114,7 +120,10 @@ class Run:
     def report(self, ended: str, failure: dict[str, Any] | None) -> dict[str, Any]:
         """Everything seen, as JSON."""
         runtime = self.runtime
-        return runtime.recorder.report() | {
+        found = runtime.recorder.report()
+        for name in ("written", "read"):
+            found[name] = {path: order for path, order in found[name].items() if len(path) <= MAX_PATH}
+        return found | {
             "ended": ended,
             "failure": failure,
             "began": self._began,
@@ -135,6 +144,8 @@ def _environment(job: Mapping[str, Any], root: Path) -> dict[str, str]:
         "HOME": str(home),
         "USER": "user",
     }
+    if "WORLD_SIZE" in job["environment"]:
+        common |= _ELASTIC | {"ROLE_WORLD_SIZE": job["environment"]["WORLD_SIZE"]}
     rank = {name: str(job["rank"]) for name in ("RANK", "LOCAL_RANK", "ROLE_RANK")} if job.get("ranks", 1) > 1 else {}
     return {**common, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **job["environment"], **rank}  # noqa: S108  the sandbox's own
 

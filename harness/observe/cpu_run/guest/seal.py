@@ -20,10 +20,11 @@ Tell = Callable[[str, Any], None]
 
 def seal(descriptor: int, word: str) -> Tell:
     """A function that writes lines to the descriptor. Nothing but its own closure holds the word."""
-    write, encode = os.write, JSONEncoder().encode  # as they are now: the submission may replace them
+    write, encode = os.write, JSONEncoder(ensure_ascii=False).encode  # as they are now: the submission may replace them
 
     def tell(kind: str, content: Any) -> None:
-        view = memoryview(f"\n{word} {kind} {encode(content)}\n".encode())  # on a line of its own, whatever was there
+        line = f"\n{word} {kind} {encode(content)}\n"  # on a line of its own, whatever was there
+        view = memoryview(line.encode(errors="replace"))  # names of files may be no text
         while view:
             view = view[write(descriptor, view) :]
 

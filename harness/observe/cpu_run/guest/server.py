@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,24 +53,24 @@ class Server:
     def _run(self, job: dict[str, Any]) -> None:
         job["word"] = bytearray(job["word"].encode())  # a child takes it, and leaves nothing of it behind
         root = self._laid_out(fresh=job.get("fresh", True))
-        before = _listing(self.home)
+        before, _ = _listing(self.home)
         budget = Budget(job["cpu_seconds"], job["wall_seconds"])
         children = [self._child(job, root, rank) for rank in range(job.get("ranks", 1))]
         wait(children, budget)
         alone = end_descendants()
         for child in children:
             child.finish()
-        after = _listing(self.home)
+        after, whole = _listing(self.home)
         files = [
-            {"path": path, "bytes": size, "sha256": _digest(self.home / path) if size <= MAX_HASHED else None}
+            {"path": _shown(path), "bytes": size, "sha256": _digest(self.home / path) if size <= MAX_HASHED else None}
             for path, (size, changed) in after.items()
             if before.get(path) != (size, changed)
         ][:MAX_LISTED]
         for child in children:
             send(self.answers, {"event": "rank", **_measured(child)}, child.report)
         ended = {"event": "ended", "cpu_seconds": round(budget.used, 3), "alone": alone}
-        unchanged = [path for path, seen in after.items() if before.get(path) == seen][:MAX_LISTED]
-        send(self.answers, ended, json.dumps({"changed": files, "unchanged": unchanged}).encode())
+        unchanged = [_shown(path) for path, seen in after.items() if before.get(path) == seen][:MAX_LISTED]
+        send(self.answers, ended, json.dumps({"changed": files, "unchanged": unchanged, "whole": whole}).encode())
 
     def _child(self, job: Mapping[str, Any], root: Path, rank: int) -> Child:
         def heard(data: bytes) -> None:
@@ -85,11 +86,11 @@ class Server:
         root = folder / "submission"
         if not fresh:
             return root
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(self.home / "volumes", ignore_errors=True)
+        _remove(folder)
+        _remove(self.home / "volumes")
         for kept in (".tmp", ".shm"):  # links of the sandbox lead there
             for left in (self.home / kept).glob("*"):
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() and not left.is_symlink() else left.unlink()
+                _remove(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         for volume in self.volumes:
             (self.home / f"volumes{volume}").mkdir(parents=True)
         for path, (data, mode) in self.files.items():
@@ -118,22 +119,40 @@ def _measured(child: Child) -> dict[str, Any]:
     }
 
 
-def _listing(root: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change (which nobody can set) of every regular file below `root`; no link is followed."""
+def _listing(root: Path) -> tuple[dict[str, tuple[int, int]], bool]:
+    """Size and time of change (which nobody can set) of every regular file below `root`, in the order of paths, and
+    whether that is all: a folder may be closed, or lie too deep. No link is followed.
+    """
     found: dict[str, tuple[int, int]] = {}
-    for folder, folders, names in os.walk(root, followlinks=False):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder) / name
-            try:
-                status = path.lstat()
-            except OSError:
-                continue
-            if stat.S_ISREG(status.st_mode):
-                found[str(path.relative_to(root))] = (status.st_size, status.st_ctime_ns)
-            if len(found) >= 10 * MAX_LISTED:
-                return found
-    return found
+    pending, whole = [str(root)], True
+    while pending and len(found) < 10 * MAX_LISTED:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                here = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            whole = False
+            continue
+        pending += [entry.path for entry in reversed(here) if entry.is_dir(follow_symlinks=False)]
+        for entry in here:
+            with contextlib.suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    found[os.path.relpath(entry.path, root)] = (status.st_size, status.st_ctime_ns)
+    return found, whole and not pending
+
+
+def _shown(path: str) -> str:
+    """A path as text: names of files may be any bytes."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all that is in it. It may be too deep for Python, or closed to its owner."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for program in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            subprocess.run([*program, "--", str(folder)], check=False, stderr=subprocess.DEVNULL)  # noqa: S603  ours
 
 
 def _digest(path: Path) -> str | None:

@@ -41,6 +41,7 @@ import torch
 from torch.optim import optimizer as optimizers
 
 from harness.observe.cpu_run.guest import clock, seal
+from harness.observe.cpu_run.guest.disguise import OURS, PACKAGE
 from harness.observe.cpu_run.guest.recorder import Recorder, Sum
 from harness.observe.cpu_run.guest.rewriting import Rewriter
 from harness.observe.cpu_run.guest.runtime import Runtime
@@ -48,8 +49,6 @@ from harness.observe.cpu_run.guest.runtime import Runtime
 LOOKED, ASKED, REPLACED, CHANGED = "looked", "asked", "replaced", "changed"
 """Kinds of notices, see `harness.model.cpu_run.TamperKind`."""
 MAX_NOTICES = 50
-OURS = str(pathlib.Path(__file__).parents[3])
-"""The folder of this package."""
 _PLUMBING = frozenset(
     module.__file__
     for module in (codecs, ctypes, fnmatch, genericpath, glob, importlib, io, os, pathlib, posixpath, shutil)
@@ -171,9 +170,7 @@ class Watch:
         return next(((ASKED, words) for start, words in _ASKING if f"{text}/".startswith(f"{start}/")), None)
 
     def _imported(self, args: tuple[Any, ...]) -> tuple[str, str] | None:
-        name = args[0]
-        package = __name__.partition(".")[0]
-        return (LOOKED, "imports the code that watches it") if name.partition(".")[0] == package else None
+        return (LOOKED, "imports the code that watches it") if args[0].partition(".")[0] == PACKAGE else None
 
     def _signalled(self, args: tuple[Any, ...]) -> tuple[str, str] | None:
         return (LOOKED, "signals a process that is not its own") if args[0] in self._supervisors | {-1} else None
