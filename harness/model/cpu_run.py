@@ -7,6 +7,7 @@ from enum import StrEnum
 from harness.model.base import At, Frozen
 from harness.model.coverage import Coverage
 from harness.model.plan import Directive, Feature, Override
+from harness.model.weighed import Weighed
 
 
 class RunStage(StrEnum):
@@ -100,6 +101,10 @@ class WrittenFile(Frozen):
     size: int
     sha256: str | None = None
     reloaded: bool = False
+    written: int | None = None
+    """When it was first opened for writing, in the order of all openings; None where no event told of it."""
+    read: int | None = None
+    """When it was last opened for reading."""
 
 
 class Total(Frozen):
@@ -198,6 +203,7 @@ class CpuRunFacts(Frozen):
     """The ranks from 1 on; everything else here is of rank 0, a failure of the rank that failed first."""
     coverage: Coverage | None = None
     """Of the final score; None where it is not matched, or no validation stream was seen to be read."""
+    weighed: Weighed | None = None
     fidelity: Fidelity = Fidelity()
     checks: tuple[Check, ...] = ()
     tampering: tuple[Tamper, ...] = ()

@@ -195,8 +195,10 @@ def _compared(outcome: Outcome, trial: Trial) -> Outcome:
         "not_executed": not_executed(trial.program, launch, done),
     }
     facts = outcome.facts
-    fidelity = facts.fidelity.model_copy(update=compared)
-    return replace(outcome, facts=facts.model_copy(update={"fidelity": fidelity}))
+    update: dict[str, object] = {"fidelity": facts.fidelity.model_copy(update=compared)}
+    if facts.weighed is not None:
+        update["weighed"] = facts.weighed.model_copy(update={"artifact": trial.plan.evaluates_only})
+    return replace(outcome, facts=facts.model_copy(update=update))
 
 
 def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str, object]:

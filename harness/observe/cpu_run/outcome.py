@@ -28,6 +28,7 @@ from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
 from harness.observe.cpu_run.report import Block, Broken, Report, parse_report
 from harness.observe.cpu_run.scores import matched, together
 from harness.observe.cpu_run.session import HOME, Done, Rank
+from harness.observe.cpu_run.weighed import weighed
 from harness.observe.reading.logs import read_log
 
 MAX_PRINTED_LINES = 60
@@ -93,6 +94,7 @@ def understood(
         "files": written[:MAX_FILES],
         "totals": totals[:MAX_TOTALS],
         "scores": scores,
+        "weighed": weighed(report, log.runs, "\n".join(lines), files, f"{HOME}/run/submission"),
         "coverage": scored.coverage(report, scores, final),
         "processes": tuple(snippet(process) for process in report.processes[:20]),
         "others": others,
@@ -176,9 +178,16 @@ def _totals(report: Report) -> tuple[Total, ...]:
 
 
 def _files(done: Done, report: Report) -> tuple[WrittenFile, ...]:
-    read = {str(PurePosixPath(path)) for path in report.read}
+    read = {str(PurePosixPath(path)): when for path, when in report.read.items()}
     return tuple(
-        WrittenFile(path=_name(path), size=size, sha256=digest, reloaded=f"{HOME}/{path}" in read)
+        WrittenFile(
+            path=_name(path),
+            size=size,
+            sha256=digest,
+            reloaded=f"{HOME}/{path}" in read,
+            written=report.written.get(f"{HOME}/{path}"),
+            read=read.get(f"{HOME}/{path}"),
+        )
         for path, size, digest in sorted(done.files, key=lambda file: -file[1])
         if PurePosixPath(path).suffix not in _TEXT
     )

@@ -88,6 +88,8 @@ class Report(Frozen):
     marks: dict[Short, float] = Field(default_factory=dict)
     written: dict[Text, int] = Field(default_factory=dict)
     read: dict[Text, int] = Field(default_factory=dict)
+    found: dict[Text, int] = Field(default_factory=dict)
+    """Files of the submission that were opened for reading, and when last."""
     processes: tuple[Text, ...] = ()
     began: float = 0.0
     finished: float = 0.0

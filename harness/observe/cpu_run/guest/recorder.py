@@ -116,7 +116,11 @@ class Recorder:
         self.written: dict[str, int] = {}
         """Real path of every file opened for writing, and when, in the order of events."""
         self.read: dict[str, int] = {}
-        """The same of files that the run had written before and opens for reading."""
+        """The same of files that the run had written before and opens for reading: when it did so last."""
+        self.found: dict[str, int] = {}
+        """The same of files that lay in `root` before."""
+        self.root: str | None = None
+        """Where the submission lies."""
         self.processes: list[str] = []
         self._busy = threading.local()
         self._began = 0.0
@@ -197,8 +201,10 @@ class Recorder:
             if flags & (os.O_WRONLY | os.O_RDWR):
                 if len(self.written) < MAX_FILES:
                     self.written.setdefault(real, next(self.order))
-            elif real not in self.read and (real in self.written or self._made(real)):
+            elif real in self.read or real in self.written or self._made(real):
                 self.read[real] = next(self.order)
+            elif self.root is not None and real.startswith(self.root + os.sep) and len(self.found) < MAX_FILES:
+                self.found[real] = next(self.order)
         except (OSError, ValueError):
             pass
         finally:
@@ -234,6 +240,7 @@ class Recorder:
             "marks": self.marks,
             "written": self.written,
             "read": self.read,
+            "found": self.found,
             "processes": self.processes,
         }
 
