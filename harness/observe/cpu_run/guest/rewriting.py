@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType
 
-from harness.model.plan import Directive, MisplacedError, rewritten
+from harness.model.plan import Directive
+from harness.observe.cpu_run.guest.edits import MisplacedError, rewritten
 from harness.observe.reading.source.grammar import parse
 
 HIT, ADDED, ADDEND, IMPORTED = "__golf_hit__", "__golf_added__", "__golf_addend__", "__golf_imported__"

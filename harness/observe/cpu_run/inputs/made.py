@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -66,11 +65,6 @@ def sizes_for(val_tokens: int, documents: int, train_tokens: int) -> InputSpec:
     mean = max(4, val_tokens // max(1, documents))
     lengths = tuple(max(3, mean * share // 8 | 1) for share in (8, 4, 12, 6, 10))
     return InputSpec(val_tokens=val_tokens, train_tokens=train_tokens, document_tokens=lengths)
-
-
-def default_cache() -> Path:
-    """Where inputs are kept unless something else is asked for: `XDG_CACHE_HOME` or `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "golf-harness" / "inputs"
 
 
 def make_inputs(spec: InputSpec, cache_folder: Path, model: bytes | None = None) -> Made:

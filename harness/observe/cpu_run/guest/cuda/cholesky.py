@@ -20,7 +20,9 @@ _SHARES = (1e-6, 1e-4, 1e-2, 1e-1)
 
 
 def install() -> None:
-    """Patch `torch.linalg.cholesky` and `torch.cholesky`."""
+    """Patch `torch.linalg.cholesky` and `torch.cholesky`; a second call changes nothing."""
+    if torch.linalg.cholesky.__module__ == __name__:
+        return
     reason = "few calibration tokens leave the matrix singular; some of its mean diagonal was added"
     stand_in(StandIn(NAME, exact=False, reason=reason))
     torch.linalg.cholesky = _damped(torch.linalg.cholesky)

@@ -20,7 +20,6 @@ from harness.observe.cpu_run.inputs.made import (
     VAL_BYTES,
     VOCAB,
     Made,
-    default_cache,
     make_inputs,
     sizes_for,
     train_shard,
@@ -172,9 +171,3 @@ def test_sizes_follow_what_is_wanted() -> None:
     assert len(set(spec.document_tokens)) == 5
     mean = sum(spec.document_tokens) / 5
     assert 4097 / mean == pytest.approx(20, rel=0.1)
-
-
-def test_the_cache_is_where_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`XDG_CACHE_HOME` decides."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache().is_relative_to(tmp_path)

@@ -4,7 +4,8 @@ import textwrap
 
 import pytest
 
-from harness.model.plan import Meaning, rewritten
+from harness.model.plan import Meaning
+from harness.observe.cpu_run.guest.edits import rewritten
 from harness.observe.cpu_run.planning.attributes import (
     Declaration,
     Form,

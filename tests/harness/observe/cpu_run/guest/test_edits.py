@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model.base import At
-from harness.model.plan import Directive, MisplacedError, rewritten
+from harness.model.plan import Directive
+from harness.observe.cpu_run.guest.edits import MisplacedError, rewritten
 
 
 def _directive(line: int, column: int, old: str, new: str) -> Directive:
