@@ -97,7 +97,7 @@ def test_paths_of_the_authors_machine_are_moved(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "moved"),
     [
-        ("/root/x/data/datasets/fineweb10B_sp1024/", "./data/datasets/fineweb10B_sp1024/"),
+        ("/mnt/drive/data/datasets/fineweb10B_sp1024/", "./data/datasets/fineweb10B_sp1024/"),
         ("../../../data/datasets/fineweb10B_sp1024", "./data/datasets/fineweb10B_sp1024"),
         ("/dev/shm/fast_copy", "./data/fast_copy"),
         (r"C:\Users\somebody\golf\data\datasets\fineweb10B_sp1024", "./data/datasets/fineweb10B_sp1024"),
@@ -282,7 +282,7 @@ def test_files_of_the_submission_are_never_covered(cache: Path) -> None:
 
 def test_outputs_are_not_inputs(cache: Path) -> None:
     """Folders that a run writes to are left alone."""
-    layout = laid(cache, ("artifact_dir", "ARTIFACT_DIR", "/root/out/data"), ("log_dir", "LOG_DIR", "/root/data/logs"))
+    layout = laid(cache, ("artifact_dir", "ARTIFACT_DIR", "/mnt/drive/out/data"), ("log_dir", "LOG_DIR", "/mnt/drive/data/logs"))
     assert not layout.environment
     assert not layout.outside
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import EntryKind, Meaning, Plan, StepPurpose
-from harness.observe.cpu_run.guest.edits import rewritten
 from harness.model.target import FolderEntry, Origin
+from harness.observe.cpu_run.guest.edits import rewritten
 from harness.observe.cpu_run.planning.plan import plan_of
 from harness.observe.intake.content import Content
 from harness.observe.reading.source.grammar import parse
