@@ -90,6 +90,16 @@ class Rule(ABC, Generic[C]):
 class SubmissionRule(Rule[Case]):
     """A rule about one submission folder."""
 
+    def ok_by_run(self, case: Case, message: str, evidence: Iterable[Evidence] = ()) -> Finding:
+        """The rule holds as far as the run shows it. What a run is seen to do acquits only where it can be trusted;
+        otherwise the question stays open.
+        """
+        run = case.facts.cpu_run
+        doubts = run.doubts() if run is not None else ("it was not run",)
+        if not doubts:
+            return self.ok(case, message, evidence)
+        return self.unknown(case, f"{message} That acquits of nothing: {'; '.join(doubts[:3])}.", evidence)
+
 
 class DiffRule(Rule[DiffCase]):
     """A rule about the pull request as a whole: hygiene of the diff."""

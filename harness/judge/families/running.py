@@ -41,7 +41,7 @@ class ImportsRun(SubmissionRule):
             )
             yield self.fail(case, f"The script ends at the import of {failure.module}. {failure.remedy}", [place])
         elif RunStage.IMPORTED in run.reached:
-            yield self.ok(case, "The script got past its imports when it was run.")
+            yield self.ok_by_run(case, "The script got past its imports when it was run.")
         elif run.refused is not None:
             yield self.unknown(case, f"The script could not be run on this machine: {run.refused}")
         else:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from harness.judge.case import Case
+from harness.judge.families import tampering
 from harness.judge.program import program_actions, program_paths
 from harness.judge.rule import SubmissionRule, at
 from harness.model.actions import Action, ActionKind
@@ -200,4 +201,4 @@ def _rows(actions: list[Action]) -> list[Evidence]:
     return [at(a.at, a.argument, action=a.what) for a in actions[:_SHOWN]]
 
 
-RULES = (CodeCanBeRead, LibrariesUntouched, SystemPrograms, EndsOpenly, SameForReviewers)
+RULES = (CodeCanBeRead, LibrariesUntouched, SystemPrograms, EndsOpenly, SameForReviewers, *tampering.RULES)

@@ -7,12 +7,26 @@ from tests_support.cases import AS_OF, COMPLETE, facts_of
 
 from harness.judge.judge import judge
 from harness.model.base import At
-from harness.model.cpu_run import CpuRunFacts, Fault, FeatureRun, Fidelity, Ran, RunFailure, RunStage
+from harness.model.cpu_run import (
+    Check,
+    CpuRunFacts,
+    Fault,
+    FeatureRun,
+    Fidelity,
+    Ran,
+    RunFailure,
+    RunStage,
+    Tamper,
+    TamperKind,
+)
 from harness.model.facts import Facts
 from harness.model.findings import Finding, Outcome
 from harness.model.plan import Feature
 from harness.model.review import Depth, Review, Verdict
 from harness.model.target import Target, TargetKind
+
+CHECKS = (Check(name="exit", held=True, words="exit status and report do not agree"),)
+"""What was checked from outside of an honest run."""
 
 
 def reviewed(run: CpuRunFacts | None) -> Review:
@@ -40,8 +54,12 @@ def test_imports() -> None:
     assert (finding.outcome, finding.violation_class) == (Outcome.FAIL, "import_error")
     assert [(row.path, row.line) for row in finding.evidence] == [("train_gpt.py", 4)]
     assert "modal" in finding.message
-    (finding,) = found(CpuRunFacts(reached=(RunStage.DECODED, RunStage.IMPORTED)))
+    reached = CpuRunFacts(reached=(RunStage.DECODED, RunStage.IMPORTED), checks=CHECKS)
+    (finding,) = found(reached)
     assert finding.outcome is Outcome.PASS
+    looked = (Tamper(kind=TamperKind.LOOKED, words="adds an audit hook"),)
+    (finding,) = found(reached.model_copy(update={"tampering": looked}))
+    assert finding.outcome is Outcome.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
