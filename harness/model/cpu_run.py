@@ -23,7 +23,8 @@ class RunStage(StrEnum):
     RELOADED = "reloaded"
     """The artifact was opened again by the run that had written it."""
     EVALUATED = "evaluated"
-    """The printed final score equals what was added up while it was scored."""
+    """The last score that was printed as final equals what was added up while it was scored. Where the run failed
+    afterwards, `CpuRunFacts.failure` stands beside this stage: another score may have been to come."""
 
 
 class Fault(StrEnum):
