@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-MAGIC = 20240520
-VERSION = 1
+SHARD_MAGIC = 20240520
+SHARD_VERSION = 1
 HEADER_INTS = 256
 HEADER_BYTES = 4 * HEADER_INTS
 
@@ -22,7 +22,7 @@ Tokens = npt.NDArray[np.uint16]
 def write_shard(path: Path, tokens: Tokens) -> None:
     """Write token ids (tokens,), making folders as needed."""
     header = np.zeros(HEADER_INTS, dtype="<i4")
-    header[:3] = MAGIC, VERSION, len(tokens)
+    header[:3] = SHARD_MAGIC, SHARD_VERSION, len(tokens)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(header.tobytes() + tokens.astype("<u2").tobytes())
 
@@ -37,9 +37,9 @@ def read_shard(path: Path) -> Tokens:
     if size < HEADER_BYTES:
         raise ValueError(f"{path}: {size} bytes are too few for the {HEADER_BYTES}-byte header: write it again")
     magic, version, count = (int(value) for value in np.fromfile(path, dtype="<i4", count=3))
-    if (magic, version) != (MAGIC, VERSION):
+    if (magic, version) != (SHARD_MAGIC, SHARD_VERSION):
         raise ValueError(
-            f"{path}: header starts with magic {magic}, version {version} instead of {MAGIC}, {VERSION}: "
+            f"{path}: header starts with magic {magic}, version {version} instead of {SHARD_MAGIC}, {SHARD_VERSION}: "
             "not a token shard of the competition"
         )
     expected = HEADER_BYTES + 2 * count

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from reference_model.model.linear import Linear
 
 PREVIOUS_FACTOR, CURRENT_FACTOR = 36_313, 27_191
-SCALE_INIT, STD_INIT = 0.05, 0.01
+BIGRAM_SCALE, BIGRAM_STD = 0.05, 0.01
 
 
 def bigram_rows(ids: Tensor, buckets: int) -> Tensor:
@@ -30,7 +30,7 @@ class BigramHash(nn.Module):
         super().__init__()
         self.table = nn.Embedding(buckets, table_dim)
         self.project = Linear(table_dim, dim, zero_init=True)
-        self.scale = nn.Parameter(torch.tensor(SCALE_INIT))
+        self.scale = nn.Parameter(torch.tensor(BIGRAM_SCALE))
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids: (batch, seq) -> what is added to the embedding, (batch, seq, dim)."""

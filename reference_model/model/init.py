@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from reference_model.config import ModelConfig
-from reference_model.model.bigram import STD_INIT, BigramHash
+from reference_model.model.bigram import BIGRAM_STD, BigramHash
 from reference_model.model.linear import Linear
 
 SPECTRAL_POWER = -0.5
@@ -19,7 +19,7 @@ def initialize(model: nn.Module, config: ModelConfig, generator: torch.Generator
     Outputs of blocks start at zero. Other matrices are orthogonal (`ortho_init`) or uniform in ±1/√in, as torch has
     it. The tied embedding is normal with `tied_embed_init_std`.
     """
-    tables = {id(module.table): STD_INIT for module in model.modules() if isinstance(module, BigramHash)}
+    tables = {id(module.table): BIGRAM_STD for module in model.modules() if isinstance(module, BigramHash)}
     for module in model.modules():
         if isinstance(module, Linear):
             _fill(module, config, generator)

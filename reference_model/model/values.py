@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from reference_model.config import ModelConfig
 from reference_model.model.linear import Linear
 
-SCALE_INIT = 0.1
+VALUE_EMBED_SCALE = 0.1
 
 
 class ValueResidual(nn.Module):
@@ -36,7 +36,7 @@ class ValueEmbedding(nn.Module):
         self.first_layer = config.num_layers - config.value_embed_layers
         self.table = nn.Embedding(config.vocab_size, config.value_embed_dim)
         self.project = Linear(config.value_embed_dim, kv_dim)
-        self.scale = nn.Parameter(torch.full((config.value_embed_layers,), SCALE_INIT))
+        self.scale = nn.Parameter(torch.full((config.value_embed_layers,), VALUE_EMBED_SCALE))
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids: (batch, seq) -> (batch, seq, kv_dim), the same for all layers but for their scales."""
