@@ -95,6 +95,10 @@ class PositionedArray(np.ndarray):
         at = None if self._at is None else self._at.reshape(*args, **keywords)
         return _with(_bare(self).reshape(*args, **keywords), at, self._bags)
 
+    def mean(self, axis: Any = None, *args: Any, **keywords: Any) -> Any:
+        """As ndarray.mean: it speaks of all that it is the mean of."""
+        return _summed(self, axis, _bare(self).mean(axis, *args, **_bare_values(keywords)))
+
     def tolist(self) -> Any:
         """As ndarray.tolist; the numbers are told of."""
         out = _bare(self).tolist()

@@ -76,14 +76,20 @@ def _binary(call: Call) -> Said:
     bags = bags_of(given)
     if call.out.shape != _shape(*(one.shape for one in given)):
         return None
-    if call.word in _ADDING and call.out.numel() <= FEW and (bags or call.empty is not None):
-        return _added(call, left, right)
     found = [at(one) for one in given]
+    if call.word in _ADDING and call.out.numel() <= FEW and (bags or call.empty is not None or _apart(call, found)):
+        return _added(call, left, right)
     positions = torch.maximum(*found) if len(found) == 2 else found[0].expand(call.out.shape)
     if call.word in _MASKS:
         for one in (left, right):
             positions = _masked(positions, one)
     return positions, bags
+
+
+def _apart(call: Call, found: list[torch.Tensor]) -> bool:
+    """Whether losses, or single numbers, of different tokens are added; whole numbers in rows make up contexts."""
+    summed = call.out.is_floating_point() or not call.out.ndim
+    return summed and len(found) == 2 and not torch.equal(*(one.expand(call.out.shape) for one in found))
 
 
 def _masked(positions: torch.Tensor, factor: Any) -> torch.Tensor:
@@ -111,7 +117,7 @@ def _added(call: Call, left: Any, right: Any) -> Said:
     found = []
     for pair in zip(*sides, strict=True):
         kept = [one for one in pair if one != NOTHING]
-        if len(kept) < 2 or (max(kept) < FIRST_BAG and UNKNOWN not in kept):
+        if len(set(kept)) < 2 and max(kept, default=0) < FIRST_BAG:  # the same token, or one side alone
             found.append(max(kept, default=NOTHING))
             continue
         number, table = bagged(listed(np.array(kept, np.int64), bags))

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,15 @@ class Recorder:
         self._began = 0.0
 
     def builtins(self) -> dict[str, Any]:
-        """What rewritten source calls."""
-        return {HIT: self._hit, ADDED: self._added, ADDEND: self._addend, IMPORTED: lambda: self.mark("imported")}
+        """What rewritten source calls, and where positions are followed, what it sums up by."""
+        own = {"sum": self._sum} if self.tracker is not None else {}
+        return {
+            **own,
+            HIT: self._hit,
+            ADDED: self._added,
+            ADDEND: self._addend,
+            IMPORTED: lambda: self.mark("imported"),
+        }
 
     def mark(self, stage: str) -> None:
         """A stage is reached."""
@@ -169,6 +176,23 @@ class Recorder:
         begins = found.add(number, added)
         if self.tracker is not None:
             found.cover(rows, self.tracker.size, begins=begins, whole=whole)
+
+    def _sum(self, values: Iterable[Any], /, start: Any = 0) -> Any:
+        """`sum` as the submission sees it: its result speaks of all that was summed up."""
+        if self.tracker is None or self.tracker.stream is None:
+            return sum(values, start)
+        rows: list[NDArray[np.int64] | None] = []
+
+        def passing() -> Iterator[Any]:
+            for value in values:
+                rows.append(self._rows(value))
+                yield value
+
+        out = sum(passing(), start)
+        known = [one for one in rows if one is not None]
+        if known and len(known) == len(rows) and not start and type(out) in {int, float}:
+            self.tracker.numbers.note([out], [np.concatenate(known)])
+        return out
 
     def _rows(self, value: object) -> NDArray[np.int64] | None:
         """The positions that a value speaks of, be it another sum as it stands."""

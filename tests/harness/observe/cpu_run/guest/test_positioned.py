@@ -145,6 +145,8 @@ def test_accumulators() -> None:
     total += loss[:2].sum()
     total = total + loss[4:].mean() * 2.0
     assert rows(total).tolist() == [4, 5, 8, 9]
+    assert rows(loss[1] + loss[3] - loss[0]).tolist() == [5, 7, 4]
+    assert rows((loss[:2] + loss[2:4])[1]).tolist() == [5, 7]
     dirty = torch.tensor(3.0, dtype=torch.float64)
     dirty += loss[0]
     assert sorted(rows(dirty).tolist()) == [UNKNOWN, 4]

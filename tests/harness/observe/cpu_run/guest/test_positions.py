@@ -1,0 +1,186 @@
+"""Positions enter with tokens of the stream, survive numpy and Python numbers, and are counted for each sum."""
+
+from __future__ import annotations
+
+import builtins
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from harness.observe.cpu_run.guest import positioned
+from harness.observe.cpu_run.guest.places import Places
+from harness.observe.cpu_run.guest.positioned import CONVERSIONS, is_positioned
+from harness.observe.cpu_run.guest.positions import Numbers, Tracker, tracker
+from harness.observe.cpu_run.guest.recorder import Recorder
+from harness.observe.cpu_run.guest.rewriting import Rewriter
+from harness.observe.cpu_run.inputs.shards import pack_shard
+
+STREAM = np.random.default_rng(3).integers(0, 500, 200).astype(np.uint16)
+SIZES = np.random.default_rng(4).integers(0, 9, 200).astype(np.uint16)
+
+
+@pytest.fixture
+def tracked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracker]:
+    """A tracker at work; what it replaced is put back."""
+    for name in ("from_numpy", "frombuffer", "from_file", "tensor", "as_tensor", "asarray"):
+        monkeypatch.setattr(torch, name, getattr(torch, name))
+    apply = vars(torch.autograd.Function)["apply"]
+    found = Tracker([Places(STREAM, SIZES)])
+    found.install()
+    positioned.faults.clear()
+    yield found
+    torch.autograd.Function.apply = apply  # type: ignore[method-assign]
+    CONVERSIONS.clear()
+    assert positioned.faults == []
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.int64])
+def test_entries(tracked: Tracker, kind: type) -> None:
+    """However tokens become a tensor they are known, training tokens are not, and nothing is before the first."""
+    assert (tracked.stream, tracked.size) == (None, 0)
+    values: np.ndarray[Any, Any] = STREAM[20:60].astype(kind)
+    for made in (
+        torch.from_numpy(values), torch.tensor(values.tolist()), torch.as_tensor(values), torch.asarray(values),
+        torch.tensor(values), torch.frombuffer(bytearray(values.tobytes()), dtype=torch.from_numpy(values).dtype),
+    ):  # fmt: skip
+        assert is_positioned(made)
+        assert positioned.rows(made).tolist() == list(range(20, 60))
+    assert positioned.rows(torch.from_numpy(SIZES[5:50].copy())).tolist() == list(range(5, 50))
+    assert type(torch.from_numpy(values + 1)) is torch.Tensor
+    assert type(torch.tensor([1.0, 2.0])) is torch.Tensor
+    assert (tracked.stream, tracked.size) == (0, 200)
+
+
+def test_numpy(tracked: Tracker) -> None:
+    """Losses that go through numpy are known there, as arrays, sums and numbers."""
+    loss = torch.from_numpy(STREAM[:40].astype(np.int64)).double() + 0.25
+    array = loss.cpu().numpy()
+    assert isinstance(array, np.ndarray)
+    assert type(np.asarray(array)) is np.ndarray
+    total = (array[4:20] * (np.arange(16) % 2)).sum()
+    assert tracked.rows(total) is not None
+    assert tracked.rows(total).tolist() == list(range(5, 20, 2))  # type: ignore[union-attr]
+    assert tracked.rows(array[2:5].mean()).tolist() == [2, 3, 4]  # type: ignore[union-attr]
+    assert tracked.rows(np.concatenate([array[:3], array[9:11]])).tolist() == [0, 1, 2, 9, 10]  # type: ignore[union-attr]
+    assert positioned.rows(torch.from_numpy(array[3:30].astype(np.float32))).tolist() == list(range(3, 30))
+    assert float(array.astype(np.float64).reshape(4, 10).sum(axis=1)[2]) == float(np.asarray(array)[20:30].sum())
+    with pytest.raises(IndexError):
+        array[99]
+
+
+def test_numbers(tracked: Tracker) -> None:
+    """A number is known by its value, times its count too; a list of equal numbers in its order."""
+    loss = torch.from_numpy(STREAM[:40].astype(np.int64)).double().clamp(0.5, 0.5)
+    for number, one in enumerate(loss[3:6].tolist()):
+        assert tracked.rows(one).tolist() == [3 + number]  # type: ignore[union-attr]
+    mean = (loss[10:13] + 0.1).mean().item()
+    assert tracked.rows(mean * 3).tolist() == [10, 11, 12]  # type: ignore[union-attr]
+    assert tracked.rows(float((loss[7:9] + 0.01).sum())).tolist() == [7, 8]  # type: ignore[union-attr]
+    assert tracked.rows(mean + 1) is None
+    assert tracked.rows("text") is None
+
+
+def test_whole_numbers_are_forgotten() -> None:
+    """Whole numbers are everywhere: only the last that came out are known."""
+    numbers = Numbers()
+    numbers.note([7], [np.array([1])])
+    assert numbers.of(7) is not None
+    for other in range(100, 110):
+        numbers.note([other], [np.array([2])])
+    assert numbers.of(7) is None
+
+
+class Square(torch.autograd.Function):
+    """A kernel of a submission's own."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """A number for each target."""
+        ctx.save_for_backward(logits, targets)
+        return logits.gather(1, targets[:, None])[:, 0] ** 2
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> Any:
+        """Not needed."""
+        return None, None
+
+
+def test_functions(tracked: Tracker) -> None:
+    """The numbers that an autograd function of the submission gives for its targets speak of them."""
+    targets = torch.from_numpy(STREAM[8:20].astype(np.int64))
+    square: Any = Square
+    out = square.apply(torch.randn(12, 500, requires_grad=True), targets)
+    assert tracked.rows(out.detach()).tolist() == list(range(8, 20))  # type: ignore[union-attr]
+
+
+PROGRAM = """
+import torch, numpy as np
+def evaluate(numbers, passes, step):
+    tokens = torch.from_numpy(STREAM.astype(np.int64))
+    for _ in range(passes):
+        total = 0.0 if numbers else torch.zeros((), dtype=torch.float64)
+        size = 0
+        for start in range(0, 192, step):
+            x, y = tokens[start:start + 16], tokens[start + 1:start + 17]
+            loss = torch.nn.functional.cross_entropy(torch.linspace(0, 1, 16 * 500).reshape(16, 500), y)
+            if numbers:
+                total += loss.item() * y.numel()
+                size += int((x % 4 + 1).sum())
+            else:
+                total = total + loss.double() * 16
+                size += (y % 4 + 1).sum()
+    return total, size
+"""
+
+
+def sums(recorder: Recorder) -> dict[str, list[tuple[int, int, tuple[tuple[int, int, int], ...]]]]:
+    """What was added up for each variable, the last sum first."""
+    report = recorder.report()
+    names = [row[3] for row in report["sums"]]
+    found: dict[str, list[Any]] = {}
+    for number, _, elsewhere, untold, runs in report["covered"]:
+        found.setdefault(names[number], []).append((elsewhere, untold, tuple(runs)))
+    return found
+
+
+@pytest.mark.parametrize("numbers", [True, False])
+def test_recorder(tracked: Tracker, numbers: bool) -> None:
+    """Every sum has its own counts, in tensors and in Python numbers; a new pass begins anew."""
+    rewriter = Rewriter()
+    recorder = Recorder(rewriter, lambda: 0.0, tracked)
+    space: dict[str, Any] = {"__builtins__": {**vars(builtins), **recorder.builtins()}, "STREAM": STREAM}
+    exec(rewriter.compiled(textwrap.dedent(PROGRAM), "a.py", 0, "a.py"), space)
+    space["evaluate"](numbers, 2, 16)
+    found = sums(recorder)
+    assert found["total"] == [(0, 0, ((1, 192, 1),))] * 2
+    assert found["size"][0] == (0, 0, ((0, 191, 1),) if numbers else ((1, 192, 1),))
+    space["evaluate"](numbers, 1, 32)
+    assert sums(recorder)["total"][0][2] == tuple((at + 1, at + 16, 1) for at in range(0, 192, 32))
+
+
+def test_sum(tracked: Tracker) -> None:
+    """The builtin `sum` gives what it gives, takes what it takes, and what it gave speaks of what it summed up."""
+    recorder = Recorder(Rewriter(), lambda: 0.0, tracked)
+    total = recorder.builtins()["sum"]
+    loss = torch.from_numpy(STREAM[:40].astype(np.int64)).double() + 0.3
+    found = total(one.item() for one in loss[4:9])
+    assert found == sum(one.item() for one in loss[4:9])
+    assert tracked.rows(found).tolist() == [4, 5, 6, 7, 8]  # type: ignore[union-attr]
+    assert tracked.rows(total([loss[1], loss[2]])).tolist() == [1, 2]  # type: ignore[union-attr]
+    assert tracked.rows(total([0.123, loss[3].item()])) is None
+    assert total([[1], [2]], []) == [1, 2]
+    with pytest.raises(TypeError):
+        total(["a"])
+
+
+def test_without_streams(tmp_path: Path) -> None:
+    """Where no stream is given nothing is followed; one that is given is read with its bytes."""
+    assert tracker([]) is None
+    (tmp_path / "val.bin").write_bytes(pack_shard(STREAM))
+    (tmp_path / "val_bytes.bin").write_bytes(pack_shard(SIZES))
+    assert tracker([str(tmp_path)]) is not None
