@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.observe.cpu_run.guest import clock
 from harness.observe.cpu_run.guest.cuda import (  # processes is loaded with the rest: it keeps torch's own classes
+    accelerator,
     attention,
     autocast,
     cholesky,
@@ -23,6 +24,7 @@ def install_all() -> None:
     clock.install()
     compiling.install()
     runtime.install()
+    accelerator.install()
     autocast.install()
     precision.install()
     inference.install()

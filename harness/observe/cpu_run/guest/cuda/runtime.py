@@ -354,6 +354,8 @@ def install() -> None:
     for name in ("synchronize", "empty_cache", "memory_allocated", "max_memory_allocated", "memory_stats"):
         if hasattr(torch.cuda.memory, name):
             setattr(torch.cuda.memory, name, getattr(torch.cuda, name))
+    put(torch.cuda.memory, _record_memory_history=_constant(None), _dump_snapshot=_constant(None))
+    put(torch.cuda.memory, _snapshot=lambda *_, **__: {"segments": [], "device_traces": []})
     for module in (torch.cuda.streams, torch.cuda.graphs):
         for name in ("Stream", "Event", "ExternalStream", "CUDAGraph", "graph", "make_graphed_callables"):
             if hasattr(module, name):
