@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from harness.judge.families import bytes as weights
-from harness.judge.families import wallclock
+from harness.judge.families import wallclock, weighed
 
-RULES = (*weights.RULES, *wallclock.RULES)
+RULES = (*weights.RULES, *wallclock.RULES, *weighed.RULES)

@@ -28,10 +28,10 @@ class Weight:
     billed_code: int | None
 
 
-def code_bytes(case: Case) -> int:
-    """Bytes of the launched script and of every file of the folder that it imports, as submitted."""
+def code_paths(case: Case) -> frozenset[str]:
+    """The launched script and every file of the folder that it imports, by reading."""
     if case.script is None:
-        return 0
+        return frozenset()
     paths = {case.script.path}
     pending = [case.script.path]
     by_path = {script.path: script for script in case.facts.scripts}
@@ -44,8 +44,13 @@ def code_bytes(case: Case) -> int:
             if target is not None and target not in paths and target.endswith(_CODE_SUFFIXES):
                 paths.add(target)
                 pending.append(target)
+    return frozenset(paths)
+
+
+def code_bytes(case: Case) -> int:
+    """Bytes of the launched script and of every file of the folder that it imports, as submitted."""
     sizes = {file.path: file.size or 0 for file in case.facts.folder.files}
-    return sum(sizes.get(path, 0) for path in paths)
+    return sum(sizes.get(path, 0) for path in code_paths(case))
 
 
 def weigh(case: Case) -> list[Weight]:
