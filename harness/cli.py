@@ -184,20 +184,26 @@ def sweep(
     policy: PolicyOption = DEFAULT_POLICY,
 ) -> None:
     """Review many pull requests; run it again to go on where it was stopped."""
-    del depth, engine
+    del engine
     from harness.observe.intake.repository import RepositoryError
+    from harness.sweep.memory import affordable
     from harness.sweep.plan import PlanError
     from harness.sweep.progress import show
     from harness.sweep.sweep import plan_sweep, run_sweep
 
+    looked = Looked(depth)
     if is_url(repository):
         _stop("a sweep reads a local repository; clone it first with: git clone --mirror URL")
     try:
-        planned = plan_sweep(Path(repository), prs, output, default_root(), base, _date(as_of), _policy(policy))
+        able = affordable(jobs, looked)
+        planned = plan_sweep(Path(repository), prs, output, default_root(), base, _date(as_of), _policy(policy), looked)
     except (PlanError, RepositoryError) as error:
         _stop(str(error))
-    with show(planned, Console(stderr=True)) as report:
-        index = run_sweep(planned, jobs, report)
+    console = Console(stderr=True, highlight=False)
+    if able < jobs:
+        console.print(f"{able} of {jobs} jobs: the memory of this machine holds no more sandboxes at their limit")
+    with _interruptible(), show(planned, console) as shown:
+        index = run_sweep(planned, able, shown, shown.doing)
     _print(f"{len(index.rows)} pull requests in {output / 'index.json'}")
     raise typer.Exit(Exit.HARNESS if index.errors else Exit.CLEAN)
 

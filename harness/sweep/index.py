@@ -11,12 +11,37 @@ from typing import Literal, TextIO
 from pydantic import Field, ValidationError
 
 from harness.model.base import Frozen
+from harness.model.cpu_run import CpuRunFacts, Fault, RunStage
 from harness.model.facts import Facts
-from harness.model.review import Review, Verdict
+from harness.model.review import Depth, Review, Verdict
 from harness.store.store import write_atomically
 
 INDEX_SCHEMA: Literal["golf.index/1"] = "golf.index/1"
 JOURNAL = "journal.jsonl"
+
+
+class IndexRun(Frozen):
+    """How far the run of one submission got. Seconds and memory are those of all sizes that were tried."""
+
+    folder: str
+    reached: tuple[RunStage, ...] = ()
+    fault: Fault | None = None
+    """With whom the failure lies that ended it; None where nothing did."""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_mb: float | None = None
+
+    @classmethod
+    def of(cls, folder: str, run: CpuRunFacts) -> IndexRun:
+        """The run in short."""
+        return cls(
+            folder=folder,
+            reached=run.reached,
+            fault=run.failure.fault if run.failure is not None else None,
+            seconds=round(sum(attempt.seconds for attempt in run.attempts), 3),
+            cpu_seconds=round(sum(attempt.cpu_seconds or 0.0 for attempt in run.attempts), 3),
+            peak_mb=max((one.peak_mb for one in run.attempts if one.peak_mb is not None), default=None),
+        )
 
 
 class IndexRow(Frozen):
@@ -32,6 +57,13 @@ class IndexRow(Frozen):
     cached: bool = False
     error: str | None = None
     has: tuple[str, ...] = ()
+    depth: Depth = Depth.STATIC
+    runs: tuple[IndexRun, ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        """Whether another sweep would find the same: neither the harness nor the machine failed."""
+        return self.error is None and all(run.fault is not Fault.MACHINE for run in self.runs)
 
 
 class Index(Frozen):
@@ -45,14 +77,32 @@ class Index(Frozen):
     verdicts: dict[str, int]
     coverage: dict[str, int]
     errors: int
+    depth: Depth = Depth.STATIC
+    runs: int = 0
+    """Submissions that were run."""
+    reached: dict[str, int] = Field(default_factory=dict)
+    """Submissions by every stage that their run went through."""
+    faults: dict[str, int] = Field(default_factory=dict)
+    """Submissions by whose failure ended their run."""
     rows: tuple[IndexRow, ...]
 
     @classmethod
-    def of(cls, rows: Iterable[IndexRow], repository: str, observed_by: str, ruleset: str, seconds: float) -> Index:
+    def of(
+        cls,
+        rows: Iterable[IndexRow],
+        repository: str,
+        observed_by: str,
+        ruleset: str,
+        seconds: float,
+        depth: Depth = Depth.STATIC,
+    ) -> Index:
         """Count the rows."""
         ordered = tuple(sorted(rows, key=lambda row: row.pr))
         verdicts = Counter(row.verdict.value for row in ordered if row.verdict is not None)
         coverage = Counter(fact for row in ordered for fact in row.has)
+        runs = [run for row in ordered for run in row.runs]
+        reached = Counter(stage for run in runs for stage in run.reached)
+        faults = Counter(run.fault.value for run in runs if run.fault is not None)
         return cls(
             repository=repository,
             observed_by=observed_by,
@@ -61,6 +111,10 @@ class Index(Frozen):
             verdicts=dict(verdicts.most_common()),
             coverage=dict(coverage.most_common()),
             errors=sum(row.error is not None for row in ordered),
+            depth=depth,
+            runs=len(runs),
+            reached={stage.value: reached[stage] for stage in RunStage if stage in reached},
+            faults=dict(faults.most_common()),
             rows=ordered,
         )
 

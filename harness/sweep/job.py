@@ -1,4 +1,6 @@
-"""One pull request of a sweep, in a worker process that keeps its repository and its limited reader open."""
+"""One pull request of a sweep, in a worker process that keeps open what is costly to start: its repository, its limited
+reader and, where submissions are run, the next sandbox.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +8,31 @@ import ctypes
 import datetime as dt
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing.util import Finalize
 from pathlib import Path
 
-from harness.facts import facts_of, observer_failed, stored_facts
+from harness.facts import Runner, facts_of, observer_failed, stored_facts, with_runs
 from harness.judge.judge import harness_errors, judge
 from harness.model.base import Frozen
 from harness.model.competition import DEFAULT_POLICY
 from harness.model.facts import Facts
+from harness.model.review import Depth
 from harness.observe.intake.pull_request import read_pull_request
 from harness.observe.intake.repository import Repository
+from harness.observe.moment import Moment, Show, silent
 from harness.observe.observe import facts_key
 from harness.observe.reading.worker import Reader
+from harness.runner import open_runner
 from harness.store.store import Store, write_atomically
-from harness.sweep.index import IndexRow, facts_found
+from harness.sweep.doing import Teller
+from harness.sweep.index import IndexRow, IndexRun, facts_found
 from harness.sweep.plan import Key
 
 _PR_SET_PDEATHSIG = 1
@@ -39,6 +48,7 @@ class Setup:
     base: str | None = None
     as_of: dt.date | None = None
     policy: str = DEFAULT_POLICY
+    depth: Depth = Depth.STATIC
 
 
 class Observed(Frozen):
@@ -56,10 +66,16 @@ def observed_facts(key: Key, store: Store) -> Facts | None:
 class Worker:
     """State of one worker process."""
 
-    def __init__(self, setup: Setup) -> None:
-        """Open the store; repository and reader start with the first job that needs them."""
+    def __init__(self, setup: Setup, show: Show = silent) -> None:
+        """Open the store; repository, reader and runner start with the first job that needs them."""
         self.setup = setup
         self.store = Store(setup.store)
+        self.show = show
+        self._open = ExitStack()
+
+    def close(self) -> None:
+        """End what was started."""
+        self._open.close()
 
     @cached_property
     def repository(self) -> Repository:
@@ -71,11 +87,23 @@ class Worker:
         """The limited reader."""
         return Reader()
 
+    @cached_property
+    def runner(self) -> Runner:
+        """The runner, with the next sandbox started while one is at work."""
+        return self._open.enter_context(open_runner(self.store, warm=True))
+
     def facts(self, pr: int, key: Key) -> tuple[Facts, bool]:
         """Facts of one pull request, and whether nothing had to be read for them: neither git nor files."""
+        facts, cached = self._read(pr, key)
+        if self.setup.depth is not Depth.STATIC:
+            facts = with_runs(facts, self.repository, self.runner, self.store, self.show)
+        return facts, cached
+
+    def _read(self, pr: int, key: Key) -> tuple[Facts, bool]:
         facts = observed_facts(key, self.store)
         if facts is not None:
             return facts, True
+        self.show(Moment("reading"))
         intake = read_pull_request(self.repository, pr, self.setup.base)
         facts, cached = facts_of(intake, self.repository, self.reader, self.store)
         if not observer_failed(facts):
@@ -91,6 +119,8 @@ class Worker:
             write_atomically(self.setup.output / f"{pr}.json", review.model_dump_json().encode())
             errors = [finding.message for finding in harness_errors(review)]
             errors += [f"{stage.name}: {stage.reason}" for stage in observer_failed(facts)]
+            runs = [(one.folder.path, one.cpu_run) for one in facts.submissions if one.cpu_run is not None]
+            errors += [f"it could not be run: {run.refused}" for _, run in runs if run.refused is not None]
             return IndexRow(
                 pr=pr,
                 key=key.judged,
@@ -102,28 +132,40 @@ class Worker:
                 cached=cached,
                 error=errors[0] if errors else None,
                 has=facts_found(facts, review),
+                depth=self.setup.depth,
+                runs=tuple(IndexRun.of(folder, run) for folder, run in runs),
             )
         except Exception:  # noqa: BLE001  one pull request must not end the sweep; the row carries the traceback
             seconds = round(time.perf_counter() - started, 4)
-            return IndexRow(pr=pr, key=key.judged, seconds=seconds, error=traceback.format_exc(limit=-8)[-4_000:])
+            error = traceback.format_exc(limit=-8)[-4_000:]
+            return IndexRow(pr=pr, key=key.judged, seconds=seconds, error=error, depth=self.setup.depth)
 
 
 _worker: Worker | None = None
+_teller: Teller | None = None
 
 
-def start(setup: Setup, parent: int) -> None:
-    """Initialise this process as a worker that dies with its parent, even when that is killed."""
-    global _worker  # noqa: PLW0603  a process pool gives its workers no other place for state
+def start(setup: Setup, parent: int, end: socket.socket) -> None:
+    """Initialise this process as a worker that dies with its parent, even when that is killed; `end` is where it tells
+    what it is at.
+    """
+    global _worker, _teller  # noqa: PLW0603  a process pool gives its workers no other place for state
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = Worker(setup)
+    _teller = Teller(end)
+    _worker = Worker(setup, _teller.show)
+    Finalize(None, _worker.close, exitpriority=1)  # what a process of a pool registers with atexit is never called
 
 
 def run(pr: int, key: Key) -> IndexRow:
     """Review one pull request in this worker."""
-    if _worker is None:
+    if _worker is None or _teller is None:
         raise RuntimeError("the worker process was not started with `start`")
-    return _worker.review(pr, key)
+    _teller.begin(pr)
+    try:
+        return _worker.review(pr, key)
+    finally:
+        _teller.begin(None)

@@ -1,79 +1,156 @@
-"""Progress of a sweep: a bar with rate and time left on a terminal, a line now and then elsewhere."""
+"""Progress of a sweep: a bar with rate and time left on a terminal, with a line a worker where submissions are run; a
+line now and then elsewhere.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from harness.model.review import Depth
+from harness.sweep.doing import Doing
 from harness.sweep.index import IndexRow
 from harness.sweep.sweep import Sweep
+from reports.text import plain
 
-_LINE_SECONDS = 10.0
+_LINE_SECONDS = {Depth.STATIC: 10.0, Depth.RUN: 30.0, Depth.PROOF: 30.0}
+_ESTIMATE_SECONDS = 600.0
+"""The rate is that of so many seconds: of a sweep that runs submissions a minute says little."""
+_SAID = 100
 
 
 class _Rate(ProgressColumn):
-    """Finished jobs a second."""
+    """Finished jobs a second, or a minute."""
 
     def render(self, task: Task) -> Text:
         """The rate, or nothing before the first job."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f}/s" if speed else "")
+        return Text(_rate(task.finished_speed or task.speed or 0.0))
+
+
+class Shown:
+    """What a sweep tells: finished rows (by calling it), and what its workers are at."""
+
+    def __init__(self, total: int, console: Console, depth: Depth) -> None:
+        self.total, self.console, self.depth = total, console, depth
+        self.verdicts: Counter[str] = Counter()
+        self.began = time.monotonic()
+        self._workers: dict[int, tuple[Doing, float]] = {}
+
+    def __call__(self, row: IndexRow) -> None:
+        """A row is finished."""
+        self.verdicts[_word(row)] += 1
+
+    def doing(self, one: Doing) -> None:
+        """A worker is at something else, or says more."""
+        if one.pr is None:
+            self._workers.pop(one.worker, None)
+            return
+        before, since = self._workers.get(one.worker, (None, 0.0))
+        same = before is not None and (before.pr, before.moment.doing) == (one.pr, one.moment.doing)
+        self._workers[one.worker] = one, since if same else time.monotonic()
+
+    def at_work(self) -> Iterator[str]:
+        """A line a worker: pull request, what is done, for how long, and what the submission said last."""
+        now = time.monotonic()
+        for one, since in sorted(self._workers.values(), key=lambda entry: entry[0].pr or 0):
+            said = f"  {plain(one.moment.said, _SAID)}" if one.moment.said else ""
+            yield f"{one.pr:>5}  {one.moment.doing}  {now - since:.0f} s{said}"
 
 
 @contextmanager
-def show(sweep: Sweep, console: Console) -> Iterator[Callable[[IndexRow], None]]:
-    """A function to call with each finished row while the progress is shown."""
+def show(sweep: Sweep, console: Console) -> Iterator[Shown]:
+    """Something to call with each finished row while the progress is shown."""
     if sweep.done:
         console.print(f"{len(sweep.done)} of {len(sweep.keys)} pull requests are done already", highlight=False)
-    with (_bar if console.is_terminal else _lines)(len(sweep.left), console) as report:
-        yield report
+    kind = _Bar if console.is_terminal else _Lines
+    with kind(len(sweep.left), console, sweep.setup.depth).shown() as shown:
+        yield shown
 
 
-@contextmanager
-def _bar(total: int, console: Console) -> Iterator[Callable[[IndexRow], None]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[verdicts]}"),
-    )
-    verdicts: Counter[str] = Counter()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("reviewing", total=total, verdicts="")
+class _Bar(Shown):
+    """On a terminal."""
 
-        def report(row: IndexRow) -> None:
-            verdicts[_word(row)] += 1
-            progress.update(task, advance=1, verdicts=_counts(verdicts))
-            if row.error:
-                progress.console.print(f"pull request {row.pr}: {row.error.strip().splitlines()[-1]}", markup=False)
+    def __init__(self, total: int, console: Console, depth: Depth) -> None:
+        super().__init__(total, console, depth)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[verdicts]}"),
+        )
+        self._progress = Progress(*columns, console=console, speed_estimate_period=_ESTIMATE_SECONDS)
+        self._task = self._progress.add_task("reviewing", total=total, verdicts="")
 
-        yield report
+    @contextmanager
+    def shown(self) -> Iterator[Shown]:
+        """While it is there."""
+        with Live(self, console=self.console, refresh_per_second=4):
+            yield self
+
+    def __call__(self, row: IndexRow) -> None:
+        super().__call__(row)
+        self._progress.update(self._task, advance=1, verdicts=_counts(self.verdicts))
+        if row.error:
+            self.console.print(Text(f"pull request {row.pr}: {plain(row.error.strip().splitlines()[-1], 400)}"))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Rich's protocol."""
+        yield self._progress
+        if self.depth is not Depth.STATIC:
+            for line in self.at_work():
+                yield Text(line, style="dim", overflow="ellipsis", no_wrap=True)
 
 
-@contextmanager
-def _lines(total: int, console: Console) -> Iterator[Callable[[IndexRow], None]]:
-    verdicts: Counter[str] = Counter()
-    started = last = time.monotonic()
+class _Lines(Shown):
+    """Where nothing can be drawn over."""
 
-    def report(row: IndexRow) -> None:
-        nonlocal last
-        verdicts[_word(row)] += 1
-        now, count = time.monotonic(), verdicts.total()
-        if now - last >= _LINE_SECONDS or count == total:
-            last = now
-            rate = count / max(now - started, 1e-9)
-            left = (total - count) / rate
-            console.print(f"{count}/{total}  {rate:.1f}/s  {left:.0f} s left  {_counts(verdicts)}", highlight=False)
+    def __init__(self, total: int, console: Console, depth: Depth) -> None:
+        super().__init__(total, console, depth)
+        self._last = self.began
 
-    yield report
+    @contextmanager
+    def shown(self) -> Iterator[Shown]:
+        """While it is there."""
+        yield self
+
+    def __call__(self, row: IndexRow) -> None:
+        super().__call__(row)
+        if self.verdicts.total() == self.total:
+            self._print(time.monotonic())
+
+    def doing(self, one: Doing) -> None:
+        """A worker is at something else, or says more."""
+        super().doing(one)
+        now = time.monotonic()
+        if now - self._last >= _LINE_SECONDS[self.depth]:
+            self._print(now)
+
+    def _print(self, now: float) -> None:
+        self._last = now
+        count = self.verdicts.total()
+        rate = count / max(now - self.began, 1e-9)
+        left = f"  {(self.total - count) / rate:.0f} s left" if count else ""
+        line = f"{count}/{self.total}  {_rate(rate)}{left}  {_counts(self.verdicts)}".rstrip()
+        self.console.print(Text(line), soft_wrap=True)
+        if self.depth is not Depth.STATIC:
+            for work in self.at_work():
+                self.console.print(Text(f"    {work}"), soft_wrap=True)
+
+
+def _rate(jobs: float) -> str:
+    """Jobs a second in words; a minute where these are few."""
+    if not jobs:
+        return ""
+    return f"{jobs:.1f}/s" if jobs >= 1 else f"{jobs * 60:.1f}/min"
 
 
 def _word(row: IndexRow) -> str:
