@@ -1,324 +1,219 @@
-"""Hostile submissions: small scripts that forge, hide, break, fill and hang, and what must be said of each."""
+"""Text that tries to come alive in a report, reviews full of it, and readers that see what came of it."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator
+from enum import Enum
+from html.parser import HTMLParser
+from typing import Any
 
-from harness.model.cpu_run import CpuRunFacts, Fault, TamperKind
-from harness.model.plan import RunLimits
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from pydantic import BaseModel
 
-MARK = f"hostile-{os.getpid()}"
-"""Part of the names of files that must not come to be."""
+from harness.model.findings import Basis
+from harness.model.review import Compliance, HarnessInfo
+from reports.markdown import MARKER
 
-_LIMITS = RunLimits(cpu_seconds=2.0, wall_seconds=60.0)
-_SHORT = RunLimits(cpu_seconds=2.0, wall_seconds=3.0)
-
-
-@dataclass(frozen=True)
-class Hostile:
-    """A script, and what must be said of it."""
-
-    name: str
-    script: str
-    ended: frozenset[str] = frozenset({"exit 0"})
-    """The endings that are possible; a limit of the sandbox among them means that it may take the sandbox along."""
-    fault: Fault | None = None
-    tampering: frozenset[TamperKind] = frozenset()
-    """Kinds that must be noticed; others than these must not."""
-    trusted: bool | None = True
-    """None where it depends on who was quicker."""
-    prints: str = ""
-    """What must be among the lines that are kept."""
-    limits: RunLimits = _LIMITS
-    check: Callable[[CpuRunFacts], bool] = field(default=lambda _: True)
-
-
-def ends(*how: str) -> frozenset[str]:
-    """Endings."""
-    return frozenset(how)
-
-
-def kinds(*found: TamperKind) -> frozenset[TamperKind]:
-    """Kinds of tampering."""
-    return frozenset(found)
-
-
-FORGED, REPLACED, LOOKED = kinds(TamperKind.FORGED), kinds(TamperKind.REPLACED), kinds(TamperKind.LOOKED)
-CHANGED, ASKED = kinds(TamperKind.CHANGED), kinds(TamperKind.ASKED)
-FAKE = 'print("final_int8_zlib_roundtrip_exact val_loss:1.00000000 val_bpb:0.90000000", flush=True)\n'
-LIE = '{"ended":"end","steps":900,"backwards":900,"blocks":[],"marks":{"imported":1}}'
-
-BATTERY = (
-    # a report of its own
-    Hostile(
-        "forged_report",
-        FAKE + f"import os\nfor number in range(3, 1024):\n  try: os.write(number, b'report {LIE}\\n')\n"
-        "  except OSError: pass",
-        tampering=FORGED,
-        trusted=False,
-        check=lambda facts: not facts.steps,
-    ),
-    Hostile(
-        "forged_report_and_no_other",
-        FAKE + f"import os, signal\nfor number in range(3, 1024):\n  try: os.write(number, b'report {LIE}\\n')\n"
-        "  except OSError: pass\nos.kill(os.getpid(), signal.SIGKILL)",
-        ends("signal 9"),
-        Fault.SUBMISSION,
-        FORGED,
-        trusted=False,
-        prints="val_bpb:0.9",
-    ),
-    Hostile("exit_with_fake_score", FAKE + "import os\nos._exit(0)", prints="val_bpb:0.9"),
-    Hostile("fake_status_1", FAKE + "import os\nos._exit(1)", ends("exit 1"), Fault.HARNESS),
-    Hostile("fake_status_137", FAKE + "import os\nos._exit(137)", ends("exit 137"), Fault.HARNESS),
-    Hostile(
-        "fake_status_of_system_exit",
-        "raise SystemExit(10 ** 4400 + 3)",
-        ends(f"exit {(10**4400 + 3) & 255}"),
-        Fault.HARNESS,
-    ),
-    Hostile(
-        "exit_past_python",
-        FAKE + "import ctypes\nctypes.CDLL(None)._exit(0)",
-        fault=Fault.SUBMISSION,
-        trusted=False,
-        prints="val_bpb:0.9",
-    ),
-    Hostile(
-        "two_reports",
-        "import os\nif os.fork(): os.wait()\nprint('once more')",
-    ),
-    # the observer replaced
-    Hostile(
-        "replaced_recorder",
-        "recorder = __builtins__['__golf_hit__'].__self__\n"
-        "type(recorder).report = lambda self: {'steps': 900, 'backwards': 900}",
-        tampering=REPLACED,
-        trusted=False,
-        check=lambda facts: facts.tampering[0].at is not None and facts.tampering[0].at.line == 2,
-    ),
-    Hostile(
-        "replaced_code",
-        "recorder = __builtins__['__golf_hit__'].__self__\n"
-        "def _stepped(self, *_): self.steps += 100\n"
-        "type(recorder)._stepped.__code__ = _stepped.__code__",
-        tampering=REPLACED,
-        trusted=False,
-    ),
-    Hostile(
-        "replaced_method",
-        "recorder = __builtins__['__golf_hit__'].__self__\nrecorder.report = lambda: {}",
-        tampering=REPLACED,
-        trusted=False,
-    ),
-    Hostile(
-        "replaced_builtin",
-        "__builtins__['__golf_hit__'] = lambda *_: None",
-        tampering=REPLACED,
-        trusted=False,
-    ),
-    Hostile(
-        "replaced_backward",
-        "import torch\ntorch.Tensor.backward = lambda self: None",
-        tampering=CHANGED,
-        trusted=False,
-    ),
-    Hostile("replaced_clock", "import time\ntime.perf_counter = lambda: 0.0", tampering=CHANGED, trusted=False),
-    Hostile(
-        "hooks_taken_away",
-        "from torch.optim import optimizer\noptimizer._global_optimizer_post_hooks.clear()",
-        tampering=REPLACED,
-        trusted=False,
-    ),
-    Hostile(
-        "finder_taken_away",
-        "import sys\nsys.meta_path[:] = [one for one in sys.meta_path if not type(one).__name__ == '_Finder']",
-        tampering=REPLACED,
-        trusted=False,
-    ),
-    Hostile(
-        "lying_equal",
-        "class Same:\n  def __eq__(self, other): return True\n  def __ne__(self, other): return False\n"
-        "  def __hash__(self): raise OSError\n"
-        "  def __getattr__(self, name): raise KeyError(name)\n"
-        "__builtins__['__golf_hit__'] = Same()",
-        tampering=REPLACED,
-        trusted=False,
-    ),
-    # looks
-    Hostile("imports_us", "try:\n  import harness.observe\nexcept ImportError: pass", tampering=LOOKED, trusted=False),
-    Hostile(
-        "frames",
-        "import sys\nframe = sys._getframe(3)\nprint(frame.f_code.co_name)",
-        tampering=LOOKED,
-        trusted=False,
-    ),
-    Hostile("collector", "import gc\nprint(len(gc.get_referrers(object())))", tampering=LOOKED, trusted=False),
-    Hostile("audit_hook", "import sys\nsys.addaudithook(lambda *_: None)", tampering=LOOKED, trusted=False),
-    Hostile("own_memory", "open('/proc/self/mem', 'rb').close()", tampering=LOOKED, trusted=False),
-    Hostile(
-        "report_opened",
-        "import os\ntry: os.fdopen(200, 'wb').close()\nexcept OSError: pass",
-        fault=Fault.SUBMISSION,
-        tampering=LOOKED,
-        trusted=False,
-    ),
-    Hostile(
-        "container",
-        "import os\nos.path.exists('/.dockerenv')\ntry: open('/.dockerenv')\nexcept OSError: pass",
-        tampering=ASKED,
-        trusted=False,
-    ),
-    # other processes
-    Hostile(
-        "kills_everything",
-        "import os, signal\nfor victim in (os.getppid(), 1, -1):\n  for number in (signal.SIGTERM, signal.SIGKILL):\n"
-        "    try: os.kill(victim, number)\n    except OSError: pass",
-        ends("exit 0", "signal 9", "signal 15"),
-        tampering=LOOKED,
-        trusted=False,
-    ),
-    Hostile(
-        "sees_nothing_of_us",
-        "import gc, os, sys\n"
-        "words = [*sys.modules, *sys.path, *sys.orig_argv, *os.environ, *os.environ.values(), os.uname().nodename]\n"
-        "words += [open('/proc/self/' + name).read() for name in ('cmdline', 'environ')]\n"
-        "print([word for word in words if 'harness' in word or 'golf' in word or 'sandbox' in word])",
-        check=lambda facts: facts.printed == ("[]",),
-    ),
-    Hostile("interpreter", "import ctypes\nctypes.pythonapi.PyGILState_Ensure", tampering=LOOKED, trusted=False),
-    Hostile("trace", "import sys\nsys.settrace(lambda *_: None)", tampering=LOOKED, trusted=False),
-    Hostile(
-        "stops_itself",
-        "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
-        ends("timeout"),
-        Fault.LIMIT,
-        trusted=False,
-        limits=_SHORT,
-    ),
-    Hostile("never_ends", "while True: pass", ends("cpu"), Fault.LIMIT, trusted=False),
-    Hostile(
-        "daemon",
-        "import os\nif not os.fork():\n  os.setsid()\n  if not os.fork():\n"
-        "    while True: open('late.bin', 'ab').write(b'x')\n  os._exit(0)",
-    ),
-    Hostile("thread", "import threading\ndef late():\n  while True: pass\nthreading.Thread(target=late).start()"),
-    Hostile(
-        "fork_bomb",
-        "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass",
-        ends("processes", "cpu", "timeout"),
-        Fault.LIMIT,
-        trusted=False,
-    ),
-    # too much of everything
-    Hostile(
-        "memory",
-        "hoard = []\nwhile True: hoard.append(bytearray(b'x' * (1 << 22)))",
-        ends("memory"),
-        Fault.LIMIT,
-        trusted=False,
-    ),
-    Hostile("memory_at_once", "x = bytearray(1 << 40)", ends("exit 1"), Fault.LIMIT),
-    Hostile(
-        "disk",
-        "file = open('model.bin', 'wb')\nwhile True: file.write(b'x' * 65536)",
-        ends("disk", "exit 1"),
-        Fault.LIMIT,
-        trusted=None,
-    ),
-    Hostile(
-        "files",
-        "number = 0\nwhile True:\n  open(str(number), 'w').close(); number += 1",
-        ends("disk", "exit 1"),
-        Fault.LIMIT,
-        trusted=None,
-    ),
-    Hostile(
-        "endless_output",
-        "import os\nwhile True: os.write(1, b'y' * 65536)",
-        ends("cpu", "timeout", "output"),
-        Fault.LIMIT,
-        trusted=False,
-    ),
-    Hostile(
-        "giant_artifact",
-        "file = open('model.int8.ptz', 'wb')\nfile.truncate(900 << 20)",
-        ends("exit 0", "exit 1", "signal 25"),
-        check=lambda facts: all(file.sha256 is None for file in facts.files if file.size > 256 << 20),
-    ),
-    Hostile(
-        "deep_folders",
-        "import os\nfor _ in range(3000):\n  os.mkdir('d'); os.chdir('d')\nopen('model.bin', 'w').write('x')",
-        trusted=False,
-    ),
-    Hostile(
-        "closed_folders",
-        "import os\nos.mkdir('a'); open('a/model.bin', 'w').write('x'); os.chmod('a', 0); os.chmod('.', 0o100)",
-        trusted=False,
-    ),
-    # files of others
-    Hostile(
-        "links",
-        "import os\nos.symlink('/etc/passwd', 'model.ptz')\nos.symlink('/', 'root')\nos.symlink('..', 'up')\n"
-        "os.mkfifo('pipe.bin')",
-        check=lambda facts: not facts.files,
-    ),
-    Hostile(
-        "elsewhere",
-        f"for path in ('/etc/x', '/usr/x', '/tmp/{MARK}', '{tempfile.gettempdir()}/{MARK}', '{Path.home()}/{MARK}'):\n"
-        "  try: open(path, 'w').write('x')\n  except OSError: pass",
-    ),
-    Hostile(
-        "secrets",
-        f"import os\nfor path in ('/etc/shadow', '{Path.home()}/.ssh/id_rsa', '/root/.bashrc', '/var/log/syslog'):\n"
-        "  try: print('reached', open(path).read())\n  except OSError: pass\nprint('unreached')",
-        check=lambda facts: facts.printed == ("unreached",),
-    ),
-    Hostile(
-        "network",
-        "import socket\nfor address in (('1.1.1.1', 53), ('127.0.0.1', 22)):\n"
-        "  try: socket.create_connection(address, 1); print('reached')\n  except OSError: pass\nprint('unreached')",
-        check=lambda facts: facts.printed == ("unreached",),
-    ),
-    # words
-    Hostile("no_text", "import os\nos.write(1, bytes(range(256)) * 9)"),
-    Hostile(
-        "names_that_are_no_text",
-        "import os\nopen(b'\\xff.bin', 'wb').write(b'x')\nopen(b'\\xff.bin', 'rb').close()\nos.system(b'true \\xff')\n"
-        "raise ValueError('\\ud800')",
-        ends("exit 1"),
-        Fault.HARNESS,
-        check=lambda facts: [file.path for file in facts.files] == ["\ufffd.bin"],
-    ),
-    Hostile(
-        "terminal_codes",
-        "print('\\x1b[2J\\x1b]0;title\\x07 **bold** <script> @all \\u202e')",
-        check=lambda facts: not any(ord(sign) < 32 or sign == "\u202e" for line in facts.printed for sign in line),
-    ),
-    Hostile(
-        "long_line", "print('x' * (1 << 22))", check=lambda facts: all(len(line) < 1_000 for line in facts.printed)
-    ),
-    Hostile(
-        "hostile_exception",
-        "class Error(BaseException):\n  def __str__(self): raise self\n  __repr__ = __str__\n"
-        "  @property\n  def name(self): raise self\nraise Error",
-        ends("exit 1"),
-        Fault.HARNESS,
-    ),
-    Hostile("huge_message", "raise ValueError('x' * (1 << 24))", ends("exit 1"), Fault.HARNESS),
-    Hostile("recursion", "def f(): f()\nf()", ends("exit 1"), Fault.HARNESS),
-    Hostile(
-        "streams",
-        "import sys\nclass Stream:\n  def __getattr__(self, name): raise SystemExit(3)\n"
-        "sys.stdout = sys.stderr = Stream()\n1 / 0",
-        ends("exit 1"),
-        Fault.HARNESS,
-    ),
-    Hostile("closes_everything", "import os\nos.closerange(0, 4096)", fault=Fault.SUBMISSION, trusted=False),
-    Hostile("hangs_at_exit", "import atexit\ndef hang():\n  while True: pass\natexit.register(hang)"),
-    Hostile("hangs_when_deleted", "class Hang:\n  def __del__(self):\n    while True: pass\nkept = Hang()"),
+PAYLOADS = (
+    # Four that stand in real pull requests, without any intention.
+    "Add PR cross-references (#1012 <-> #1013)",
+    "``` Add record (in progress) ```",
+    "mean val_bpb=1.1807 (std=0.0004, p<0.01) | stride=64 <= 1500 lines",
+    "2026-03-19_int6_STE QAT_ MLP_bigram _U_Net",
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    '<img width="3840" height="1280" alt="banner" src="https://evil.example/x.png" />',
+    "<a href=https://evil.example>x</a>",
+    "</details></summary></code></svg></style><style>*{display:none}</style>",
+    "<!-- golf-review -->",
+    "-->",
+    "<![CDATA[x]]>",
+    "![x](https://evil.example/x.png)",
+    "[click](javascript:alert(1))",
+    "[x]: https://evil.example",
+    "](https://evil.example)",
+    "<https://evil.example>",
+    "https://evil.example/a?b=c",
+    "www.evil.example",
+    "ftp://evil.example",
+    "someone@evil.example",
+    "mailto:someone@evil.example",
+    "@everyone",
+    "cc @openai/team, please merge",
+    "as in #123 and GH-1",
+    "openai/parameter-golf#1",
+    "someone/fork@0123456789abcdef0123456789abcdef01234567",
+    "b8f8b76de5d41d5803fc0278798394882103fe6f",
+    "fixes #1",
+    "`code` ```` fence",
+    "```\nx\n```",
+    "~~~",
+    "a | b \\| c \\\\| d",
+    "\\",
+    "\\`",
+    "**bold** __bold__ *it* _it_ ~~no~~",
+    "# heading",
+    "- [ ] task",
+    "1. one",
+    "> [!WARNING]",
+    "---",
+    "[^1]",
+    "$x^2$ $$y$$",
+    ":octocat: :+1:",
+    "&lt;script&gt; &#60;b&#62; &amp;",
+    "{{ 7 * 7 }} {% raw %} {# x #}",
+    "[red]markup[/red] [link=https://evil.example]x[/link]",
+    "\x1b[31mred\x1b[0m",
+    "\x1b]8;;https://evil.example\x1b\\x\x1b]8;;\x1b\\",
+    "\x9b31m",
+    "\u202egnp.exe",
+    "\u2066\u2069\u200b\u200f\u2060\ufeff",
+    "\U000e0041\U000e007f",
+    "z\u0300\u0301\u0302\u0303\u0304\u0305",
+    "\u3164\u115f",
+    "a\r\nb\x00c\x07\x08d\x7f",
+    "line\u2028line\u2029line\x85line",
+    "../../../../etc/passwd",
+    "javascript:alert(1)",
+    "data:text/html,<script>",
 )
+HOSTILE = st.lists(st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=12)), min_size=1, max_size=4).map("".join)
+"""Payloads and arbitrary text, joined: what stands at the seams is new."""
+
+_OURS = (HarnessInfo, Compliance, Basis)
+_OUR_FIELDS = frozenset({"schema_id", "rule", "sha", "committed_at", "violation_class"})
+"""What no submission can reach; every other string of a review is replaced."""
+
+
+def poisoned(value: Any, text: Callable[[], str]) -> Any:
+    """`value`, a review or part of one, with `text()` in place of every string, keys of mappings included."""
+    if isinstance(value, BaseModel):
+        if isinstance(value, _OURS):
+            return value
+        fields = ((name, getattr(value, name)) for name in type(value).model_fields if name not in _OUR_FIELDS)
+        return value.model_copy(update={name: poisoned(item, text) for name, item in fields})
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        return text()
+    if isinstance(value, tuple):
+        return tuple(poisoned(item, text) for item in value)
+    if isinstance(value, dict):
+        return {text(): poisoned(item, text) for item in value.values()}
+    return value
+
+
+class Reader(HTMLParser):
+    """What an HTML document is made of: its elements with the names of their attributes, its links and its words."""
+
+    VOID = frozenset({"meta", "br", "hr", "img", "link", "input", "rect", "line", "circle", "polyline"})
+
+    def __init__(self, document: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: set[tuple[str, tuple[str, ...]]] = set()
+        self.links: list[str] = []
+        self.values: list[str] = []
+        self.words: list[tuple[str, str]] = []
+        """Text with the element that it stands in."""
+        self.comments: list[str] = []
+        self.open: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.feed(document)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element opens."""
+        self.elements.add((tag, tuple(sorted(name for name, _ in attrs))))
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.links += [value or "" for name, value in attrs if name in {"href", "src", "action"}]
+        self.values += [value or "" for _, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element without content."""
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        """An element closes: it must be the one opened last."""
+        if tag in self.VOID:
+            return
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        """Text, with its references resolved."""
+        self.words.append((self.open[-1] if self.open else "", data))
+
+    def handle_comment(self, data: str) -> None:
+        """A comment."""
+        self.comments.append(data)
+
+    def handle_decl(self, decl: str) -> None:
+        """Only the document type."""
+        assert decl.lower() == "doctype html"
+
+    def handle_pi(self, data: str) -> None:
+        """There are none."""
+        raise AssertionError(f"processing instruction {data!r}")
+
+    def unknown_decl(self, data: str) -> None:
+        """There are none."""
+        raise AssertionError(f"declaration {data!r}")
+
+
+_LIVE_IN_GITHUB = {
+    "mention": re.compile(r"@\w"),
+    "issue": re.compile(r"#\d|\bgh-\d", re.IGNORECASE),
+    "commit": re.compile(r"\b[0-9a-f]{7,40}\b"),
+    "address": re.compile(r"\w://|\bwww\.|\b(mailto|xmpp):", re.IGNORECASE),
+    "emoji": re.compile(r":[a-z0-9_+-]+:"),
+    "mathematics": re.compile(r"\$"),
+}
+MARKDOWN_ELEMENTS = frozenset(
+    {"h2", "h3", "p", "ol", "ul", "li", "strong", "em", "code", "a", "table", "thead", "tbody", "tr", "th", "td"}
+    | {"details", "summary", "br", "hr", "sub"}
+)
+
+
+def live_in_markdown(text: str) -> Iterator[str]:
+    """What would come alive in a GitHub comment; nothing if all is well."""
+    rendered = MarkdownIt("gfm-like", {"html": True, "linkify": True}).enable(["linkify"])
+    rendered.linkify.set({"fuzzy_link": False})  # type: ignore[union-attr]  # GitHub links no bare names such as train.py
+    seen = Reader(rendered.render(text))
+    for tag, attributes in seen.elements:
+        if tag not in MARKDOWN_ELEMENTS:
+            yield f"element {tag}"
+        if not set(attributes) <= {"a": {"href"}, "th": {"style"}, "td": {"style"}, "ol": {"start"}}.get(tag, set()):
+            yield f"attributes {attributes} of {tag}"
+    for comment in seen.comments:
+        if f"<!--{comment}-->" != MARKER:
+            yield f"comment {comment!r}"
+    yield from (f"open element {tag}" for tag in seen.open)
+    for element, words in seen.words:
+        if element != "code":
+            yield from (f"{name} in {words!r}" for name, what in _LIVE_IN_GITHUB.items() if what.search(words))
+    yield from (f"link to {link}" for link in seen.links if not ours(link))
+    yield from hidden_in(text)
+
+
+_LINKS = (
+    "https://github.com/openai/parameter-golf",
+    "https://redirect.github.com/openai/parameter-golf",
+)
+
+
+def ours(link: str) -> bool:
+    """Whether a link goes where reports may send people: into the page, the reviewed repository, its rulings."""
+    return link.startswith("#") or any(link == known or link.startswith((known + "/", known + "#")) for known in _LINKS)
+
+
+def hidden_in(text: str) -> Iterator[str]:
+    """Characters of `text` that cannot be seen."""
+    yield from (f"hidden U+{ord(c):04X}" for c in set(text) if not c.isprintable() and c != "\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests_support.cases import facts_of
-from tests_support.hostile import BATTERY, MARK, Hostile
+from tests_support.battery import BATTERY, MARK, Hostile
 
 from harness.model.cpu_run import CpuRunFacts, RunStage
 from harness.model.plan import RunLimits
