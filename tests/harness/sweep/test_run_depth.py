@@ -155,6 +155,8 @@ def test_refused(builder: RepositoryBuilder, tmp_path: Path, monkeypatch: pytest
 class Answering:
     """A runner with one answer."""
 
+    world_size = 1
+
     def __init__(self, answer: CpuRunFacts | Exception) -> None:
         self.answer = answer
 
