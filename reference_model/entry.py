@@ -37,13 +37,15 @@ ARTIFACT = "final_model.bin"
 
 
 class Log:
-    """Prints lines, and keeps them in `logs/<run_id>.txt`; silent on all ranks but the first."""
+    """Prints lines, and puts them into a file; silent on all ranks but the first."""
 
-    def __init__(self, world: World, path: Path) -> None:
+    def __init__(self, world: World, path: Path, *, keep: bool = False) -> None:
+        """`keep` goes on with a file that is there."""
         self.world, self.path = world, path
         if world.leads:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
+            if not keep:
+                path.unlink(missing_ok=True)
 
     def __call__(self, lines: str | Iterable[str], *, shown: bool = True) -> None:
         """One line or several; those that are not `shown` stand in the file only."""

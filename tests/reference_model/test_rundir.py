@@ -1,0 +1,52 @@
+"""The folder of a run: what is kept comes back, and another run's folder is not taken."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from reference_model.presets import PRESETS
+from reference_model.rundir import RunDir, RunError
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_configuration_comes_back(tmp_path: Path, name: str) -> None:
+    """Every preset through JSON, unchanged."""
+    config = replace(PRESETS[name], data=replace(PRESETS[name].data, data_path="/data/x"))
+    assert RunDir(tmp_path).begin(config) == config
+    assert RunDir(tmp_path).config() == config
+
+
+def test_another_run_is_not_overwritten(tmp_path: Path) -> None:
+    """The same configuration goes on; another is refused."""
+    config = replace(PRESETS["naive_baseline"], seed=1)
+    RunDir(tmp_path).begin(config)
+    RunDir(tmp_path).begin(config)
+    with pytest.raises(RunError, match="another configuration"):
+        RunDir(tmp_path).begin(replace(config, seed=2))
+
+
+def test_no_run(tmp_path: Path) -> None:
+    """An empty folder says what to do."""
+    with pytest.raises(RunError, match=r"reference_model\.train"):
+        RunDir(tmp_path).config()
+    assert RunDir(tmp_path).load("weights") is None
+
+
+def test_tensors_come_back(tmp_path: Path) -> None:
+    """State of a checkpoint, read without running code."""
+    run = RunDir(tmp_path)
+    run.save("weights", {"a": torch.arange(3), "step": 4})
+    state = run.load("weights")
+    assert state is not None
+    assert torch.equal(state["a"], torch.arange(3))
+    assert state["step"] == 4
+
+
+def test_the_embedded_text_is_prepared_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tiny_cpu needs nothing on disk."""
+    monkeypatch.chdir(tmp_path)
+    config = RunDir(tmp_path / "run").begin(PRESETS["tiny_cpu"])
+    assert Path(config.data.tokenizer_path).is_file()
+    assert len(list(Path(config.data.data_path).glob("fineweb_*.bin"))) == 2
