@@ -51,7 +51,8 @@ class RunDir:
             data = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(f"{self.path} holds no run: train one first (python -m reference_model.train)") from None
-        return _filled(Config(), data)
+        config: Config = _filled(Config(), data)
+        return config
 
     def save(self, name: str, state: Mapping[str, Any]) -> None:
         """Keep tensors and numbers under a name (`checkpoint`, `weights`)."""
