@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import pwd
 import socket
 import sys
 import tempfile
@@ -18,10 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.observe.sandbox import filter as calls
-from harness.observe.sandbox.behaviours import BEHAVIOURS, PRELUDE, Behaviour
+from harness.observe.sandbox.behaviours.behaviour import PRELUDE, Behaviour
+from harness.observe.sandbox.behaviours.limits import LIMITS
+from harness.observe.sandbox.behaviours.supervision import SUPERVISION
+from harness.observe.sandbox.behaviours.walls import WALLS
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 from harness.observe.sandbox.provider import Command, Ended, Provider, Ran, run
 
+BEHAVIOURS: tuple[Behaviour, ...] = (*LIMITS, *WALLS, *SUPERVISION)
+"""Everything that is tried, in the order of the report."""
 _MOUNTED = "/mounted/folder"
 _LATE = 10.0
 """Seconds after which a limit, passed at full speed, must have ended the sandbox; idle machines take a tenth."""
@@ -58,6 +64,7 @@ class Host:
             "ADDRESSES": " ".join(_addresses()),
             "ABSTRACT": self.abstract,
             "SECRET": str(self.folder / "secret"),
+            "HOMES": ":".join(_homes()),
             "MOUNTED": _MOUNTED,
             "MARK": self.mark,
         }
@@ -149,6 +156,11 @@ def marked(mark: str) -> list[int]:
 
 def _mounts() -> int:
     return len(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def _homes() -> list[str]:
+    """Home directories of everybody on this machine, of the user of this process first."""
+    return list(dict.fromkeys([str(Path.home()), *(user.pw_dir for user in pwd.getpwall())]))
 
 
 def _addresses() -> list[str]:

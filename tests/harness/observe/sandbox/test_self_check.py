@@ -10,9 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from harness.observe.sandbox import bubblewrap, self_check
-from harness.observe.sandbox.behaviours import BEHAVIOURS, Behaviour
+from harness.observe.sandbox.behaviours.behaviour import Behaviour
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 from harness.observe.sandbox.provider import Command, Limits
+from harness.observe.sandbox.self_check import BEHAVIOURS
 from harness.observe.sandbox.watch import Launch
 
 BY_NAME = {behaviour.name: behaviour for behaviour in BEHAVIOURS}

@@ -1,0 +1,1 @@
+"""What hostile code may try, each as a small program, and what must hold then. Every provider is checked with these."""
