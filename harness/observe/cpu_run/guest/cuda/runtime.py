@@ -70,6 +70,10 @@ class Stream:
         """Whether all work is done."""
         return True
 
+    def is_capturing(self) -> bool:
+        """Whether a graph is recorded: none ever is. torch's optimizers ask before every step."""
+        return False
+
     def wait_stream(self, stream: Stream) -> None:
         """Wait for another stream: all its work is done."""
 

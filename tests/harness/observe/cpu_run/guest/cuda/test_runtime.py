@@ -91,6 +91,22 @@ def test_random_numbers_repeat_after_seeding(shim):
     shim(inside)
 
 
+def test_optimizers_step_on_the_accelerator(shim):
+    """Before every step torch's optimizers ask the accelerator's stream whether a graph is recorded: none is."""
+
+    def inside():
+        weight = torch.nn.Parameter(torch.ones(3, device="cuda"))
+        for kind in (torch.optim.AdamW, torch.optim.SGD):
+            optimizer = kind([weight], lr=0.1)
+            (weight * weight).sum().backward()
+            before = weight.detach().clone()
+            optimizer.step()
+            assert not torch.equal(weight, before)
+        assert torch.accelerator.current_stream().is_capturing() is False
+
+    shim(inside)
+
+
 def test_switches_are_remembered_and_change_no_number(shim):
     """TF32 and the choice of attention kernels can be set and read; float32 products on the CPU stay exact."""
 
