@@ -85,6 +85,7 @@ _MESSAGES: tuple[tuple[Cause, tuple[str, ...]], ...] = (
             "mismatched? (shape|size)", "unflatten", "inconsistent tensor size", "each tensor to be equal size",
             "kernel size can't be greater", "negative dimension", "maximum size for tensor", "normalized_shape",
             "expected input.* to have", "expected .*(dim|shape|channels|features)", "inner dimensions",
+            "(dims?|dimension|heads?|width|hidden) must (not exceed|be (<|at most|less|smaller|no (larger|more)))",
             "must have (the )?same (shape|size|number of)", "incorrect (local )?(window count|number of)",
             r"error\(s\) in loading state_dict", "number of (heads|query)", "query, key",
         ),

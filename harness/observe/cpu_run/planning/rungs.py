@@ -138,12 +138,16 @@ def shapes(original: Original, changeable: frozenset[Meaning]) -> list[tuple[str
         else (heads, 24, "dimensions divisible by 3"),
         (heads, 32, "a head has 32 dimensions"),
         (heads, 64, "a head has 64 dimensions, as most submissions have"),
+        (heads, original.head_dim, "a head has the dimensions that it was made for"),
     ]
     result: list[tuple[str, Shape, str]] = []
+    largest = 0
     for count, head_dim, changes in tried:
-        shape = Shape(dim=count * head_dim, heads=count if original.heads else None, head_dim=head_dim)
-        if count * head_dim < original.dim:
-            result.append((str(count * head_dim), shape, changes))
+        dim = count * head_dim
+        shape = Shape(dim=dim, heads=count if original.heads else None, head_dim=head_dim)
+        if largest < dim < original.dim:
+            largest = dim
+            result.append((str(dim), shape, changes))
     result.append(("original", Shape(), f"the original shape with {FEW_STEPS} steps"))
     return result
 

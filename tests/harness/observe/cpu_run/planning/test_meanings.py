@@ -52,6 +52,7 @@ from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
         ("num_kv_heads", 4, Meaning.KV_HEADS),
         ("rope_dims", 16, Meaning.ROPE_DIMS),
         ("mlp_hidden", 1_536, Meaning.HIDDEN),
+        ("inner_latent_dim", 256, Meaning.WIDTH),
         ("ve_dim", 128, Meaning.WIDTH),
     ],
 )

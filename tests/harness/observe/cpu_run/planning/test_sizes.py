@@ -75,6 +75,15 @@ def test_shapes_divide(original: Original) -> None:
         assert rope is None or (rope <= tiny.head_dim() and rope % 2 == 0)
 
 
+def test_large_heads_are_tried_at_their_own_size() -> None:
+    """Heads of other dimensions than most are tried before the original shape."""
+    changeable = frozenset({Meaning.DIM, Meaning.HEADS})
+    large = shapes(Original(dim=1536, heads=12, kv_heads=4, head_dim=128), changeable)
+    assert [shape.head_dim for _, shape, _ in large] == [16, 16, 32, 64, 128, None]
+    usual = shapes(Original(dim=512, heads=8, kv_heads=4, head_dim=64), changeable)
+    assert [shape.head_dim for _, shape, _ in usual] == [16, 16, 32, 64, None]
+
+
 @given(_originals(), st.sampled_from([16, 32, 64, 128, 256, 512, 1024, 2048]))
 def test_strides_and_batches_relate_to_the_sequence(original: Original, stride: int) -> None:
     """A stride is at most the evaluated sequence; batches hold whole sequences for every micro batch."""
