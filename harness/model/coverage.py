@@ -31,7 +31,7 @@ class Covered(Frozen):
 
 
 class Coverage(Frozen):
-    """Of the final score: its losses, and what they are divided by."""
+    """Of one printed score: its losses, and what they are divided by."""
 
     label: str
     val_bpb: float
@@ -60,6 +60,8 @@ class Coverage(Frozen):
     """First tokens of documents that were not scored."""
     differ: int | None = None
     """Positions with bytes that one of the two sums has added up more often than the other."""
+    bytes_stream: int | None = None
+    """Bytes that the whole stream stands for."""
     bytes_true: int | None = None
     """Bytes that the scored positions stand for, each as often as it was scored."""
     bytes_counted: float | None = None

@@ -189,6 +189,8 @@ class CpuRunFacts(Frozen):
     attempts: tuple[Attempt, ...] = ()
     reached: tuple[RunStage, ...] = ()
     failure: RunFailure | None = None
+    as_launched: RunFailure | None = None
+    """The import that the file ends at where torchrun starts it, while it was run as a launcher of its own would."""
     steps: int = 0
     """Optimizer steps."""
     files: tuple[WrittenFile, ...] = ()
@@ -204,6 +206,8 @@ class CpuRunFacts(Frozen):
     """The ranks from 1 on; everything else here is of rank 0, a failure of the rank that failed first."""
     coverage: Coverage | None = None
     """Of the final score; None where it is not matched, or no validation stream was seen to be read."""
+    coverages: tuple[Coverage, ...] = ()
+    """Of the other scores that may be a result, as far as they are matched."""
     weighed: Weighed | None = None
     fidelity: Fidelity = Fidelity()
     checks: tuple[Check, ...] = ()

@@ -10,7 +10,7 @@ from harness.judge.counting import SAME_RATIO, SURPLUS, percent
 from harness.judge.rule import SubmissionRule, at, number
 from harness.model.coverage import Coverage, Covered
 from harness.model.cpu_run import CpuRunFacts
-from harness.model.findings import Evidence, Finding, Severity, Strength
+from harness.model.findings import Evidence, Finding, Outcome, Severity, Strength
 from harness.model.plan import Meaning
 
 _LIMITS = frozenset({Meaning.TOKEN_LIMIT, Meaning.DOCUMENTS})
@@ -47,12 +47,14 @@ class TokensMeasured(SubmissionRule):
     remedy = "Score every token of the validation set once, in order."
 
     def check(self, case: Case) -> Iterable[Finding]:
-        """One finding where something was run."""
-        run, coverage = case.facts.cpu_run, _coverage(case)
-        if run is None or not run.attempts:
-            return
+        """One finding where something was run: the worst of those on the scores that may be the result."""
+        run = case.facts.cpu_run
+        if run is not None and run.attempts:
+            yield _worst([finding for coverage in _results(run) for finding in self._one(case, run, coverage)])
+
+    def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Iterable[Finding]:
         if coverage is None or coverage.losses is None:
-            yield self.unknown(case, f"Which tokens entered the score is not known: {_why(run, coverage)}.")
+            yield self.unknown(case, f"Which tokens entered {_named(coverage)} is not known: {_why(run, coverage)}.")
             return
         rows = [_evidence(coverage.losses, stream=coverage.stream)]
         yield from self._judged(case, run, coverage, coverage.losses, rows)
@@ -136,13 +138,16 @@ class BytesMeasuredInRun(SubmissionRule):
     remedy = "Count the raw UTF-8 bytes of the scored text, each once."
 
     def check(self, case: Case) -> Iterable[Finding]:
-        """One finding where the final score was matched with its sums."""
-        run, coverage = case.facts.cpu_run, _coverage(case)
-        if run is None or not run.attempts:
-            return
-        if coverage is None or coverage.losses is None or not coverage.bytes_true or coverage.bytes_counted is None:
-            yield self.unknown(case, f"The bytes of the scored tokens are not known: {_why(run, coverage)}.")
-            return
+        """One finding where something was run: the worst of those on the scores that may be the result."""
+        run = case.facts.cpu_run
+        if run is not None and run.attempts:
+            yield _worst([self._one(case, run, coverage) for coverage in _results(run)])
+
+    def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Finding:
+        if coverage is None or coverage.bytes_counted is None:
+            return self.unknown(case, f"The bytes of the scored tokens are not known: {_why(run, coverage)}.")
+        if coverage.losses is None or not coverage.bytes_true:
+            return self._beyond(case, run, coverage)
         ratio = coverage.bytes_counted / coverage.bytes_true
         message = (
             f"The score divides by {number(coverage.bytes_counted)}, the tokens that it is of stand for "
@@ -153,21 +158,51 @@ class BytesMeasuredInRun(SubmissionRule):
         rows += [_evidence(coverage.counts)] if coverage.counts is not None else []
         if abs(ratio - 1) <= SAME_RATIO:
             if doubts := run.doubts():
-                yield self.unknown(case, f"{message}; but the run is not to be trusted: {doubts[0]}.", rows)
-            else:
-                yield self.ok(case, message + ".", rows)
-            return
+                return self.unknown(case, f"{message}; but the run is not to be trusted: {doubts[0]}.", rows)
+            return self.ok(case, message + ".", rows)
         message += f" ({percent(ratio)})."
         own = _own_tables(case)
         if own or coverage.losses.elsewhere:
             why = f" {own[0]} may hold a tokenizer that the made stream does not fit." if own else ""
-            yield self.unknown(case, message + why, rows)
-        elif ratio < 1:
-            yield self.warn(case, message, rows, severity=Severity.DEFECT)
-        elif ratio - 1 > SURPLUS:
-            yield self.fail(case, message, rows)
-        else:
-            yield self.warn(case, message, rows, strength=Strength.SUSPECTED)
+            return self.unknown(case, message + why, rows)
+        if ratio < 1:
+            return self.warn(case, message, rows, severity=Severity.DEFECT)
+        if ratio - 1 > SURPLUS:
+            return self.fail(case, message, rows)
+        return self.warn(case, message, rows, strength=Strength.SUSPECTED)
+
+    def _beyond(self, case: Case, run: CpuRunFacts, coverage: Coverage) -> Finding:
+        """What is known where the losses were not followed: nothing, or that more bytes were counted than there are.
+
+        That asks only where the program scores every token once elsewhere: its windows count none again.
+        """
+        whole, counted = coverage.bytes_stream, coverage.bytes_counted or 0
+        final = run.coverage
+        once = final is not None and final.losses is not None and not final.losses.several
+        if whole and once and counted > (1 + SURPLUS) * whole and not _own_tables(case):
+            message = (
+                f"{_named(coverage)} divides by {number(counted)}, the whole stream stands for {number(whole)} bytes "
+                f"({percent(counted / whole)}); which tokens it is of is not known."
+            )
+            return self.warn(case, message[0].upper() + message[1:], strength=Strength.SUSPECTED)
+        return self.unknown(case, f"The bytes of {_named(coverage)} are not known: {_why(run, coverage)}.")
+
+
+def _results(run: CpuRunFacts) -> list[Coverage | None]:
+    """The final score's, and those of scores that are better than it or were followed too."""
+    final = run.coverage
+    better = [one for one in run.coverages if final is None or one.losses is not None or one.val_bpb < final.val_bpb]
+    return [final, *better]
+
+
+def _worst(findings: list[Finding]) -> Finding:
+    """The first that counts, tolerated ones before those that hold."""
+    order = (Outcome.FAIL, Outcome.WARN, Outcome.INCONCLUSIVE, Outcome.PASS)
+    return min(findings, key=lambda one: order.index(one.outcome) if one.tolerated is None else 2.5)
+
+
+def _named(coverage: Coverage | None) -> str:
+    return f"the score {coverage.label!r}" if coverage is not None else "the final score"
 
 
 def _early(coverage: Coverage, sequence: int) -> bool:
@@ -175,10 +210,6 @@ def _early(coverage: Coverage, sequence: int) -> bool:
     count = (coverage.head or 0) + (coverage.missing or 0)
     inside = all(span.last < 2 * sequence for span in coverage.left_out)
     return 0 < count < sequence and inside
-
-
-def _coverage(case: Case) -> Coverage | None:
-    return case.facts.cpu_run.coverage if case.facts.cpu_run is not None else None
 
 
 def _why(run: CpuRunFacts, coverage: Coverage | None) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from harness.model.base import At
 from harness.model.coverage import Coverage, Covered, Span
 from harness.model.cpu_run import MatchedScore
-from harness.model.logs import Score
+from harness.model.logs import RunFacts
 from harness.observe.cpu_run.inputs.layout import Layout
 from harness.observe.cpu_run.inputs.made import VAL, VAL_BYTES
 from harness.observe.cpu_run.inputs.shards import unpack_shard
@@ -62,10 +63,21 @@ class Scored:
     streams: tuple[Truth, ...] = ()
     sequence: int | None = None
 
-    def coverage(self, report: Report, scores: Sequence[MatchedScore], final: Score | None) -> Coverage | None:
-        """That of the final score; None where it is not matched."""
-        matched = [one for one in scores if final is not None and one.val_bpb == final.val_bpb]
-        return coverage_of(report, matched[-1], self.streams, self.sequence) if matched else None
+    def facts(self, report: Report, scores: Sequence[MatchedScore], run: RunFacts | None) -> dict[str, Any]:
+        """Fields of the facts of a run: coverage of the final score, and of others that may be a result."""
+        final = run.final if run is not None else None
+        if run is None or final is None:
+            return {}
+        results = {score.label: score.val_bpb for score in run.scores if not score.diagnostic and not score.summary}
+        others = {
+            one.val_bpb: one for one in scores if results.get(one.label) == one.val_bpb and one.val_bpb != final.val_bpb
+        }
+        last = [one for one in scores if one.val_bpb == final.val_bpb][-1:]
+        found = [coverage_of(report, one, self.streams, self.sequence) for one in (*last, *others.values())]
+        return {
+            "coverage": found[0] if last else None,
+            "coverages": tuple(one for one in found[len(last) :] if one is not None),
+        }
 
 
 NOTHING_SCORED = Scored()
@@ -93,6 +105,7 @@ def coverage_of(
         documents=int(truth.starts.sum()),
         sequence=sequence,
         bytes_counted=counts.end,
+        bytes_stream=int(truth.bytes.sum()),
     )
     if told_losses.untold or not told_losses.times.any():
         return found.model_copy(update={"untold": told_losses.untold})

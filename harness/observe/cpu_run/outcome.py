@@ -95,7 +95,7 @@ def understood(
         "totals": totals[:MAX_TOTALS],
         "scores": scores,
         "weighed": weighed(report, log.runs, "\n".join(lines), files, f"{HOME}/run/submission"),
-        "coverage": scored.coverage(report, scores, final),
+        **scored.facts(report, scores, log.runs[-1] if log.runs else None),
         "processes": tuple(snippet(process) for process in report.processes[:20]),
         "others": others,
         "fidelity": Fidelity(

@@ -164,3 +164,17 @@ def test_own_tokenizer() -> None:
     files = {"candidate.meta.npz": "PK"}
     assert only(run(measured(bytes_counted=7_839.0)), "PG311", **files).outcome is Outcome.INCONCLUSIVE
     assert only(run(measured()), "PG311", **files).outcome is Outcome.PASS
+
+
+def test_other_results() -> None:
+    """A better score that was not followed leaves both rules open; more bytes than there are ask."""
+    other = measured(label="mixed", val_bpb=1.0, losses=None, bytes_true=None, bytes_stream=6_700, untold=9)
+    assert only(run(measured(), coverages=(other,)), "PG310").outcome is Outcome.INCONCLUSIVE
+    assert only(run(measured(), coverages=(other,)), "PG311").outcome is Outcome.INCONCLUSIVE
+    worse = other.model_copy(update={"val_bpb": 3.0})
+    assert only(run(measured(), coverages=(worse,)), "PG311").outcome is Outcome.PASS
+    finding = only(run(measured(), coverages=(other.model_copy(update={"bytes_counted": 7_400.0}),)), "PG311")
+    assert (finding.outcome, finding.strength) == (Outcome.WARN, Strength.SUSPECTED)
+    assert "mixed" in finding.message
+    again = run(several(1969, 1984), coverages=(other.model_copy(update={"bytes_counted": 7_400.0}),))
+    assert only(again, "PG311").outcome is Outcome.INCONCLUSIVE

@@ -10,7 +10,7 @@ import numpy as np
 from harness.model.base import At
 from harness.model.coverage import Coverage
 from harness.model.cpu_run import MatchedScore
-from harness.model.logs import Score
+from harness.model.logs import RunFacts, Score
 from harness.observe.cpu_run.coverage import Scored, Truth, coverage_of
 from harness.observe.cpu_run.report import Report, Stream
 
@@ -83,8 +83,37 @@ def test_final_score_only() -> None:
     """Without a matched final score, a stream that was read, or with sums of several ranks, there is none."""
     score = MatchedScore(label="a", val_bpb=1.0, losses=LOSSES, counts=COUNTS)
     report = Report(ended="end", stream=Stream(number=0, size=SIZE))
-    assert Scored((TRUTH,)).coverage(report, [score], Score(label="b", val_bpb=2.0, line=1)) is None
+    assert Scored((TRUTH,)).facts(report, [score], None) == {}
+    run = RunFacts(first_line=1, last_line=9, final=Score(label="b", val_bpb=2.0, line=1))
+    assert Scored((TRUTH,)).facts(report, [score], run) == {"coverage": None, "coverages": ()}
     assert coverage_of(Report(ended="end"), score, [TRUTH]) is None
     assert coverage_of(report, score, []) is None
     assert coverage_of(report, score.model_copy(update={"over_ranks": True}), [TRUTH]) is None
     assert coverage_of(report.model_copy(update={"stream": Stream(number=0, size=3)}), score, [TRUTH]) is None
+
+
+def test_other_results() -> None:
+    """Another score that may be the result has a coverage of its own; progress and repeats have none."""
+    report = Report(
+        ended="end",
+        sums=(("t.py", 0, 5, "loss", "f", 9, (math.log(2),)), ("t.py", 0, 6, "count", "f", 9, (1.0,)),
+              ("t.py", 0, 7, "mix", "g", 9, (math.log(2) / 2,)), ("t.py", 0, 8, "count", "g", 9, (1.0,))),
+        covered=((0, 0, 0, 0, ((1, 5, 1),)),),
+        stream=Stream(number=0, size=SIZE),
+    )  # fmt: skip
+    matched = [
+        MatchedScore(label="step", val_bpb=3.0, losses=LOSSES, counts=COUNTS),
+        MatchedScore(label="mixed", val_bpb=0.5, losses=At(path="t.py", line=7), counts=At(path="t.py", line=8)),
+        MatchedScore(label="final", val_bpb=1.0, losses=LOSSES, counts=COUNTS),
+    ]
+    run = RunFacts(
+        first_line=1,
+        last_line=9,
+        scores=tuple(
+            Score(label=one.label, val_bpb=one.val_bpb, line=1, diagnostic=one.label == "step") for one in matched
+        ),
+        final=Score(label="final", val_bpb=1.0, line=1),
+    )
+    found = Scored((TRUTH,)).facts(report, matched, run)
+    assert (found["coverage"].label, found["coverage"].missing) == ("final", 0)
+    assert [(one.label, one.losses, one.bytes_counted) for one in found["coverages"]] == [("mixed", None, 1.0)]
