@@ -31,6 +31,8 @@ from harness.observe.cpu_run.session import HOME, Done, Rank
 from harness.observe.cpu_run.weighed import weighed
 from harness.observe.reading.logs import read_log
 
+MIN_ARTIFACT = 1_024
+"""Bytes below which a file holds no network, however small, but a counter or a flag."""
 MAX_PRINTED_LINES = 60
 MAX_FILES = 200
 MAX_TOTALS = 400
@@ -201,12 +203,13 @@ def _name(path: str) -> str:
 
 def _reached(report: Report, files: Sequence[WrittenFile], *, evaluated: bool) -> list[RunStage]:
     """The stages that the run went through."""
+    artifacts = [file for file in files if file.size >= MIN_ARTIFACT]
     seen = {
         RunStage.DECODED: bool(report.blocks),
         RunStage.IMPORTED: "imported" in report.marks,
         RunStage.TRAINED: report.steps > 0 and report.backwards > 0,
-        RunStage.WRITTEN: any(file.size for file in files),
-        RunStage.RELOADED: any(file.reloaded for file in files),
+        RunStage.WRITTEN: bool(artifacts),
+        RunStage.RELOADED: any(file.reloaded for file in artifacts),
         RunStage.EVALUATED: evaluated,
     }
     return [stage for stage, there in seen.items() if there]

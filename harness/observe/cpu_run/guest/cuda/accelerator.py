@@ -1,6 +1,7 @@
 """`torch.accelerator`, `torch.Event` and `torch.Stream`: the names that do not say cuda, for a machine that has it.
 
-Also what only CUDA's libraries take: the choice of a solver in `torch.linalg.svd`, which does not change what is
+What torch itself asks of `torch.accelerator` (whether there is one, its streams) stays as it is: its own code would
+look for CUDA behind it. Also what only CUDA's libraries take: the choice of a solver in `torch.linalg.svd`, which does not change what is
 computed but for the signs and the order within equal singular values.
 """
 
@@ -17,14 +18,11 @@ from harness.observe.cpu_run.guest.cuda import devices, runtime
 from harness.observe.cpu_run.guest.cuda.patching import put
 
 _SAME_AS_CUDA = {
-    "is_available": "is_available", "device_count": "device_count", "set_device_index": "set_device",
-    "set_device_idx": "set_device", "current_device_index": "current_device", "current_device_idx": "current_device",
-    "synchronize": "synchronize", "current_stream": "current_stream", "set_stream": "set_stream",
-    "empty_cache": "empty_cache", "memory_allocated": "memory_allocated", "max_memory_reserved": "max_memory_reserved",
+    "synchronize": "synchronize", "empty_cache": "empty_cache", "memory_allocated": "memory_allocated",
     "max_memory_allocated": "max_memory_allocated", "memory_reserved": "memory_reserved",
-    "memory_stats": "memory_stats", "reset_peak_memory_stats": "reset_peak_memory_stats",
-    "reset_accumulated_memory_stats": "reset_accumulated_memory_stats", "get_memory_info": "mem_get_info",
-    "get_device_capability": "get_device_properties",
+    "max_memory_reserved": "max_memory_reserved", "memory_stats": "memory_stats", "get_memory_info": "mem_get_info",
+    "reset_peak_memory_stats": "reset_peak_memory_stats",
+    "reset_accumulated_memory_stats": "reset_accumulated_memory_stats",
 }  # fmt: skip
 """Names of torch.accelerator to those of torch.cuda, as far as this torch has them."""
 
@@ -37,10 +35,6 @@ class Event(runtime.Event):
         self.device = devices.current.device if device is None else torch.device(device)
 
 
-def _current(check_available: bool = False) -> torch.device:  # noqa: ARG001, FBT001, FBT002  the signature in torch
-    return torch.device("cuda")
-
-
 def _without_driver(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def decomposed(*args: Any, **keywords: Any) -> Any:
@@ -51,10 +45,9 @@ def _without_driver(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def install() -> None:
-    """Replace what speaks of the machine's accelerator; to be called after `runtime.install`, once."""
-    if torch.accelerator.current_accelerator is _current:
+    """Replace what speaks of the machine's accelerator; to be called after `runtime.install`. Once is enough."""
+    if torch.Event is Event:
         return
-    put(torch.accelerator, current_accelerator=_current)
     for name, cuda_name in _SAME_AS_CUDA.items():
         if hasattr(torch.accelerator, name):
             put(torch.accelerator, **{name: getattr(torch.cuda, cuda_name)})

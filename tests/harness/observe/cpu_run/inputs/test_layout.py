@@ -282,7 +282,9 @@ def test_files_of_the_submission_are_never_covered(cache: Path) -> None:
 
 def test_outputs_are_not_inputs(cache: Path) -> None:
     """Folders that a run writes to are left alone."""
-    layout = laid(cache, ("artifact_dir", "ARTIFACT_DIR", "/mnt/drive/out/data"), ("log_dir", "LOG_DIR", "/mnt/drive/data/logs"))
+    layout = laid(
+        cache, ("artifact_dir", "ARTIFACT_DIR", "/mnt/drive/out/data"), ("log_dir", "LOG_DIR", "/mnt/drive/data/logs")
+    )
     assert not layout.environment
     assert not layout.outside
 
