@@ -15,7 +15,8 @@ class ImportsRun(SubmissionRule):
 
     What: the script was run in a sandbox; the import at which it ended names a module that is neither in the folder nor
     installed nor named in requirements.txt. What a stand-in of this harness lacks, or a package that requirements.txt
-    names, is not laid to the submission: like a machine that can run nothing it leaves the question open.
+    names, is not laid to the submission: like a machine that can run nothing it leaves the question open. A file that
+    only a launcher of its own runs (modal) is imported once without that launcher's package, as torchrun would.
     Why: a script that stops at its first lines can be neither reproduced nor scored.
     Mend: ship the module, name its package in requirements.txt, or import it where it is used.
     Blind spots: packages that the competition's machine has and this one lacks look the same: say so in
@@ -34,7 +35,7 @@ class ImportsRun(SubmissionRule):
         run = case.facts.cpu_run
         if run is None:
             return
-        failure = run.failure
+        failure = run.as_launched or run.failure
         if failure is not None and failure.module is not None and failure.fault is Fault.SUBMISSION:
             place = (
                 at(failure.at) if failure.at is not None else Evidence(path=case.script.path if case.script else ".")

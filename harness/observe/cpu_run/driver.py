@@ -101,6 +101,7 @@ def run_on_cpu(
     best = begun.run if begun is not None else CpuRunFacts()
     attempts = list(best.attempts)
     number: int | None = begun.rung if begun is not None else 0
+    launched: RunFailure | None = None
     noticed = dict.fromkeys(best.tampering)  # of all attempts, whichever got furthest
     inputs_seconds = trial.seconds + best.inputs_seconds
     sandbox_seconds = best.sandbox_seconds
@@ -110,6 +111,7 @@ def run_on_cpu(
         return best.model_copy(
             update={
                 "attempts": tuple(attempts),
+                "as_launched": launched,
                 "tampering": tuple(noticed),
                 "sandbox_seconds": round(sandbox_seconds, 3),
                 "inputs_seconds": round(inputs_seconds, 3),
@@ -121,6 +123,7 @@ def run_on_cpu(
         started = time.perf_counter()
         _fill(trial, session)
         sandbox_seconds += time.perf_counter() - started
+        launched = _as_launched(trial, session) if begun is None else begun.run.as_launched
         while number is not None:
             keep(Begun(run=told(), rung=number))
             rung = trial.plan.rungs[number]
@@ -154,6 +157,20 @@ def _fill(trial: Trial, session: Session) -> None:
         session.put(path, data, 0o755 if path.endswith(".sh") else 0o644)
     for placed in trial.layout.files:
         session.link(placed.path, f"{INPUTS}/{placed.source}")
+
+
+def _as_launched(trial: Trial, session: Session) -> RunFailure | None:
+    """The import that the file ends at where nothing is provided but what torchrun starts it with.
+
+    Asked of files that another launcher runs, with its own package provided: the competition's machine has none.
+    """
+    step = trial.plan.entry[0]
+    if step.kind is not EntryKind.MODAL:
+        return None
+    job = _job(trial, Rung(name="as launched"), step, fresh=True)
+    job = {key: value for key, value in job.items() if key not in {"function", "modal"}} | {"loads": True}
+    raised = understood(session.run(job, trial.plan.limits), trial.submission, trial.plan.rungs[0], trial.files).raised
+    return raised if raised is not None and raised.module is not None and raised.fault is Fault.SUBMISSION else None
 
 
 def _attempt(trial: Trial, rung: Rung, session: Session, show: Show) -> tuple[Outcome, Attempt]:

@@ -20,7 +20,7 @@ from harness.model.cpu_run import (
     TamperKind,
 )
 from harness.model.facts import Facts
-from harness.model.findings import Finding, Outcome
+from harness.model.findings import Finding, Outcome, Severity
 from harness.model.plan import Feature
 from harness.model.review import Depth, Review, Verdict
 from harness.model.target import Target, TargetKind
@@ -60,6 +60,14 @@ def test_imports() -> None:
     looked = (Tamper(kind=TamperKind.LOOKED, words="adds an audit hook"),)
     (finding,) = found(reached.model_copy(update={"tampering": looked}))
     assert finding.outcome is Outcome.INCONCLUSIVE
+
+
+def test_as_launched() -> None:
+    """A file that its own launcher can run ends at the launcher's import all the same, whatever the run reached."""
+    failure = failed(Fault.SUBMISSION).failure
+    (finding,) = found(CpuRunFacts(reached=tuple(RunStage), as_launched=failure))
+    assert (finding.outcome, finding.severity) == (Outcome.FAIL, Severity.DEFECT)
+    assert [(row.path, row.line) for row in finding.evidence] == [("train_gpt.py", 4)]
 
 
 @pytest.mark.parametrize(

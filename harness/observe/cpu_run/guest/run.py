@@ -105,6 +105,8 @@ class Run:
         try:
             if "function" in job:
                 self.runtime.call(job["script"], job["function"], job.get("keywords", {}))
+            elif job.get("loads"):
+                self.runtime.load(job["script"])
             else:
                 self.runtime.main(job["script"])
         except SystemExit as error:

@@ -71,8 +71,8 @@ class Runtime:
         code = self.rewriter.compiled(_text(path.read_bytes()), script, 0, str(path))
         exec(code, module.__dict__)  # noqa: S102  this is what the sandbox is for
 
-    def call(self, script: str, function: str, arguments: Mapping[str, Any]) -> object:
-        """Import a file of the submission as a module and call one of its functions by its dotted name."""
+    def load(self, script: str) -> types.ModuleType:
+        """Import a file of the submission as a module."""
         spec = importlib.util.spec_from_file_location(Path(script).stem, self.root / script)
         if spec is None or spec.loader is None:
             raise ImportError(f"{script} is no Python file")
@@ -81,7 +81,11 @@ class Runtime:
         module.__dict__["__builtins__"] = self.builtins
         path = self.root / script
         exec(self.rewriter.compiled(_text(path.read_bytes()), script, 0, str(path)), module.__dict__)  # noqa: S102  as above
-        target: Any = module
+        return module
+
+    def call(self, script: str, function: str, arguments: Mapping[str, Any]) -> object:
+        """Import a file of the submission as a module and call one of its functions by its dotted name."""
+        target: Any = self.load(script)
         for name in function.split("."):
             target = getattr(target, name)
         return target(**arguments)
