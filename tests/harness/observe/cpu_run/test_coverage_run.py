@@ -64,3 +64,20 @@ def test_measuring_changes_nothing(runner: CpuRunner, monkeypatch: pytest.Monkey
     assert found.bytes_true == found.bytes_counted
     assert found.tail is not None
     assert found.tail < 2 * (found.sequence or 0)
+
+
+def test_left_out_and_counted_twice(runner: CpuRunner) -> None:
+    """Windows that are not scored, and a space that is counted twice, are measured as what they are."""
+    facts = demo(
+        runner,
+        ('model(x, y, reduction="sum")', 'model(x[::2], y[::2], reduction="sum")'),
+        ("(base_bytes[targets] + (leading_space", "(base_bytes[targets] + leading_space[targets] + (leading_space"),
+    )
+    found = coverage(facts)
+    assert found.missing
+    assert found.missing + (found.tail or 0) > found.stream // 3
+    assert found.again is None
+    assert found.bytes_true
+    assert found.bytes_counted
+    assert found.bytes_counted > 1.5 * found.bytes_true
+    assert found.differ
