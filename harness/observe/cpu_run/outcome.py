@@ -139,6 +139,9 @@ def _failure(
         if len(done.ranks) > 1:
             still = [str(rank) for rank, one in enumerate(done.ranks) if one.status == first.status]
             failure = failure.model_copy(update={"message": f"{failure.message}; not ended: rank {', '.join(still)}"})
+    elif report is None and first.said.report:
+        words = "what the run reported has not the form of a report"
+        failure = RunFailure(fault=Fault.HARNESS, exception="report", message=words, remedy="Please report it.")
     elif report is None:  # it was killed, or killed itself
         words = snippet(first.printed.decode(errors="replace")[-400:])
         failure = RunFailure(fault=Fault.SUBMISSION, exception=first.status, message=words)
