@@ -156,6 +156,6 @@ def test_words_of_this_python(script: str) -> None:
     ],
 )
 def test_wrapped_module(script: str, expected: Fault) -> None:
-    """torch's wrapper around a module has none of the module's own methods, here and on any machine."""
+    """The wrapper that torch puts around a module has none of the module's own methods, here and on any machine."""
     words = "'DistributedDataParallel' object has no attribute 'scores'"
     assert fault(script, 3, "AttributeError", words) is expected

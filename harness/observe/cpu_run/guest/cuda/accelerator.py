@@ -1,8 +1,8 @@
 """`torch.accelerator`, `torch.Event` and `torch.Stream`: the names that do not say cuda, for a machine that has it.
 
 What torch itself asks of `torch.accelerator` (whether there is one, its streams) stays as it is: its own code would
-look for CUDA behind it. Also what only CUDA's libraries take: the choice of a solver in `torch.linalg.svd`, which does not change what is
-computed but for the signs and the order within equal singular values.
+look for CUDA behind it. Also what only CUDA's libraries take: the choice of a solver in `torch.linalg.svd`, which does
+not change what is computed but for the signs and the order within equal singular values.
 """
 
 from __future__ import annotations
