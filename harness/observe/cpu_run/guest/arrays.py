@@ -17,6 +17,8 @@ Note = Callable[[list[Any], list[Positions]], None]
 """Told of the numbers that came out together, and of the positions that each of them speaks of."""
 _MOVING = frozenset({"reshape", "ravel", "concatenate", "stack", "hstack", "vstack", "squeeze", "expand_dims",
                      "transpose", "take", "repeat", "tile", "roll", "copy", "flip"})  # fmt: skip
+_CHANGING = frozenset({"copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal"})
+"""Functions that write into their first argument."""
 _note: list[Note] = []
 
 
@@ -74,6 +76,8 @@ class PositionedArray(np.ndarray):
         if name in {"sum", "mean"}:
             return super().__array_function__(func, types, args, kwargs)
         out = func(*map(_bare, args), **_bare_values(kwargs))
+        if name in _CHANGING and isinstance(args[0], PositionedArray):
+            args[0]._at = None
         if name not in _MOVING:
             return out
         try:
@@ -98,6 +102,27 @@ class PositionedArray(np.ndarray):
     def mean(self, axis: Any = None, *args: Any, **keywords: Any) -> Any:
         """As ndarray.mean: it speaks of all that it is the mean of."""
         return _summed(self, axis, _bare(self).mean(axis, *args, **_bare_values(keywords)))
+
+    def _changed(self, name: str, args: Any, keywords: Any) -> None:
+        """Do what moves or overwrites elements in place; nothing is known of them after it."""
+        getattr(_bare(self), name)(*args, **_bare_values(keywords))
+        self._at = None
+
+    def sort(self, *args: Any, **keywords: Any) -> None:
+        """As ndarray.sort."""
+        self._changed("sort", args, keywords)
+
+    def partition(self, *args: Any, **keywords: Any) -> None:
+        """As ndarray.partition."""
+        self._changed("partition", args, keywords)
+
+    def fill(self, *args: Any, **keywords: Any) -> None:
+        """As ndarray.fill."""
+        self._changed("fill", args, keywords)
+
+    def put(self, *args: Any, **keywords: Any) -> None:
+        """As ndarray.put."""
+        self._changed("put", tuple(map(_bare, args)), keywords)
 
     def tolist(self) -> Any:
         """As ndarray.tolist; the numbers are told of."""

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from harness.observe.cpu_run.guest import positioned
-from harness.observe.cpu_run.guest.places import Places
+from harness.observe.cpu_run.guest.places import UNKNOWN, Places
 from harness.observe.cpu_run.guest.positioned import CONVERSIONS, is_positioned
 from harness.observe.cpu_run.guest.positions import Numbers, Tracker, tracker
 from harness.observe.cpu_run.guest.recorder import Recorder
@@ -71,6 +71,24 @@ def test_numpy(tracked: Tracker) -> None:
     assert float(array.astype(np.float64).reshape(4, 10).sum(axis=1)[2]) == float(np.asarray(array)[20:30].sum())
     with pytest.raises(IndexError):
         array[99]
+
+
+def test_arrays_that_are_changed(tracked: Tracker) -> None:
+    """What is sorted, filled or written over in place is no longer known, and is what numpy makes of it."""
+    for change in (
+        lambda a: a.sort(), lambda a: a.fill(3), lambda a: np.copyto(a, 1), lambda a: a.put([0], 5),
+        lambda a: a.partition(4), lambda a: np.put(a, [1], 2), lambda a: np.add(a, 1, out=a),
+    ):  # fmt: skip
+        array = torch.from_numpy(STREAM[:40].astype(np.int64)).numpy().copy()
+        plain = np.asarray(array).copy()
+        change(array)
+        change(plain)
+        assert tracked.rows(array[:10]) is None
+        assert np.array_equal(np.asarray(array), plain)
+    array = torch.from_numpy(STREAM[:40].astype(np.int64)).double().numpy()
+    array[3:5] = array[7:9]
+    array[0] = 0.5
+    assert tracked.rows(array[:6]).tolist() == [UNKNOWN, 1, 2, 7, 8, 5]  # type: ignore[union-attr]
 
 
 def test_numbers(tracked: Tracker) -> None:
