@@ -13,136 +13,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.utils._device as device_modes
-from torch.overrides import _get_current_function_mode_stack
 
 from harness.observe.cpu_run.guest.cuda.patching import put
-from harness.observe.cpu_run.guest.fidelity import NotSupported, StandIn, stand_in, used
-
-NAME = "cuda devices"
-CPU = torch.device("cpu")
-
-Device = torch.device | str | int | None
-_SWEEP = 4_096
-
-_of = torch._C.TensorBase.device.__get__
-
-
-class _Current:
-    """The one device of this process: index 0, or the local rank that torch.cuda.set_device was given."""
-
-    device = torch.device("cuda", 0)
-
-
-current = _Current()
-
-
-def set_device(device: Device) -> None:
-    """As torch.cuda.set_device: every tensor on cuda is on that device."""
-    index = device if isinstance(device, int) else torch.device("cuda" if device is None else device).index
-    if index is not None and index >= 0:
-        current.device = torch.device("cuda", index)
-
-
-def _address(storage: Any) -> int:
-    address: int = storage._cdata
-    return address
-
-
-class _Host:
-    """Storages of the host, by address. A weak reference keeps the address from being given to another storage."""
-
-    def __init__(self) -> None:
-        self._weak: dict[int, Any] = {}
-        self.pinned: set[int] = set()
-        self._limit = _SWEEP
-
-    def add(self, tensor: torch.Tensor, *, pinned: bool = False) -> None:
-        try:
-            storage = tensor.untyped_storage()
-        except (NotImplementedError, RuntimeError):  # sparse and functional tensors have none: they count as cuda
-            return
-        address = _address(storage)
-        if address not in self._weak:
-            self._weak[address] = storage._weak_ref()
-            if len(self._weak) > self._limit:
-                self._sweep()
-        if pinned:
-            self.pinned.add(address)
-
-    def drop(self, tensor: torch.Tensor) -> None:
-        """A tensor made for cuda is not of the host, even where torch made it by a function that is replaced here."""
-        if self.holds(tensor):
-            address = _address(tensor.untyped_storage())
-            torch.UntypedStorage._free_weak_ref(self._weak.pop(address))  # type: ignore[no-untyped-call]
-            self.pinned.discard(address)
-
-    def holds(self, tensor: torch.Tensor) -> bool:
-        try:
-            return _address(tensor.untyped_storage()) in self._weak
-        except (NotImplementedError, RuntimeError):
-            return False
-
-    def _sweep(self) -> None:
-        """Forget the storages that are gone."""
-        for address, weak in list(self._weak.items()):
-            if torch.UntypedStorage._expired(weak):
-                torch.UntypedStorage._free_weak_ref(weak)  # type: ignore[no-untyped-call]
-                del self._weak[address]
-                self.pinned.discard(address)
-        self._limit = max(_SWEEP, 2 * len(self._weak))
-
-
-_host = _Host()
-
-
-_set_default: list[torch.device] = []
-
-
-def place(device: Device) -> tuple[torch.device, bool]:
-    """Where something for a device really goes, and whether it belongs to the host: cuda goes to the CPU."""
-    if isinstance(device, int):
-        device = torch.device("cuda", device)
-    elif not isinstance(device, torch.device):
-        device = torch.device(cast("str", device))
-    if device.type == "cuda":
-        if device.index is not None and device.index != current.device.index:
-            raise NotSupported(str(device), f"a process has one device here, {current.device}")
-        used(NAME)
-        return CPU, False
-    return device, device.type == "cpu"
-
-
-def is_host(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is one of the host: in main memory, and not standing in for one on cuda."""
-    return _of(tensor).type == "cpu" and _host.holds(tensor)
-
-
-def mark_host(tensor: torch.Tensor) -> torch.Tensor:
-    """Say that a tensor is one of the host, and give it back."""
-    _host.add(tensor)
-    return tensor
-
-
-def get_default_device() -> torch.device:
-    """As torch.get_default_device."""
-    if torch._C._len_torch_function_stack():
-        for mode in reversed(_get_current_function_mode_stack()):  # type: ignore[no-untyped-call]
-            if isinstance(mode, device_modes.DeviceContext):
-                return _with_index(mode.device)
-    return _set_default[-1] if _set_default else CPU
-
-
-def set_default_device(device: Device) -> None:
-    """As torch.set_default_device, without a mode that every operation would pass through."""
-    _set_default[:] = [] if device is None else [_with_index(torch.device(device))]
-
-
-def _with_index(device: torch.device) -> torch.device:
-    return current.device if device.type == "cuda" and device.index is None else device
+from harness.observe.cpu_run.guest.cuda.placement import (
+    CPU,
+    NAME,
+    Device,
+    current,
+    device_of,
+    get_default_device,
+    is_host,
+    mark_host,
+    place,
+    set_default_device,
+    storages,
+)
+from harness.observe.cpu_run.guest.fidelity import StandIn, stand_in
 
 
 def _factory(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -157,16 +47,22 @@ def _factory(original: Callable[..., Any]) -> Callable[..., Any]:
             host = True
         else:
             keywords["device"], host = place(device)
-        pinned = bool(keywords.pop("pin_memory", False)) if "pin_memory" in keywords else False
-        out = original(*args, **keywords)
-        if keywords.get("out") is None:
-            if host:
-                _host.add(out, pinned=pinned)
-            else:
-                _host.drop(out)
-        return out
+        return _placed(original, args, keywords, host=host)
 
     return made
+
+
+def _placed(original: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any], *, host: bool) -> Any:
+    """A new tensor, known as the host's or not; what is given as `out` stays what it is."""
+    pinned = bool(keywords.pop("pin_memory", False)) if "pin_memory" in keywords else False
+    out = original(*args, **keywords)
+    if keywords.get("out") is not None:
+        return out
+    if host or pinned:
+        storages.add(out, pinned=pinned)
+    else:
+        storages.drop(out)
+    return out
 
 
 def _like(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,13 +76,7 @@ def _like(original: Callable[..., Any]) -> Callable[..., Any]:
             host = isinstance(model, torch.Tensor) and is_host(model)
         else:
             keywords["device"], host = place(device)
-        pinned = bool(keywords.pop("pin_memory", False)) if "pin_memory" in keywords else False
-        out = original(*args, **keywords)
-        if host or pinned:
-            _host.add(out, pinned=pinned)
-        else:
-            _host.drop(out)
-        return out
+        return _placed(original, args, keywords, host=host)
 
     return made
 
@@ -228,13 +118,13 @@ def _moved(tensor: torch.Tensor, device: Device, args: tuple[Any, ...], keywords
     if len(args) > 2:  # dtype, non_blocking, copy
         keywords["copy"] = args[2]
         args = args[:2]
-    if _of(tensor).type == "cpu" and is_host(tensor) != host:
+    if device_of(tensor).type == "cpu" and is_host(tensor) != host:
         keywords["copy"] = True
     out = _to(tensor, target, *args, **keywords)
     if host:
-        _host.add(out)
+        storages.add(out)
     elif out is not tensor:
-        _host.drop(out)
+        storages.drop(out)
     return out
 
 
@@ -256,7 +146,7 @@ def to(self: torch.Tensor, *args: Any, **keywords: Any) -> torch.Tensor:
         return _moved(self, device, args, keywords)
     out = _to(self, *args, **keywords)
     if out is not self and is_host(self):
-        _host.add(out)
+        storages.add(out)
     return out
 
 
@@ -283,19 +173,19 @@ def pin_memory(self: torch.Tensor, device: Device = None) -> torch.Tensor:
     if is_pinned(self):
         return self
     out = _copied(self)
-    _host.add(out, pinned=True)
+    storages.add(out, pinned=True)
     return out
 
 
 def is_pinned(self: torch.Tensor, device: Device = None) -> bool:
     """As Tensor.is_pinned."""
-    return is_host(self) and _address(self.untyped_storage()) in _host.pinned
+    return device_of(self).type == "cpu" and storages.pins(self)
 
 
 def _device(self: torch.Tensor) -> torch.device:
     """What the tensor says it is on."""
-    real: torch.device = _of(self)
-    if real.type != "cpu" or _host.holds(self):
+    real: torch.device = device_of(self)
+    if real.type != "cpu" or storages.holds(self):
         return real
     return current.device
 
@@ -347,7 +237,7 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
         loaded = original(f, _mapped(map_location), *args, **keywords)
         if isinstance(map_location, str | torch.device) and torch.device(map_location).type == "cpu":
             for tensor in _tensors_in(loaded):
-                _host.add(tensor)
+                storages.add(tensor)
         return loaded
 
     return load

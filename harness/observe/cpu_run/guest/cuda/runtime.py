@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from harness.observe.cpu_run.guest import clock
-from harness.observe.cpu_run.guest.cuda import devices
+from harness.observe.cpu_run.guest.cuda import placement
 from harness.observe.cpu_run.guest.cuda.patching import put
 from harness.observe.cpu_run.guest.fidelity import NotSupported, StandIn, stand_in, used
 
@@ -51,8 +51,8 @@ def device_count() -> int:
 class Stream:
     """torch.cuda.Stream: work is done in order anyway. Usable as a context manager."""
 
-    def __init__(self, device: devices.Device = None, priority: int = 0, **_: Any) -> None:
-        self.device = devices.current.device if device is None else torch.device(device)
+    def __init__(self, device: placement.Device = None, priority: int = 0, **_: Any) -> None:
+        self.device = placement.current.device if device is None else torch.device(device)
         self.priority = priority
         self.stream_id = self.cuda_stream = 0
         self.device_index = self.device.index
@@ -151,16 +151,16 @@ class graph(_Refused):  # noqa: N801  the name in torch.cuda
 class device:  # noqa: N801  the name in torch.cuda
     """torch.cuda.device: the current device inside a `with`."""
 
-    def __init__(self, device: devices.Device) -> None:
+    def __init__(self, device: placement.Device) -> None:
         self._inner = device
-        self._before = devices.current.device
+        self._before = placement.current.device
 
     def __enter__(self) -> None:
-        self._before = devices.current.device
-        devices.set_device(self._inner)
+        self._before = placement.current.device
+        placement.set_device(self._inner)
 
     def __exit__(self, *_: object) -> None:
-        devices.current.device = self._before
+        placement.current.device = self._before
 
 
 _default_stream = Stream()
@@ -193,19 +193,19 @@ def _seed_at_random() -> None:
     torch.default_generator.seed()
 
 
-def _capability(device: devices.Device = None) -> tuple[int, int]:
+def _capability(device: placement.Device = None) -> tuple[int, int]:
     return CAPABILITY
 
 
-def _properties(device: devices.Device = None) -> SimpleNamespace:
+def _properties(device: placement.Device = None) -> SimpleNamespace:
     return SimpleNamespace(**_PROPERTIES)
 
 
-def _state(device: devices.Device = None) -> torch.Tensor:
+def _state(device: placement.Device = None) -> torch.Tensor:
     return torch.default_generator.get_state()
 
 
-def _set_state(new_state: torch.Tensor, device: devices.Device = None) -> None:
+def _set_state(new_state: torch.Tensor, device: placement.Device = None) -> None:
     torch.default_generator.set_state(new_state)
 
 
@@ -340,7 +340,7 @@ def install() -> None:
         "Stream": Stream, "ExternalStream": Stream, "Event": Event, "CUDAGraph": CUDAGraph, "graph": graph,
         "device": device, "stream": stream, "StreamContext": stream, "make_graphed_callables": _graphed,
         "graph_pool_handle": _graph_pool_handle,
-        "device_count": device_count, "current_device": lambda: devices.current.device.index,
+        "device_count": device_count, "current_device": lambda: placement.current.device.index,
         "set_device": _set_device, "get_device_capability": _capability, "get_device_properties": _properties,
         "current_stream": lambda device=None: stream.current,  # noqa: ARG005  the signature in torch.cuda
         "default_stream": lambda device=None: _default_stream,  # noqa: ARG005  the signature in torch.cuda
@@ -376,6 +376,6 @@ def install() -> None:
     _no_ranges()
 
 
-def _set_device(device: devices.Device) -> None:
+def _set_device(device: placement.Device) -> None:
     used(NAME)
-    devices.set_device(device)
+    placement.set_device(device)

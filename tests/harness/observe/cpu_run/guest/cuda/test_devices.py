@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from harness.observe.cpu_run.guest import fidelity
-from harness.observe.cpu_run.guest.cuda import devices
+from harness.observe.cpu_run.guest.cuda import placement
 
 
 def test_factories_take_every_form_of_a_cuda_device(shim):
@@ -31,7 +31,7 @@ def test_factories_take_every_form_of_a_cuda_device(shim):
                 assert made.device == torch.device("cuda", 0)
                 assert isinstance(made.device, torch.device)
                 assert not made.is_cpu
-        assert devices.NAME in fidelity.taken()
+        assert placement.NAME in fidelity.taken()
 
     shim(inside)
 
@@ -181,7 +181,7 @@ def test_host_storages_are_forgotten(shim):
     def inside():
         for _ in range(20_000):
             torch.empty(3)
-        assert len(devices._host._weak) <= devices._SWEEP + 1
+        assert len(placement.storages) <= placement.SWEEP + 1
         for _ in range(1_000):
             assert torch.zeros(3, device="cuda").is_cuda
 
