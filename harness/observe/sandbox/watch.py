@@ -293,18 +293,16 @@ class _Body:
 
 def passed(usage: Usage, limits: Limits) -> tuple[Ended, str] | None:
     """The first limit that `usage` passes, and the figure, or None."""
-    if usage.processes > limits.processes:
-        return Ended.PROCESSES, f"{usage.processes} tasks, {limits.processes} allowed"
-    if usage.disk_bytes > limits.disk_bytes:
-        return Ended.DISK, f"{usage.disk_bytes} bytes in the writable directory, {limits.disk_bytes} allowed"
-    if usage.files > limits.files:
-        return Ended.DISK, f"{usage.files} files in the writable directory, {limits.files} allowed"
-    if usage.memory_bytes > limits.memory_bytes:
-        return Ended.MEMORY, f"{usage.memory_bytes} bytes of memory, {limits.memory_bytes} allowed"
-    if usage.sockets > limits.sockets:
-        return Ended.MEMORY, f"{usage.sockets} sockets with their buffers, {limits.sockets} allowed"
-    if usage.cpu_seconds > limits.cpu_seconds:
-        return Ended.CPU, f"{usage.cpu_seconds:.1f} s of CPU time, {limits.cpu_seconds:g} s allowed"
+    for why, used, limit, what in (
+        (Ended.PROCESSES, usage.processes, limits.processes, "tasks"),
+        (Ended.DISK, usage.disk_bytes, limits.disk_bytes, "bytes in the writable directory"),
+        (Ended.DISK, usage.files, limits.files, "files in the writable directory"),
+        (Ended.MEMORY, usage.memory_bytes, limits.memory_bytes, "bytes of memory"),
+        (Ended.MEMORY, usage.sockets, limits.sockets, "sockets with their buffers"),
+        (Ended.CPU, usage.cpu_seconds, limits.cpu_seconds, "s of CPU time"),
+    ):
+        if used > limit:
+            return why, f"{round(used, 1)} {what}, {limit} allowed"
     return None
 
 
