@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.accelerator
 
-from harness.observe.cpu_run.guest.cuda import devices, runtime
+from harness.observe.cpu_run.guest.cuda import placement, runtime
 from harness.observe.cpu_run.guest.cuda.patching import put
 
 _SAME_AS_CUDA = {
@@ -30,9 +30,9 @@ _SAME_AS_CUDA = {
 class Event(runtime.Event):
     """torch.Event: the device comes first."""
 
-    def __init__(self, device: devices.Device = None, *, enable_timing: bool = False, **_: Any) -> None:
+    def __init__(self, device: placement.Device = None, *, enable_timing: bool = False, **_: Any) -> None:
         super().__init__(enable_timing=enable_timing)
-        self.device = devices.current.device if device is None else torch.device(device)
+        self.device = placement.current.device if device is None else torch.device(device)
 
 
 def _without_driver(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +46,7 @@ def _without_driver(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def install() -> None:
     """Replace what speaks of the machine's accelerator; to be called after `runtime.install`. Once is enough."""
-    if torch.Event is Event:
+    if vars(torch)["Stream"] is runtime.Stream:
         return
     for name, cuda_name in _SAME_AS_CUDA.items():
         if hasattr(torch.accelerator, name):
