@@ -41,7 +41,7 @@ def entry_steps(
     if steps:
         return steps, ()
     if script.runnable and not _started_by_modal_only(parsed):
-        command = _command(facts, sources)
+        command = launch_command(facts, sources)
         arguments, notes = arguments_for(command.arguments if command is not None else (), parsed, tiny)
         step = EntryStep(
             kind=EntryKind.MAIN,
@@ -95,7 +95,7 @@ def shipped_artifact(facts: SubmissionFacts, parsed: Parsed) -> str | None:
     return named[0] if named and not learns(parsed) else None
 
 
-def _command(facts: SubmissionFacts, sources: Mapping[str, bytes]) -> Command | None:
+def launch_command(facts: SubmissionFacts, sources: Mapping[str, bytes]) -> Command | None:
     """The launch's command with its arguments, read again where the facts saw it."""
     known = facts.launch.command if facts.launch is not None else None
     if known is None or known.at.path not in sources:

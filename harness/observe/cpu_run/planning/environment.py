@@ -20,6 +20,8 @@ _MARKUP = ("$", "`", "**", "...", "…", "\n", "\0")
 _OPPOSITES = (("1", "0"), ("True", "False"), ("true", "false"), ("yes", "no"), ("on", "off"), ("TRUE", "FALSE"))
 
 
+_WHOLE = 8
+"""A command that sets so many variables of the program sets all that matter."""
 _WRITABLE = ("/tmp", "/dev/", *VOLUMES)  # noqa: S108  the run's own
 """Beginnings of paths that a run can write to as they are."""
 
@@ -45,6 +47,28 @@ def first_reads(reads: Iterable[EnvRead]) -> dict[str, EnvRead]:
         if read.name not in found or (found[read.name].cast is None and read.cast is not None):
             found[read.name] = read
     return found
+
+
+def as_commanded(launch: LaunchFacts, named: Iterable[str]) -> tuple[LaunchFacts, tuple[str, ...]]:
+    """The launch without what a README says beside a command that names its whole configuration, and what that was.
+
+    `named` are the variables that the command sets. Tables and prose then tell of other runs.
+    """
+    known = frozenset(named) & {one.env for one in launch.settings}
+    if len(known) < _WHOLE:
+        return launch, ()
+    beside = [
+        one
+        for one in launch.settings
+        if one.origin is SettingOrigin.README and one.env not in known and one.value != one.default
+    ]
+    settings = tuple(
+        one.model_copy(update={"value": one.default, "origin": SettingOrigin.DEFAULT}) if one in beside else one
+        for one in launch.settings
+    )
+    reason = f"beside a command that sets {len(known)} other variables"
+    dropped = tuple(f"{one.env or one.name}={str(one.value)[:80]}: {reason}" for one in beside)
+    return launch.model_copy(update={"settings": settings}), dropped
 
 
 def launch_environment(launch: LaunchFacts, reads: Mapping[str, EnvRead]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -16,8 +16,9 @@ from harness.observe.cpu_run.planning.attributes import (
     divisor_of_batches,
     whole_seconds,
 )
-from harness.observe.cpu_run.planning.entry import entry_steps, shipped_artifact
+from harness.observe.cpu_run.planning.entry import entry_steps, launch_command, shipped_artifact
 from harness.observe.cpu_run.planning.environment import (
+    as_commanded,
     first_reads,
     launch_environment,
     launcher_environment,
@@ -55,6 +56,8 @@ def plan_from(
     reason = _refusal(main)
     if launch is None or reason is not None:
         return Plan(script=main.facts.path, reason=reason, world_size=world_size)
+    command = launch_command(submission, sources)
+    launch, beside = as_commanded(launch, command.environment if command is not None else ())
     programs = [main, *_modules(submission, sources, main)]
     reads = first_reads(read for program in programs for read in program.facts.env)
     material = _material(submission, launch, programs, reads)
@@ -66,7 +69,7 @@ def plan_from(
     return Plan(
         script=main.facts.path,
         environment=tuple({**environment, **launcher_environment(world_size)}.items()),
-        dropped=dropped,
+        dropped=(*beside, *dropped),
         entry=steps,
         rungs=rungs,
         expected=expected(launch),

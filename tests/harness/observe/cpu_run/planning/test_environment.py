@@ -6,6 +6,7 @@ from harness.model.base import At, Scalar
 from harness.model.launch import LaunchFacts, Setting, SettingOrigin
 from harness.model.source import EnvRead
 from harness.observe.cpu_run.planning.environment import (
+    as_commanded,
     first_reads,
     launch_environment,
     launcher_environment,
@@ -106,3 +107,17 @@ def test_outputs_go_where_a_run_can_write(name: str, value: str, moved: str | No
     """Folders of the author's machine are moved into the working directory; writable places and inputs are not."""
     found = moved_outputs([_setting(name, value, default="")])
     assert [(one.name, one.value, one.was) for one in found] == ([(name, moved, value)] if moved is not None else [])
+
+
+def test_a_whole_command_outranks_prose() -> None:
+    """Where a command names many variables, a README's other words are not this launch; logs and scripts still are."""
+    told = [_setting(f"SIZE_{number}", number + 1, default=0) for number in range(9)]
+    other = _setting("EXTRA_GATE", value=True, default=False)
+    logged = _setting("LOGGED", 3, default=1, origin=SettingOrigin.LOG)
+    launch = LaunchFacts(script="train.py", reason="name", settings=(*told, other, logged))
+    named = [one.env for one in told if one.env is not None]
+    found, dropped = as_commanded(launch, named)
+    assert [one.value for one in found.settings] == [*range(1, 10), False, 3]
+    assert len(dropped) == 1
+    assert dropped[0].startswith("EXTRA_GATE=True")
+    assert as_commanded(launch, named[:4]) == (launch, ())
