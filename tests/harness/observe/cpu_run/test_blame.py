@@ -92,6 +92,13 @@ def test_wrapped_text() -> None:
         assert blamed(raised, {"train_gpt.py": script.encode()}).fault is Fault.HARNESS  # `exec` may bind anything
 
 
+def test_file_that_is_refused() -> None:
+    """What torch.load refuses of a program's own file it refuses on every machine, unless something of ours is in it."""
+    words = "Weights only load failed. ... Unsupported global: GLOBAL {} was not an allowed global by default."
+    assert fault("f()\n", 1, "UnpicklingError", words.format("train_gpt.Config")) is Fault.SUBMISSION
+    assert fault("f()\n", 1, "UnpicklingError", words.format("harness.observe.Thing")) is Fault.HARNESS
+
+
 def test_type_of_an_index() -> None:
     """Integers that torch takes as an index on no device were chosen by the submission: we change no integer type."""
     words = (
