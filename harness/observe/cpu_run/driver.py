@@ -87,7 +87,7 @@ def prepared(
         return CpuRunFacts(failure=_no_run(str(error), Fault.HARNESS))
     sequence = max(wanted.sequence, wanted.eval_sequence) if wanted is not None else None
     scored = Scored(truths(layout, cache), sequence)
-    program = program_of(submission, files, main, dict(plan.environment))
+    program = program_of(submission, files, main, dict(plan.environment) | launcher_environment(launch.world_size))
     return Trial(submission, files, plan, layout, main.texts, program, time.perf_counter() - started, scored)
 
 
@@ -209,7 +209,7 @@ def _compared(outcome: Outcome, trial: Trial) -> Outcome:
     done = Executed.of(trial.program, outcome.blocks)
     compared = {
         "features": features(trial.program, launch, trial.plan.expected, done),
-        "not_executed": not_executed(trial.program, launch, done),
+        "not_executed": not_executed(trial.program, done),
     }
     facts = outcome.facts
     update: dict[str, object] = {"fidelity": facts.fidelity.model_copy(update=compared)}

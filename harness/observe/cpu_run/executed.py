@@ -32,7 +32,11 @@ _WORDS = re.compile(r"\w*(log|print|info|warn|debug)\w*", re.IGNORECASE)
 def program_of(
     submission: SubmissionFacts, files: Mapping[str, bytes], main: ScriptReading, environment: Mapping[str, str]
 ) -> Program | None:
-    """The launched program and the files that it imports; None where it does not parse."""
+    """The launched program and the files that it imports; None where it does not parse.
+
+    `environment` is that of the competition's machine, its number of processes too: what only more processes than the
+    run's switch on was not executed.
+    """
     path, tree = main.facts.path, main.parsed.tree
     if tree is None:
         return None
@@ -246,34 +250,28 @@ def _computes(node: ast.stmt, names: Collection[str]) -> bool:
         return False
     if isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_name(node.value):
         return False
-    return any(isinstance(part, (ast.Name, ast.Attribute)) and last_name(part) in names for part in own_nodes(node))
+    return any(
+        isinstance(part, (ast.Name, ast.Attribute)) and isinstance(part.ctx, ast.Load) and last_name(part) in names
+        for part in own_nodes(node)
+    )
 
 
-def not_executed(program: Program, launch: LaunchFacts, done: Executed) -> tuple[At, ...]:
-    """Functions that the launch reaches, by reading, and the run did not; those inside one of them are not listed.
-
-    The launch is read at the competition's number of processes as well as at that of the run.
-    """
-    unreached = {fact.at.line for fact in launch.unreached} if launch.complete else None
+def not_executed(program: Program, done: Executed) -> tuple[At, ...]:
+    """Functions that the launch reaches, by reading, and the run did not; those inside one of them are not listed."""
     missing: list[At] = []
     for source in program.sources:
         hits = done.hits.get(source.path)
         if hits is None and source.path in done.loaded:
             continue  # the text that ran is not the one that was read
-        own = done.stretches[source.path]
         outside: set[int] = set()
-        """Stretches in functions that are listed, or that nothing reaches."""
-        for i, stretch in enumerate(own):
+        """Stretches of functions that did not run."""
+        for i, stretch in enumerate(done.stretches[source.path]):
+            node = stretch.owner
             if stretch.parent in outside:
                 outside.add(i)
-                continue
-            node = stretch.owner
-            if node is None or (hits is not None and hits[i]):
-                continue
-            outside.add(i)
-            reached = id(node) in program.launched.entered
-            if source is program.main and unreached is not None:
-                reached = reached or node.lineno not in unreached
-            if reached:
-                missing.append(At(path=source.path, line=node.lineno, end_line=node.end_lineno, layer=source.layer))
+            elif node is not None and not (hits is not None and hits[i]):
+                outside.add(i)
+                if id(node) in program.launched.entered:
+                    at = At(path=source.path, line=node.lineno, end_line=node.end_lineno, layer=source.layer)
+                    missing.append(at)
     return tuple(missing[:MAX_FUNCTIONS])

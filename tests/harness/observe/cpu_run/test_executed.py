@@ -13,13 +13,13 @@ import pytest
 from tests_support.cases import facts_of
 
 from harness.model.cpu_run import FeatureRun, Ran
-from harness.model.launch import LaunchFacts
 from harness.observe.cpu_run.executed import Executed, features, not_executed, program_of
 from harness.observe.cpu_run.guest import rewriting
 from harness.observe.cpu_run.guest.rewriting import HIT, Rewriter
 from harness.observe.cpu_run.planning.features import expected
 from harness.observe.cpu_run.report import Block
 from harness.observe.cpu_run.switched import Program, stretches
+from harness.observe.reading.launch.settings import launcher
 from harness.observe.reading.source.grammar import parse
 from harness.observe.reading.source.script import read_script
 
@@ -65,7 +65,7 @@ class Run:
         readme = f"# Mine\n```\n{command} torchrun --nproc_per_node=8 train_gpt.py\n```\n"
         submission = facts_of({"train_gpt.py": text, "README.md": readme})
         assert submission.launch is not None
-        program = program_of(submission, {}, read_script("train_gpt.py", text.encode(), {}), environment)
+        program = program_of(submission, {}, read_script("train_gpt.py", text.encode(), {}), environment | launcher(8))
         assert program is not None
         self.text, self.launch, self.program = text, submission.launch, program
         self.done = Executed.of(program, [counted(text, {**environment, **(changed or {})})])
@@ -197,7 +197,7 @@ def test_functions_of_its_own() -> None:
     assert Run(body, EVAL_STRIDE="2").feature("sliding").ran is Ran.EXECUTED
     run = Run(body, {"SIZE": "3"}, EVAL_STRIDE="2")
     assert run.feature("sliding").ran is Ran.NOT_EXECUTED
-    missing = not_executed(run.program, run.launch, run.done)
+    missing = not_executed(run.program, run.done)
     assert [at.line for at in missing] == [run.line("def window")]
 
 
@@ -236,6 +236,22 @@ def test_sizes_alone() -> None:
     assert Run(body, {"GO": "0"}).feature("ema").ran is Ran.NOT_EXECUTED
 
 
+def test_more_processes() -> None:
+    """What only the competition's number of processes switches on did not run in one; to read a size is no use."""
+    body = """
+    def main():
+        default = "1" if int(os.environ.get("WORLD_SIZE", "1")) > 1 else "0"
+        use_ngram = bool(int(os.environ.get("NGRAM_CACHE", default)))
+        ngram_order = int(os.environ.get("NGRAM_ORDER", "7"))
+        if use_ngram:
+            tables = list(range(ngram_order))
+
+    main()
+    """
+    assert Run(body).feature("ngram").ran is Ran.NOT_EXECUTED
+    assert Run(body, {"WORLD_SIZE": "8"}).feature("ngram").ran is Ran.EXECUTED
+
+
 def test_unknown() -> None:
     """No answer is made up: where other settings close all of a feature's code, or another text ran."""
     body = """
@@ -251,7 +267,7 @@ def test_unknown() -> None:
     assert "reaches no code" in run.feature("ttt").reason
     run.done = Executed.of(run.program, [counted("pass\n", {})])
     assert "not the one that was read" in run.feature("gptq").reason
-    assert not_executed(run.program, run.launch, run.done) == ()
+    assert not_executed(run.program, run.done) == ()
 
 
 def test_stretches_are_the_recorder_s_blocks() -> None:
@@ -312,23 +328,20 @@ def test_loaded_twice() -> None:
 HELPER = "def start(n):\n    return n and deeper(n)\n\ndef deeper(n):\n    return n\n\ndef never(): ...\n"
 
 
-def modules_of(main: str) -> tuple[Program, LaunchFacts]:
+def modules_of(main: str) -> Program:
     """A program that imports a helper."""
     raw = {"train_gpt.py": main.encode(), "helper.py": HELPER.encode()}
     submission = facts_of(raw)
     program = program_of(submission, raw, read_script("train_gpt.py", raw["train_gpt.py"], raw), {})
     assert program is not None
-    assert submission.launch is not None
-    return program, submission.launch
+    return program
 
 
 def test_modules() -> None:
     """Imported files belong to the program: a function of theirs that the launch reaches and no run did is named."""
-    program, launch = modules_of(
-        SETTINGS + "import helper\ndef main():\n    helper.start(2)\n\nmain()\n" + 1000 * "size = 1\n"
-    )
+    program = modules_of(SETTINGS + "import helper\ndef main():\n    helper.start(2)\n\nmain()\n" + 1000 * "size = 1\n")
     assert [source.path for source in program.sources] == ["train_gpt.py", "helper.py"]
-    missing = not_executed(program, launch, Executed.of(program, ()))
+    missing = not_executed(program, Executed.of(program, ()))
     assert {(at.path, at.line) for at in missing} == {
         ("train_gpt.py", 1 + (SETTINGS + "import helper\n").count("\n")),
         ("helper.py", 1),
@@ -338,10 +351,10 @@ def test_modules() -> None:
 
 def test_launcher() -> None:
     """Where a file only starts another, the other's text is the program, wherever it was loaded from."""
-    program, launch = modules_of("import helper\nif __name__ == '__main__':\n    helper.start(2)\n")
+    program = modules_of("import helper\nif __name__ == '__main__':\n    helper.start(2)\n")
     blocks = [("helper.py", *block[1:]) for block in counted(HELPER + "if start: pass\n", {})]
     assert Executed.of(program, [blocks]).hits.get("train_gpt.py") is None
     blocks = [("helper.py", *block[1:]) for block in counted(HELPER, {})]
     done = Executed.of(program, [blocks])
     assert done.hits["train_gpt.py"][0] == 1
-    assert {at.line for at in not_executed(program, launch, done)} >= {1, 4}
+    assert {at.line for at in not_executed(program, done)} >= {1, 4}
