@@ -31,6 +31,12 @@ LIMITS: tuple[Behaviour, ...] = (
         Ended.MEMORY,
     ),
     Behaviour(
+        "memory_at_once",
+        "one allocation beyond the limit is refused inside, takes nothing and ends nothing",
+        "try: bytearray(8 << 30)\nexcept MemoryError: print('refused')",
+        says="refused\n",
+    ),
+    Behaviour(
         "memory_in_many_processes",
         "many small processes are ended for what they take together",
         "for _ in range(24):\n  if os.fork() == 0:\n    kept = bytearray(os.urandom(1 << 20)) * 16; time.sleep(60)\n"
