@@ -93,7 +93,7 @@ def test_wrapped_text() -> None:
 
 
 def test_file_that_is_refused() -> None:
-    """What torch.load refuses of a program's own file it refuses on every machine, unless something of ours is in it."""
+    """What torch.load refuses of a program's own file it refuses everywhere, unless something of ours is in it."""
     words = "Weights only load failed. ... Unsupported global: GLOBAL {} was not an allowed global by default."
     assert fault("f()\n", 1, "UnpicklingError", words.format("train_gpt.Config")) is Fault.SUBMISSION
     assert fault("f()\n", 1, "UnpicklingError", words.format("harness.observe.Thing")) is Fault.HARNESS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,3 +152,20 @@ def test_renamed_artifact(runner: CpuRunner) -> None:
     facts = run(runner, script)
     assert [(file.path, file.reloaded) for file in facts.files] == [("model.bin", True)]
     assert {RunStage.WRITTEN, RunStage.RELOADED} <= set(facts.reached)
+
+
+def test_programs_of_the_machine(runner: CpuRunner) -> None:
+    """Programs that scripts start are there, and the one that packs is known for what it is."""
+    script = """
+    import subprocess
+    open("raw.bin", "wb").write(b"weights" * 1000)
+    subprocess.run(["lrzip", "-z", "-L", "9", "-o", "packed.lrz", "raw.bin"], check=True)
+    subprocess.run(["lrzip", "-d", "-o", "again.bin", "packed.lrz"], check=True)
+    assert open("again.bin", "rb").read() == open("raw.bin", "rb").read()
+    assert "H100" in subprocess.run(["nvidia-smi"], capture_output=True, text=True, check=True).stdout
+    """
+    facts = run(runner, script)
+    assert facts.failure is None
+    assert {file.path for file in facts.files} == {"raw.bin", "packed.lrz", "again.bin"}
+    packed = [one for one in facts.fidelity.stand_ins if one.name == "lrzip" and not one.exact]
+    assert packed or shutil.which("lrzip") is not None
