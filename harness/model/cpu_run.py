@@ -208,6 +208,8 @@ class CpuRunFacts(Frozen):
     """Of the final score; None where it is not matched, or no validation stream was seen to be read."""
     coverages: tuple[Coverage, ...] = ()
     """Of the other scores that may be a result, as far as they are matched."""
+    unmatched: tuple[str, ...] = ()
+    """Labels of scores that may be a result, are better than the final one, and equal no two sums."""
     weighed: Weighed | None = None
     fidelity: Fidelity = Fidelity()
     checks: tuple[Check, ...] = ()

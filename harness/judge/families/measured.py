@@ -50,7 +50,9 @@ class TokensMeasured(SubmissionRule):
         """One finding where something was run: the worst of those on the scores that may be the result."""
         run = case.facts.cpu_run
         if run is not None and run.attempts:
-            yield _worst([finding for coverage in _results(run) for finding in self._one(case, run, coverage)])
+            found = [finding for coverage in _results(run) for finding in self._one(case, run, coverage)]
+            found += [self.unknown(case, _open(label)) for label in run.unmatched]
+            yield _worst(found)
 
     def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Iterable[Finding]:
         if coverage is None or coverage.losses is None:
@@ -141,7 +143,9 @@ class BytesMeasuredInRun(SubmissionRule):
         """One finding where something was run: the worst of those on the scores that may be the result."""
         run = case.facts.cpu_run
         if run is not None and run.attempts:
-            yield _worst([self._one(case, run, coverage) for coverage in _results(run)])
+            found = [self._one(case, run, coverage) for coverage in _results(run)]
+            found += [self.unknown(case, _open(label)) for label in run.unmatched]
+            yield _worst(found)
 
     def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Finding:
         if coverage is None or coverage.bytes_counted is None:
@@ -193,6 +197,10 @@ def _results(run: CpuRunFacts) -> list[Coverage | None]:
     final = run.coverage
     better = [one for one in run.coverages if final is None or one.losses is not None or one.val_bpb < final.val_bpb]
     return [final, *better]
+
+
+def _open(label: str) -> str:
+    return f"The score {label!r} is better than the final one and was not matched with what was summed."
 
 
 def _worst(findings: list[Finding]) -> Finding:

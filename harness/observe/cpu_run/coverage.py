@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.base import At
+from harness.model.base import At, snippet
 from harness.model.coverage import Coverage, Covered, Span
 from harness.model.cpu_run import MatchedScore
 from harness.model.logs import RunFacts
@@ -77,6 +77,11 @@ class Scored:
         return {
             "coverage": found[0] if last else None,
             "coverages": tuple(one for one in found[len(last) :] if one is not None),
+            "unmatched": tuple(
+                snippet(label)
+                for label, value in results.items()
+                if value is not None and value < (final.val_bpb or 0.0) and value not in others
+            ),
         }
 
 

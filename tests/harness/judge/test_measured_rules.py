@@ -168,6 +168,8 @@ def test_own_tokenizer() -> None:
 
 def test_other_results() -> None:
     """A better score that was not followed leaves both rules open; more bytes than there are ask."""
+    for rule in ("PG310", "PG311"):
+        assert only(run(measured(), unmatched=("ppm",)), rule).outcome is Outcome.INCONCLUSIVE
     other = measured(label="mixed", val_bpb=1.0, losses=None, bytes_true=None, bytes_stream=6_700, untold=9)
     assert only(run(measured(), coverages=(other,)), "PG310").outcome is Outcome.INCONCLUSIVE
     assert only(run(measured(), coverages=(other,)), "PG311").outcome is Outcome.INCONCLUSIVE

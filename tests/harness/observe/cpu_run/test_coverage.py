@@ -85,7 +85,7 @@ def test_final_score_only() -> None:
     report = Report(ended="end", stream=Stream(number=0, size=SIZE))
     assert Scored((TRUTH,)).facts(report, [score], None) == {}
     run = RunFacts(first_line=1, last_line=9, final=Score(label="b", val_bpb=2.0, line=1))
-    assert Scored((TRUTH,)).facts(report, [score], run) == {"coverage": None, "coverages": ()}
+    assert Scored((TRUTH,)).facts(report, [score], run) == {"coverage": None, "coverages": (), "unmatched": ()}
     assert coverage_of(Report(ended="end"), score, [TRUTH]) is None
     assert coverage_of(report, score, []) is None
     assert coverage_of(report, score.model_copy(update={"over_ranks": True}), [TRUTH]) is None
@@ -117,3 +117,5 @@ def test_other_results() -> None:
     found = Scored((TRUTH,)).facts(report, matched, run)
     assert (found["coverage"].label, found["coverage"].missing) == ("final", 0)
     assert [(one.label, one.losses, one.bytes_counted) for one in found["coverages"]] == [("mixed", None, 1.0)]
+    assert found["unmatched"] == ()
+    assert Scored((TRUTH,)).facts(report, matched[::2], run)["unmatched"] == ("mixed",)
