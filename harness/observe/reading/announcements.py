@@ -113,6 +113,8 @@ class _Program:
         self._owners: dict[ast.AST, tuple[ast.AST, list[ast.stmt]]] = {}
         """Each statement inside another to that other (or its handler or case) and the block of it."""
         for statement, _ in self._found.statements if self.averages else ():
+            if type(statement) in SIMPLE:
+                continue
             for holder in (statement, *getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
                 for name in ("body", "orelse", "finalbody"):
                     block = getattr(holder, name, None)
@@ -124,12 +126,8 @@ class _Program:
         function = average.around.function
         blocks, guard = self._climb(average.statement)
         if guard is None and function is not None:
-            for statement, _ in self._holding(frozenset({function.name})):
-                if any(
-                    isinstance(node, ast.Call) and getattr(node.func, "id", None) == function.name
-                    for node in own_nodes(statement)
-                ):
-                    blocks += self._climb(statement)[0]
+            for statement in self._calling(function.name):
+                blocks += self._climb(statement)[0]
         for statement, around in self._holding(_holders(average)):
             if around.function is function:
                 above, guard = self._climb(statement)
@@ -140,7 +138,8 @@ class _Program:
 
     def around(self, lines: Sequence[_Print]) -> tuple[list[_Print], list[_Print]]:
         """The nearest lines that the same function prints before and after what `lines` stand in, nearest first."""
-        holding = [(s, a.function) for s, a in self._found.statements for one in lines if s.lineno == one.line]
+        numbers = {one.line for one in lines}
+        holding = [(s, a.function) for s, a in self._found.statements if s.lineno in numbers]
         if not holding:
             return [], []
         statement, function = holding[-1]
@@ -154,6 +153,13 @@ class _Program:
         first, last = getattr(guard, "lineno", 0), getattr(guard, "end_lineno", 0)
         before = [one for one in reversed(others) if one.line < first]
         return before[:BEFORE], [one for one in others if one.line > last][:AFTER]
+
+    def _calling(self, name: str) -> Iterator[ast.stmt]:
+        """Simple statements that call the function of that name."""
+        calls = {id(call): call for call in self._index.calls.get(name, ()) if isinstance(call.func, ast.Name)}
+        for statement, _ in self._found.on_lines({call.lineno for call in calls.values()}):
+            if type(statement) in SIMPLE and any(id(node) in calls for node in own_nodes(statement)):
+                yield statement
 
     def _holding(self, names: frozenset[str]) -> list[Item]:
         """Simple statements that name one of `names`."""

@@ -12,6 +12,8 @@ from harness.observe.reading.source.index import called, nodes_under
 MARK = "\u2581"
 MAX_TABLES = 6
 _STRIPPING = frozenset({"lstrip", "strip", "replace", "removeprefix", "split"})
+_SUMS = frozenset({ast.Assign, ast.AugAssign})
+"""Statements that may add to a sum."""
 
 
 def read_tables(program: Program) -> tuple[ByteTable, ...]:
@@ -94,6 +96,8 @@ def _mask(program: Program) -> At | None:
     if not masks:
         return None
     for node in program.index.nodes:
+        if type(node) not in _SUMS:
+            continue
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
             value: ast.expr = node.value
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):

@@ -135,7 +135,7 @@ class Calls(Memories, Callbacks):
             attrs, risks = len(self.unknown_attrs), self.risks - risks
             done = Memory(
                 held,
-                recorder.reads | recorder.absent,
+                recorder.reads | recorder.absent if recorder.absent else recorder.reads,
                 recorder.writes,
                 result,
                 -1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 _BLOCKS_OF = {
@@ -15,12 +15,13 @@ _BLOCKS_OF = {
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def blocks(node: ast.AST) -> Iterator[list[ast.AST]]:
+def blocks(node: ast.AST) -> Sequence[list[ast.AST]]:
     """The statement lists directly below a node (also of its handlers and cases)."""
-    for name in _BLOCKS_OF.get(type(node), ()):
-        block = getattr(node, name)
-        if isinstance(block, list):  # a lambda's body is an expression
-            yield block
+    names = _BLOCKS_OF.get(type(node))
+    if names is None:
+        return ()
+    # The body of a lambda is an expression.
+    return [block for name in names if isinstance(block := getattr(node, name), list)]
 
 
 def statements(node: ast.AST, *, own: bool = False) -> Iterator[ast.AST]:

@@ -48,7 +48,8 @@ def is_log(path: str, head: bytes) -> bool:
     if _TRAINING_LOG.match(name):
         return True
     text = decode(head).text
-    return _METRIC.search(text) is not None or (named and _SCRIPT.search(text) is not None)
+    # A printed script stands before all metrics, and the few words that show it are found much sooner.
+    return (named and _SCRIPT.search(text) is not None) or _METRIC.search(text) is not None
 
 
 def seed_in_name(path: str) -> int | None:
