@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from harness.observe.cpu_run.report import Raised
 from harness.observe.reading.source.grammar import parse
@@ -50,7 +50,7 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
         local = _LOCAL.match(raised.message) if raised.exception == "UnboundLocalError" else None
         if local is not None and not _may_be_bound(trees[-1], line, local[1]):
             return f"No way through the function gives {local[1]} a value before line {line} reads it."
-        if _binds_unseen(ast.walk(trees[-1])):
+        if _binds_unseen(trees[-1]):
             return None
         nodes = [node for tree in trees for node in ast.walk(tree)]
         named = _NAME.match(raised.message) if raised.exception == "NameError" else None
@@ -128,14 +128,29 @@ def _never_set(nodes: Sequence[ast.AST], kind: str, name: str) -> str | None:
     return f"Nothing in the program sets {name} of {kind}."
 
 
-def _binds_unseen(nodes: Iterable[ast.AST]) -> bool:
+def _binds_unseen(tree: ast.Module) -> bool:
+    """Whether a program may bind names or attributes by other means than statements that name them."""
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     return any(
-        (isinstance(node, ast.Name) and node.id in _UNSEEN)
+        (isinstance(node, ast.Name) and node.id in _UNSEEN and not _only_reads(node, parents))
         or (isinstance(node, ast.Attribute) and node.attr in _UNSEEN)
         or (isinstance(node, ast.alias) and node.name == "*")
         or (isinstance(node, _Function) and node.name in _UNSEEN)
-        for node in nodes
+        for node in ast.walk(tree)
     )
+
+
+def _only_reads(node: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> bool:
+    """Whether this is `vars(...)`, `globals()` or `locals()`, and goes through what it holds or looks one name up."""
+    call = parents.get(node)
+    if node.id not in {"vars", "globals", "locals"} or not isinstance(call, ast.Call) or call.func is not node:
+        return False
+    use = parents.get(call)
+    if isinstance(use, ast.Attribute):
+        return use.attr in {"items", "keys", "values", "get"}
+    if isinstance(use, ast.Call):
+        return isinstance(use.func, ast.Name) and use.func.id in {"sorted", "dict", "list", "len", "str", "print"}
+    return isinstance(use, (ast.For, ast.comprehension, ast.Compare))
 
 
 def _words(nodes: Iterable[ast.AST]) -> set[str]:
