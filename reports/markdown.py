@@ -15,6 +15,8 @@ from harness.model.review import Review, ReviewedSubmission
 from harness.model.target import TargetKind
 from reports.groups import Group, Step, grouped, steps, unexamined
 from reports.links import Links, basis_link
+from reports.ran import ran, run_stages
+from reports.ran import size as bytes_of
 from reports.text import code, code_element, markdown, plain
 from reports.words import (
     DEPTHS,
@@ -40,6 +42,7 @@ MARKER = "<!-- golf-review -->"
 """First line of every comment: how a bot finds its own one again."""
 LIMIT = 65_536
 """Most characters of a comment (GitHub: "body is too long (maximum is 65536 characters)")."""
+_ROWS = 20
 _BACKLINK = re.compile(r"https://github\.com/(?=[\w.-]+/[\w.-]+/(?:pull|issues|discussions|commit)/)")
 
 
@@ -218,8 +221,11 @@ class _Writer:
         yield f"- Record: {markdown(record_line(one.record))}" + (
             f" ({markdown(one.record.test, 120)})" if one.record.test else ""
         )
+        for label, text in ran(one):
+            yield f"- {label}: {markdown(text, self.plan.message)}"
         yield ""
         yield from self.runs(one)
+        yield from self.cpu_run(one)
         if self.plan.details:
             yield from self.folded("Findings", one.folder, one.findings)
         if self.several:
@@ -237,6 +243,23 @@ class _Writer:
             yield f"| and {len(one.runs) - 20} more | | | | | | |"
         labels = dict.fromkeys(run.label or "?" for run in one.runs)
         yield f"\nScores are those of {', '.join(code(label, 60) for label in list(labels)[:6])}.\n"
+
+    def cpu_run(self, one: ReviewedSubmission) -> Iterator[str]:
+        """Stages and files of the run, folded; where it failed also what it printed last."""
+        if one.cpu_run is None or not self.plan.details or not run_stages(one):
+            return
+        yield "<details><summary>The run on a CPU, stage by stage</summary>\n"
+        yield from ("| stage | status | seconds | peak MB | reason |", "| --- | --- | ---: | ---: | --- |")
+        for stage in run_stages(one)[:_ROWS]:
+            cells = (words(stage.status.value), number(stage.seconds, ".1f"), number(stage.peak_mb, ".0f"))
+            yield f"| {code(stage.name, 60)} | {' | '.join(cells)} | {code(stage.reason or '', 200)} |"
+        for file in one.cpu_run.files[:_ROWS]:
+            back = ", read back" if file.reloaded else ""
+            yield f"\n- wrote {code(file.path, 120)}: {bytes_of(file.size)}{back}"
+        if one.cpu_run.failure is not None:
+            for line in one.cpu_run.printed:
+                yield f"\n- printed {code(line, 200) or 'nothing'}"
+        yield "\n</details>\n"
 
     def folded(self, title: str, folder: str, findings: Iterable[Finding]) -> Iterator[str]:
         """A foldable part for each group of findings."""

@@ -21,6 +21,7 @@ from reports import words
 from reports.figures import figures
 from reports.groups import Group, findings_of, grouped, steps, unexamined
 from reports.links import Links, basis_link
+from reports.ran import ran, size
 from reports.text import plain
 
 
@@ -67,6 +68,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"words": words, "Group": Group, "grouped": grouped, "basis_link": basis_link}
+    made.globals |= {"ran": ran, "size": size}
     shorten: Callable[[str, int], str] = plain
     made.filters |= {"plain": shorten, "short": words.short}
     return made

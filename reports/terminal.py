@@ -15,6 +15,7 @@ from harness.model.review import Review, ReviewedSubmission, Verdict
 from harness.model.target import TargetKind
 from reports import groups
 from reports.groups import Step, group_of, steps
+from reports.ran import ran, stages_line
 from reports.text import plain
 from reports.words import (
     RUN_COLUMNS,
@@ -149,6 +150,10 @@ def _facts(submission: ReviewedSubmission) -> Iterator[Text]:
     yield Text.assemble(("Claimed  ", "dim"), claim_line(submission.claimed))
     yield Text.assemble(("Verdict  ", "dim"), (words(submission.compliance.verdict.value), "bold"))
     yield Text.assemble(("Record   ", "dim"), record_line(submission.record))
+    for label, text in ran(submission):
+        yield Text.assemble((f"{label:9}", "dim"), plain(text, 600))
+    if stages := stages_line(submission):
+        yield Text.assemble(("Stages   ", "dim"), plain(stages, 600))
 
 
 def _runs(submission: ReviewedSubmission) -> Table:

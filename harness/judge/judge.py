@@ -15,6 +15,7 @@ from harness.model.facts import Facts, StageStatus, SubmissionFacts
 from harness.model.findings import Finding, Outcome
 from harness.model.review import (
     Claimed,
+    CpuRunSummary,
     Depth,
     HarnessInfo,
     Review,
@@ -91,7 +92,8 @@ def _judge_submission(case: Case) -> ReviewedSubmission:
         runs=tuple(_reviewed(run) for run in case.runs),
         findings=tuple(found),
         stages=case.facts.stages,
-        fidelity=case.facts.cpu_run.fidelity.model_dump(mode="json") if case.facts.cpu_run is not None else None,
+        cpu_run=CpuRunSummary.of(case.facts.cpu_run) if case.facts.cpu_run is not None else None,
+        fidelity=case.facts.cpu_run.fidelity if case.facts.cpu_run is not None else None,
         not_examined=(*_NOT_PROVEN, *_run_gaps(case.facts.cpu_run), *_gaps(case.facts)),
     )
 

@@ -8,12 +8,16 @@ from typing import Any, Literal
 from pydantic import Field
 
 from harness.model.base import Frozen
+from harness.model.coverage import Coverage
+from harness.model.cpu_run import CpuRunFacts, Fidelity, MatchedScore, RunFailure, RunStage, WrittenFile
 from harness.model.facts import Stage
 from harness.model.findings import Finding
 from harness.model.metadata import MetadataFacts
 from harness.model.target import Origin, Target
 
 REVIEW_SCHEMA: Literal["golf.review/1"] = "golf.review/1"
+FILES_SHOWN, SCORES_SHOWN, LINES_SHOWN = 20, 20, 10
+"""Most files, scores and printed lines of a run that a review repeats."""
 
 
 class Depth(StrEnum):
@@ -105,6 +109,56 @@ class Claimed(Frozen):
         return cls(**{name: value(name) for name in names}, seeds=tuple(seed.value for seed in metadata.seeds))
 
 
+class CpuRunSummary(Frozen):
+    """How far the run on a CPU got. What of it was not the real thing stands in `ReviewedSubmission.fidelity`."""
+
+    reached: tuple[RunStage, ...] = ()
+    failure: RunFailure | None = None
+    size: str | None = None
+    """Name of the size at which it ended: the model's width, or `original`."""
+    attempts: int = 0
+    """Sizes that were tried."""
+    seconds: float = 0.0
+    """Of all of them."""
+    cpu_seconds: float = 0.0
+    peak_mb: float | None = None
+    world_size: int = 1
+    steps: int = 0
+    """Optimizer steps."""
+    files: tuple[WrittenFile, ...] = ()
+    """The largest that it left."""
+    scores: tuple[MatchedScore, ...] = ()
+    """Printed scores that are what was summed, in the order in which they were printed."""
+    coverage: Coverage | None = None
+    printed: tuple[str, ...] = ()
+    """The last lines that it printed, as data."""
+    doubts: tuple[str, ...] = ()
+    """Why what was observed acquits of nothing; none where it may."""
+    refused: str | None = None
+    """Why nothing was run, and the remedy."""
+
+    @classmethod
+    def of(cls, run: CpuRunFacts) -> CpuRunSummary:
+        """The run in short."""
+        return cls(
+            reached=run.reached,
+            failure=run.failure,
+            size=run.attempts[-1].rung or None if run.attempts else None,
+            attempts=len(run.attempts),
+            seconds=round(sum(one.seconds for one in run.attempts), 3),
+            cpu_seconds=round(sum(one.cpu_seconds or 0.0 for one in run.attempts), 3),
+            peak_mb=max((one.peak_mb for one in run.attempts if one.peak_mb is not None), default=None),
+            world_size=1 + len(run.others),
+            steps=run.steps,
+            files=run.files[:FILES_SHOWN],
+            scores=run.scores[-SCORES_SHOWN:],
+            coverage=run.coverage,
+            printed=run.printed[-LINES_SHOWN:],
+            doubts=run.doubts() if run.refused is None else (),
+            refused=run.refused,
+        )
+
+
 class ReviewedSubmission(Frozen):
     """The review of one folder."""
 
@@ -117,7 +171,10 @@ class ReviewedSubmission(Frozen):
     record: Record
     runs: tuple[ReviewedRun, ...] = ()
     findings: tuple[Finding, ...] = ()
-    fidelity: dict[str, Any] | None = None
+    cpu_run: CpuRunSummary | None = None
+    """How far it got when it was run on a CPU; None where that was not asked for."""
+    fidelity: Fidelity | None = None
+    """What of that run was not the real thing."""
     stages: tuple[Stage, ...] = ()
     not_examined: tuple[str, ...] = ()
 

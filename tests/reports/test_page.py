@@ -13,7 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from tests_support.browser import DESKTOP, PHONE, browser, visit
 from tests_support.hostile import PAYLOADS, Reader, poisoned
-from tests_support.reviews import REPOSITORY, SHA, demo, every_kind, one_folder, several_folders
+from tests_support.reviews import REPOSITORY, SHA, demo, every_kind, one_folder, run_folder, several_folders
 
 from harness.model.facts import Facts
 from harness.model.review import Review
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["browser"]
 Made = Callable[[], tuple[Review, Facts]]
-REVIEWS = [demo, one_folder, several_folders, every_kind]
+REVIEWS = [demo, one_folder, several_folders, run_folder, every_kind]
 
 
 class HtmlSnapshot(SingleFileSnapshotExtension):
@@ -42,7 +42,7 @@ def html_of(made: Made) -> str:
     return page(review, Links.of(review.target, REPOSITORY), facts)
 
 
-@pytest.mark.parametrize("made", REVIEWS[:3], ids=lambda made: made.__name__)
+@pytest.mark.parametrize("made", REVIEWS[:4], ids=lambda made: made.__name__)
 def test_pages(made: Made, snapshot: SnapshotAssertion) -> None:
     """The whole page, as it is."""
     assert html_of(made) == snapshot(extension_class=HtmlSnapshot)

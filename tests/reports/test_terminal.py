@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from syrupy.assertion import SnapshotAssertion
 from tests_support.cases import AS_OF, COMPLETE, facts_of
 from tests_support.repository import METADATA
+from tests_support.reviews import FAILED_RUN, WHOLE_RUN, run_folder
 
 from harness.judge.judge import judge
+from harness.model.cpu_run import CpuRunFacts
 from harness.model.facts import Facts
 from harness.model.review import Review
 from harness.model.target import Target, TargetKind
@@ -45,6 +48,13 @@ def test_findings(snapshot: SnapshotAssertion) -> None:
     metadata = METADATA.replace("15850000", "16155425").replace("1.2052", "1.1800")
     files = {**COMPLETE, "submission.json": metadata, "train_gpt.py": "import my_missing_module\n"}
     assert text_of(review_of(files)) == snapshot
+
+
+@pytest.mark.parametrize("run", [WHOLE_RUN, FAILED_RUN, CpuRunFacts(refused="bwrap is not installed; install it")])
+def test_run(run: CpuRunFacts, snapshot: SnapshotAssertion) -> None:
+    """How far a run got, or why there was none, stands beside the claims, before the findings."""
+    text = text_of(run_folder(run)[0])
+    assert text.partition("Submission")[2].partition("val_bpb  steps")[0] == snapshot
 
 
 def test_verbose_lists_what_holds() -> None:

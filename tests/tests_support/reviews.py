@@ -7,9 +7,26 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.judge.judge import judge
-from harness.model.facts import Facts
+from harness.model.base import At
+from harness.model.coverage import Coverage, Covered, Span
+from harness.model.cpu_run import (
+    Attempt,
+    Check,
+    CpuRunFacts,
+    Fault,
+    FeatureRun,
+    Fidelity,
+    MatchedScore,
+    Ran,
+    Replaced,
+    RunFailure,
+    RunStage,
+    WrittenFile,
+)
+from harness.model.facts import Facts, Stage, StageStatus
 from harness.model.findings import Evidence, Finding, Outcome, Proof, Severity, Strength
-from harness.model.review import Review
+from harness.model.plan import Directive, Feature, Meaning, Override
+from harness.model.review import CpuRunSummary, Review
 from harness.model.target import Change, ChangeKind, DiffFacts, Target, TargetKind
 from harness.observe.observe import observe
 from harness.observe.reading.worker import Reader
@@ -41,6 +58,81 @@ _KINDS = [
     for strength in Strength
     if outcome in {Outcome.FAIL, Outcome.WARN} or strength is Strength.DERIVED
 ]
+
+
+LINE = At(path="train_gpt.py", line=3)
+FAILURE = RunFailure(
+    fault=Fault.HARNESS, exception="RuntimeError", message="sizes do not fit", at=LINE, remedy="Nothing to mend."
+)
+WHOLE_RUN = CpuRunFacts(
+    reached=tuple(RunStage),
+    attempts=(
+        Attempt(rung="64", seconds=4.25, cpu_seconds=4.0, peak_mb=310.0, ended="exit 1", failure=FAILURE),
+        Attempt(rung="96", seconds=8.5, cpu_seconds=8.0, peak_mb=323.0, ended="exit 0"),
+    ),
+    steps=16,
+    files=(
+        WrittenFile(path="final_model.pt", size=1_200_000, sha256="a" * 64),
+        WrittenFile(path="final_model.int8.ptz", size=312_345, sha256="b" * 64, reloaded=True),
+    ),
+    scores=(MatchedScore(label="final", val_bpb=2.7246, losses=LINE, counts=LINE),),
+    coverage=Coverage(
+        label="final",
+        val_bpb=2.7246,
+        stream=1985,
+        documents=4,
+        losses=Covered(
+            at=LINE,
+            target="loss_sum",
+            spans=(Span(first=1, last=1984, times=1),),
+            once=1984,
+            several=0,
+            tokens=1984,
+            elsewhere=0,
+        ),
+        missing=0,
+        bytes_true=4321,
+        bytes_counted=4321.0,
+    ),
+    printed=("step 16", "final val_bpb:2.7246"),
+    checks=(Check(name="exit", held=True, words="it ended as it says"),),
+    fidelity=Fidelity(
+        overrides=(
+            Override(name="ITERATIONS", value="16", why="training steps: 16 steps", meaning=Meaning.STEPS, was=20_000),
+            Override(name="DATA_PATH", value="./data", why="where the made inputs lie"),
+        ),
+        edits=(
+            Directive(at=LINE, column=0, end_column=3, old="512", new="96", why="model dimension", meaning=Meaning.DIM),
+        ),
+        stand_ins=(
+            Replaced(name="flash_attn", exact=True, reason="equal to SDPA by test"),
+            Replaced(name="some_kernel", exact=False, reason="it computes nothing"),
+        ),
+        features=(
+            FeatureRun(feature=Feature.SLIDING, ran=Ran.EXECUTED, at=(LINE,)),
+            FeatureRun(feature=Feature.SWA, ran=Ran.NOT_EXECUTED, because=("SWA_ENABLED",), missed=(LINE,)),
+        ),
+    ),
+)
+"""A run to the end, at the second size."""
+FAILED_RUN = WHOLE_RUN.model_copy(
+    update={
+        "reached": (RunStage.DECODED, RunStage.IMPORTED),
+        "attempts": WHOLE_RUN.attempts[:1],
+        "failure": FAILURE,
+        "steps": 0,
+        "files": (),
+        "scores": (),
+        "coverage": None,
+    }
+)
+"""A run that one of our sizes ended."""
+RUN_STAGES = (
+    Stage(name="run: inputs", status=StageStatus.DONE),
+    Stage(name="run: sandbox", status=StageStatus.DONE),
+    Stage(name="run: size 64", status=StageStatus.PARTIAL, reason="RuntimeError: sizes do not fit"),
+    Stage(name="run: size 96", status=StageStatus.DONE),
+)
 
 
 def facts_with(*folders: tuple[str, Mapping[str, str]]) -> Facts:
@@ -87,6 +179,15 @@ def one_folder() -> tuple[Review, Facts]:
     return judged(facts), facts
 
 
+def run_folder(run: CpuRunFacts = WHOLE_RUN) -> tuple[Review, Facts]:
+    """A pull request with one whole submission that was run so."""
+    facts = facts_with((FOLDER, COMPLETE))
+    (one,) = facts.submissions
+    stages = (*one.stages, *RUN_STAGES) if run.refused is None else one.stages
+    facts = facts.model_copy(update={"submissions": (one.model_copy(update={"cpu_run": run, "stages": stages}),)})
+    return judged(facts), facts
+
+
 def several_folders(count: int = 3) -> tuple[Review, Facts]:
     """A pull request with several submissions, whole ones and such with something to mend in turn."""
     contents = (COMPLETE, FINDINGS, {"README.md": "# Nothing else\n"})
@@ -122,7 +223,13 @@ def every_kind() -> tuple[Review, Facts]:
     )
     record = first.record.model_copy(update={"test": "one-sample t-test", "beats": "the record", "p_value": 0.004})
     whole = first.model_copy(
-        update={"findings": (*first.findings, *made), "record": record, "fidelity": {"override": "a stand-in"}}
+        update={
+            "findings": (*first.findings, *made),
+            "record": record,
+            "cpu_run": CpuRunSummary.of(WHOLE_RUN).model_copy(update={"failure": FAILURE, "doubts": ("it asked",)}),
+            "fidelity": WHOLE_RUN.fidelity,
+            "stages": (*first.stages, *RUN_STAGES),
+        }
     )
     hygiene = tuple(finding.model_copy() for finding in made[:4])
     return review.model_copy(update={"submissions": (whole,), "hygiene": hygiene}), facts
