@@ -40,7 +40,7 @@ $(VENV)/.light: pyproject.toml
 
 $(VENV)/.torch: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --retries 1 --timeout 15 --index-url $(TORCH_INDEX) "$(TORCH)" \
+	$(BIN)/python -m pip install -qq --no-deps --retries 1 --timeout 15 --index-url $(TORCH_INDEX) "$(TORCH)" \
 	|| echo "no CPU build of torch from $(TORCH_INDEX); pip's own index is asked"
 	touch $@
 
