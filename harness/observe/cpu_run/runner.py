@@ -13,6 +13,9 @@ from harness.observe.cpu_run.session import Session
 from harness.observe.moment import Moment, Show, silent
 from harness.observe.sandbox.provider import Provider, SandboxUnavailableError
 
+_WAIT = 600.0
+"""Seconds that a sandbox may wait until the inputs of its submission are made."""
+
 
 class CpuRunner:
     """A provider, a cache of inputs, and a sandbox with torch loaded ahead of its use. Use as a context manager."""
@@ -51,6 +54,10 @@ class CpuRunner:
             return CpuRunFacts(refused=self._refused)
         try:
             show(Moment("making the inputs"))
+            if self._next is not None and not self._next.waits(_WAIT):
+                # The time of waiting was over, or the machine took it: nothing that the next submission has to do with.
+                self._next.__exit__(None, None, None)
+                self._next = None
             self._next = self._next or self._start()  # it loads torch while the inputs are made
             trial = prepared(submission, files, self._cache, self.world_size)
             if isinstance(trial, CpuRunFacts):

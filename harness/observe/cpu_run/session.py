@@ -127,6 +127,11 @@ class Session:
             self._receive()
             self._ready = True
 
+    def waits(self, seconds: float) -> bool:
+        """Whether it is still there; if so, it may wait so many seconds from now to be used."""
+        self._sandbox.allow(seconds)
+        return self._sandbox.poll() is None
+
     def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """A file of the submission; every run finds a fresh copy."""
         self._send({"do": "put", "path": path, "mode": mode}, data)
