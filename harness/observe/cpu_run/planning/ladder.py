@@ -108,8 +108,9 @@ def cause_of(failure: Failure) -> Cause:
     source = failure.source[:MAX_MESSAGE].lower()
     if exception == "AssertionError":
         return _of_assertion(message, source)
-    if exception == "ZeroDivisionError":
-        return Cause.DIVISIBILITY if "/" in source or "%" in source else Cause.OTHER
+    if exception == "ZeroDivisionError":  # of fractions: a sum, a time; of integers: a size that was cut to nothing
+        whole = "float" not in message and ("/" in source or "%" in source)
+        return Cause.DIVISIBILITY if whole else Cause.OTHER
     found = next((cause for cause, pattern in _COMPILED if pattern.search(message)), Cause.OTHER)
     if exception == "IndexError":
         return Cause.OTHER if _FILE_WORDS.search(source) else Cause.INDEX

@@ -28,7 +28,9 @@ ACCUMULATION = 8
 8 // world_size."""
 MICRO_BATCHES = 2
 """Micro batches a step where they can be changed: the least with which gradients are accumulated."""
-VAL_TOKENS = 2_048
+VAL_TOKENS = 2_112
+"""33 sequences: one is left over, for a last target and as a remainder, and any usual batch divides the others, since
+some evaluations drop a last batch that is not full."""
 DOCUMENTS = 16
 _PREFIX_DOCUMENTS = 4
 """Documents where a setting limits them: each of up to four phases has one."""
@@ -40,7 +42,7 @@ _USUAL_SECONDS = 600.0
 _SLOTS = 128
 """The validation stream over these gives a table the load that 62 M tokens give one of 4 M slots."""
 _OPEN_BITS = 14
-"""Open addressing must hold every context of the stream: 2,048 tokens in up to eight orders."""
+"""Open addressing must hold every context of the stream, in up to seven orders."""
 _FIRST_LARGE_BITS = 10
 _EFFORT = 5
 """Quality, level or preset from which compressors take a second a megabyte, and lzma 700 MB of memory."""
@@ -128,8 +130,11 @@ class Tiny:
         return dim / original if dim and original else 1.0
 
     def tokens(self, length: float, least: int = 16) -> int:
-        """A length along the sequence: the same share of it, a multiple of eight, never more than it was."""
-        scaled = round(length * self.sequence / max(self.original.sequence, 1) / 8) * 8
+        """A length along the sequence: the same share of it, a multiple of eight, never more than it was.
+
+        Nor more than four of the largest sequences: a batch of eight such fills the validation stream.
+        """
+        scaled = min(round(length * self.sequence / max(self.original.sequence, 1) / 8) * 8, 4 * SEQUENCE)
         return int(min(length, max(scaled, least)))
 
     def kv_heads(self) -> int:
@@ -233,7 +238,7 @@ def _batch(meaning: Meaning, value: float, tiny: Tiny) -> float:
     if meaning is Meaning.MICRO_BATCH_TOKENS:
         return min(value, tiny.sequence)
     if meaning is Meaning.EVAL_BATCH_TOKENS:
-        return min(value, ACCUMULATION * 4 * max(tiny.sequence, tiny.eval_sequence))
+        return min(value, ACCUMULATION * max(tiny.sequence, tiny.eval_sequence))
     unit = tiny.micro_batches * tiny.sequence * tiny.original.divided
     share = value / tiny.original.batch_tokens if tiny.original.batch_tokens else 1.0
     return unit * max(1, min(4, round(share)))

@@ -60,6 +60,7 @@ from harness.observe.cpu_run.planning.ladder import Cause, Failure, cause_of, ne
         ("ValueError", "logit_softcap must be positive, got 0.0", "", Cause.OTHER),
         ("RuntimeError", "CUDA is required", "", Cause.OTHER),
         ("ZeroDivisionError", "float division by zero", "raise ZeroDivisionError", Cause.OTHER),
+        ("ZeroDivisionError", "float division by zero", "bpb = loss * (tokens / count)", Cause.OTHER),
     ],
 )
 def test_the_cause_is_told_by_type_message_and_line(exception: str, message: str, source: str, cause: Cause) -> None:

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from harness.model.plan import Meaning, Shape
 from harness.observe.cpu_run.planning.rungs import shapes
-from harness.observe.cpu_run.planning.sizes import ACCUMULATION, KEPT, MICRO_BATCHES, STEPS, Original, Tiny, shrunk
+from harness.observe.cpu_run.planning.sizes import (
+    ACCUMULATION,
+    KEPT,
+    MICRO_BATCHES,
+    STEPS,
+    VAL_TOKENS,
+    Original,
+    Tiny,
+    shrunk,
+)
 
 _SEQUENCES = st.sampled_from([64, 256, 512, 1024, 2048, 4096])
 _VALUES = st.one_of(st.integers(1, 1 << 30), st.floats(0.001, 1e6))
@@ -108,6 +117,17 @@ def test_order_of_steps_is_kept(original: Original, one: int, other: int) -> Non
     second = shrunk(Meaning.STEP, high, "b_start_step", tiny) or high
     assert 1 <= first <= second
     assert second <= max(STEPS - 2, 1) or second == high
+
+
+@given(_originals())
+def test_whole_batches_hold_the_validation_stream(original: Original) -> None:
+    """An evaluation that drops a last batch which is not full scores something, batches divided or not."""
+    tiny = Tiny(original, Shape(dim=64, heads=4))
+    batch = shrunk(Meaning.EVAL_BATCH_TOKENS, 524_288, "val_batch_tokens", tiny)
+    assert batch is not None
+    assert batch // tiny.micro_batches >= tiny.eval_sequence
+    sequences = (VAL_TOKENS - 1) // tiny.eval_sequence
+    assert sequences // (batch // tiny.eval_sequence) >= 1
 
 
 def test_the_clock_ends_the_run() -> None:
