@@ -58,6 +58,7 @@ BATTERY = (
         "forged_report",
         FAKE + f"import os\nfor number in range(3, 1024):\n  try: os.write(number, b'report {LIE}\\n')\n"
         "  except OSError: pass",
+        fault=Fault.SUBMISSION,
         tampering=FORGED,
         trusted=False,
         check=lambda facts: not facts.steps,
@@ -97,7 +98,15 @@ BATTERY = (
         "replaced_recorder",
         "recorder = __builtins__['__golf_hit__'].__self__\n"
         "type(recorder).report = lambda self: {'steps': 900, 'backwards': 900}",
-        tampering=REPLACED,
+        fault=Fault.SUBMISSION,
+        tampering=REPLACED | LOOKED,
+        trusted=False,
+        check=lambda facts: any(one.at is not None and one.at.line == 2 for one in facts.tampering),
+    ),
+    Hostile(
+        "counts_changed",
+        "import os\nrecorder = __builtins__['__golf_hit__'].__self__\nrecorder.steps = 900",
+        tampering=LOOKED,
         trusted=False,
         check=lambda facts: facts.tampering[0].at is not None and facts.tampering[0].at.line == 2,
     ),
@@ -106,19 +115,22 @@ BATTERY = (
         "recorder = __builtins__['__golf_hit__'].__self__\n"
         "def _stepped(self, *_): self.steps += 100\n"
         "type(recorder)._stepped.__code__ = _stepped.__code__",
-        tampering=REPLACED,
+        fault=Fault.SUBMISSION,
+        tampering=REPLACED | LOOKED,
         trusted=False,
     ),
     Hostile(
         "replaced_method",
         "recorder = __builtins__['__golf_hit__'].__self__\nrecorder.report = lambda: {}",
-        tampering=REPLACED,
+        fault=Fault.SUBMISSION,
+        tampering=REPLACED | LOOKED,
         trusted=False,
     ),
     Hostile(
         "replaced_builtin",
         "__builtins__['__golf_hit__'] = lambda *_: None",
-        tampering=REPLACED,
+        fault=Fault.SUBMISSION,
+        tampering=REPLACED | LOOKED,
         trusted=False,
     ),
     Hostile(
@@ -131,12 +143,14 @@ BATTERY = (
     Hostile(
         "hooks_taken_away",
         "from torch.optim import optimizer\noptimizer._global_optimizer_post_hooks.clear()",
+        fault=Fault.SUBMISSION,
         tampering=REPLACED,
         trusted=False,
     ),
     Hostile(
         "finder_taken_away",
         "import sys\nsys.meta_path[:] = [one for one in sys.meta_path if not type(one).__name__ == '_Finder']",
+        fault=Fault.SUBMISSION,
         tampering=REPLACED,
         trusted=False,
     ),
@@ -146,7 +160,8 @@ BATTERY = (
         "  def __hash__(self): raise OSError\n"
         "  def __getattr__(self, name): raise KeyError(name)\n"
         "__builtins__['__golf_hit__'] = Same()",
-        tampering=REPLACED,
+        fault=Fault.SUBMISSION,
+        tampering=REPLACED | LOOKED,
         trusted=False,
     ),
     # looks

@@ -36,10 +36,10 @@ def checks_of(done: Done, reports: Sequence[Report | Broken | None]) -> tuple[Ch
     return tuple(Check(name=name, held=held, words=words) for name, (held, words) in found.items())
 
 
-def tampering_of(done: Done, reports: Sequence[Report | Broken | None]) -> tuple[Tamper, ...]:
+def tampering_of(done: Done) -> tuple[Tamper, ...]:
     """Everything that was noticed, each once."""
     found: list[Tamper] = []
-    for rank, report in zip(done.ranks, reports, strict=True):
+    for rank in done.ranks:
         if rank.said.foreign or len(rank.said.reports) > 1:
             found.append(Tamper(kind=TamperKind.FORGED, words="wrote on the descriptor of the report"))
         for line in rank.said.seen:
@@ -47,8 +47,6 @@ def tampering_of(done: Done, reports: Sequence[Report | Broken | None]) -> tuple
                 found.append(Notice.model_validate_json(line).fact())
             except ValidationError:
                 found.append(Tamper(kind=TamperKind.FORGED, words="changed what was noticed of it"))
-        if isinstance(report, Report):
-            found += [notice.fact() for notice in report.tampering]
     return tuple(dict.fromkeys(found))[:MAX_TAMPERING]
 
 

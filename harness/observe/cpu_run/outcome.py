@@ -75,9 +75,17 @@ def understood(
         printed=tuple(snippet(line) for line in lines[-MAX_PRINTED_LINES:]),
         alone=done.alone,
         checks=checks_of(done, reports),
-        tampering=tampering_of(done, reports),
+        tampering=tampering_of(done),
     )
-    if not isinstance(report, Report) or any(one.kind in _SPOILS for one in outside.tampering):
+    spoilt = next((one for one in outside.tampering if one.kind in _SPOILS), None)
+    if spoilt is not None:
+        remedy = "Leave what observes the program alone: nothing that the run says of itself counts after that."
+        message = f"the program {spoilt.words}"
+        failure = RunFailure(
+            fault=Fault.SUBMISSION, exception="tampering", message=message, at=spoilt.at, remedy=remedy
+        )
+        outside = outside.model_copy(update={"failure": failure})
+    if not isinstance(report, Report) or spoilt is not None:
         return Outcome(
             outside.model_copy(update={"files": _files(done, Report(ended=""))[:MAX_FILES]}), failure, message
         )

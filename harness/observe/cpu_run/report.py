@@ -95,7 +95,6 @@ class Report(Frozen):
     finished: float = 0.0
     followed: tuple[int, ...] = ()
     """Indices of the directives that found their text."""
-    tampering: Annotated[tuple[Notice, ...], Field(max_length=500)] = ()
     stand_ins: tuple[tuple[Short, bool, Text], ...] = ()
     """Name, whether it is exact, and why it is there."""
 

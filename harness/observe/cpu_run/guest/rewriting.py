@@ -17,6 +17,8 @@ from harness.observe.reading.source.grammar import parse
 
 HIT, ADDED, ADDEND, IMPORTED = "__golf_hit__", "__golf_added__", "__golf_addend__", "__golf_imported__"
 """Names under which the rewritten source finds its recorder among the builtins."""
+OWN = "__golf_"
+"""What all of these names begin with."""
 _KERNELS = frozenset({"jit", "autotune", "heuristics", "script", "script_method", "kernel"})
 """Last names of decorators whose functions are compiled from their source."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -56,9 +58,13 @@ class Rewriter:
         self.directives = directives
         self.followed: list[Directive] = []
         """Directives that found their text."""
+        self.named: list[tuple[str, int, int]] = []
+        """Path, layer and line of texts that speak of the recorder's own names, which no other text does."""
 
     def compiled(self, text: str, path: str, layer: int, filename: str) -> CodeType:
         """Code of a text. Raises SyntaxError where it does not parse, as compiling it unchanged would."""
+        if OWN in text:
+            self.named.append((path, layer, 1 + text[: text.index(OWN)].count("\n")))
         parsed = parse(text)
         edited = self._edited(parsed.text, path, unpacked=layer > 0)
         tree = parsed.tree if edited is None else parse(edited).tree

@@ -120,7 +120,8 @@ class Run:
         return "end", None
 
     def report(self, ended: str, failure: dict[str, Any] | None) -> dict[str, Any]:
-        """Everything seen, as JSON."""
+        """Everything seen, as JSON. What was tampered with is told before: it may be what is asked next."""
+        self._watch.finish()
         runtime = self.runtime
         found = runtime.recorder.report()
         for name in ("written", "read"):
@@ -134,7 +135,6 @@ class Run:
             "stand_ins": [
                 [one.name, one.exact, one.reason] for one in fidelity.all_known() if one.name in fidelity.taken()
             ],
-            "tampering": self._watch.told(),
         }
 
 

@@ -102,9 +102,16 @@ class Watch:
         self._installed = list(self._expected())
         sys.addaudithook(self._audit)
 
-    def told(self) -> list[dict[str, Any]]:
-        """What is not as it was installed."""
-        return [notice for one in self._installed if (notice := self._compared(one)) is not None]
+    def finish(self) -> None:
+        """Tell what is not as it was installed, and which texts speak of what only the observer speaks of."""
+        for path, layer, line in self._runtime.rewriter.named:
+            self._tell(
+                seal.SEEN,
+                {"kind": LOOKED, "words": "names what watches it", "path": path, "layer": layer, "line": line},
+            )
+        for one in self._installed:
+            if (notice := self._compared(one)) is not None:
+                self._tell(seal.SEEN, notice)
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         judge = _EVENTS.get(event)
@@ -170,7 +177,9 @@ class Watch:
         return next(((ASKED, words) for start, words in _ASKING if f"{text}/".startswith(f"{start}/")), None)
 
     def _imported(self, args: tuple[Any, ...]) -> tuple[str, str] | None:
-        return (LOOKED, "imports the code that watches it") if args[0].partition(".")[0] == PACKAGE else None
+        own = any((self._runtime.root / name).exists() for name in (PACKAGE, f"{PACKAGE}.py"))
+        ours = args[0].partition(".")[0] == PACKAGE and not own
+        return (LOOKED, "imports the code that watches it") if ours else None
 
     def _signalled(self, args: tuple[Any, ...]) -> tuple[str, str] | None:
         return (LOOKED, "signals a process that is not its own") if args[0] in self._supervisors | {-1} else None
@@ -204,12 +213,12 @@ class Watch:
             changed, found = True, None
         if not changed:
             return None
-        code = _code(found)
+        code, words = _code(found), f"replaced {one.words}"
         place = self._runtime.place_of(code.co_filename) if code is not None else None
         if place is None or code is None:
-            return {"kind": one.kind, "words": one.words}
+            return {"kind": one.kind, "words": words}
         return {
-            "kind": one.kind, "words": one.words, "path": place[0], "layer": place[1], "line": code.co_firstlineno,
+            "kind": one.kind, "words": words, "path": place[0], "layer": place[1], "line": code.co_firstlineno,
         }  # fmt: skip
 
 
@@ -230,7 +239,7 @@ def _got(_: Watch, args: tuple[Any, ...]) -> tuple[str, str] | None:
 
 
 def _set(_: Watch, args: tuple[Any, ...]) -> tuple[str, str] | None:
-    return (REPLACED, "code of the observer") if args[1] == "__code__" and _is_ours(args[0]) else None
+    return (REPLACED, "replaced code of the observer") if args[1] == "__code__" and _is_ours(args[0]) else None
 
 
 def _symbol(_: Watch, args: tuple[Any, ...]) -> tuple[str, str] | None:

@@ -74,7 +74,7 @@ def test_honest_run() -> None:
     """Everything agrees."""
     run = done(line("report", report()))
     assert broken(run) == []
-    assert tampering_of(run, reports(run)) == ()
+    assert tampering_of(run) == ()
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,12 @@ def test_contradictions(run: Done, names: list[str]) -> None:
 def test_notices() -> None:
     """What was noticed becomes facts, once each, in the order of events; what is no notice was tampered with."""
     looked = {"kind": "looked", "words": "looks", "path": "train_gpt.py", "line": 3}
-    said = (
-        line("seen", looked) * 2
-        + line("seen", "x")
-        + line("report", report(tampering=[{"kind": "replaced", "words": "x"}]))
-    )
+    replaced = {"kind": "replaced", "words": "x"}
+    said = line("seen", looked) * 2 + line("seen", "x") + line("seen", replaced) + line("report", report())
     run = done(said)
-    found = tampering_of(run, reports(run))
+    found = tampering_of(run)
     assert [one.kind for one in found] == [TamperKind.LOOKED, TamperKind.FORGED, TamperKind.REPLACED]
     assert found[0].at is not None
     assert found[0].at.line == 3
     forged = done(b"x" + line("report", report()))
-    assert [one.kind for one in tampering_of(forged, reports(forged))] == [TamperKind.FORGED]
+    assert [one.kind for one in tampering_of(forged)] == [TamperKind.FORGED]

@@ -70,6 +70,13 @@ def test_missing_package(runner: CpuRunner) -> None:
     assert "requirements.txt" in facts.failure.remedy
 
 
+def test_module_of_the_same_name(runner: CpuRunner) -> None:
+    """A submission may have a module that is called as this package: it finds its own."""
+    facts = run(runner, "import harness\nprint(harness.WORD)", harness_py="WORD = 'own'")
+    assert facts.printed == ("own",)
+    assert facts.trusted, facts.doubts()
+
+
 def test_forged_report(runner: CpuRunner) -> None:
     """What a submission writes into every descriptor it has is no frame to us and no fact."""
     script = """
