@@ -82,7 +82,9 @@ def launch_environment(launch: LaunchFacts, reads: Mapping[str, EnvRead]) -> tup
     taken = launcher_environment()
     for setting in launch.settings:
         name = setting.env
-        if name is None or name in taken or name in environment or not _given(setting):
+        if name is None or name in taken or name in environment:
+            continue
+        if not (_given(setting) or _computed(setting, reads.get(name))):
             continue
         if name.startswith(_NOT_OURS):
             dropped.append(f"{name}: a variable of the machine")
@@ -116,6 +118,17 @@ def _given(setting: Setting) -> bool:
     """Whether the launch gives the value: settings that only the run reads keep the origin of their default."""
     return setting.origin is not SettingOrigin.DEFAULT or (
         setting.value != setting.default and setting.value is not None and type(setting.value) is type(setting.default)
+    )
+
+
+def _computed(setting: Setting, read: EnvRead | None) -> bool:
+    """Whether the program works out the default of a switch, from the number of processes for one.
+
+    One process would work out another than the launch does.
+    """
+    unknown = read is not None and read.has_default and read.default is None
+    return unknown and (
+        isinstance(setting.value, bool) or setting.value in {text for pair in _OPPOSITES for text in pair}
     )
 
 

@@ -121,3 +121,14 @@ def test_a_whole_command_outranks_prose() -> None:
     assert len(dropped) == 1
     assert dropped[0].startswith("EXTRA_GATE=True")
     assert as_commanded(launch, named[:4]) == (launch, ())
+
+
+@pytest.mark.parametrize(
+    ("value", "default", "given"), [("1", None, "1"), (True, None, "1"), ("1", "1", None), (2048, None, None)]
+)
+def test_switches_whose_default_is_worked_out_are_set(value: Scalar, default: Scalar, given: str | None) -> None:
+    """The launch's own answer counts, not that of one process; sizes follow those of the run."""
+    setting = _setting("CACHE_ON", value, default=value, origin=SettingOrigin.DEFAULT)
+    read = EnvRead(name="CACHE_ON", default=default, has_default=True, line=3)
+    launch = LaunchFacts(script="train.py", reason="name", settings=(setting,))
+    assert launch_environment(launch, {"CACHE_ON": read})[0].get("CACHE_ON") == given
