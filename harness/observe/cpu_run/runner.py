@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ from types import TracebackType
 from harness.model.cpu_run import Begun, CpuRunFacts
 from harness.model.facts import SubmissionFacts
 from harness.observe.cpu_run.driver import Keep, prepared, run_on_cpu, sandbox_limits
+from harness.observe.cpu_run.examiner import examined
 from harness.observe.cpu_run.session import Session
 from harness.observe.moment import Moment, Show, silent
 from harness.observe.sandbox.provider import Provider, SandboxUnavailableError
@@ -52,23 +54,35 @@ class CpuRunner:
         """
         if self._refused is not None:
             return CpuRunFacts(refused=self._refused)
+
+        def work(session: Session, show: Show, keep: Keep) -> CpuRunFacts:
+            trial = prepared(submission, files, self._cache, self.world_size)
+            return trial if isinstance(trial, CpuRunFacts) else run_on_cpu(trial, session, show, keep, begun)
+
         try:
             show(Moment("making the inputs"))
             if self._next is not None and not self._next.waits(_WAIT):
                 # The time of waiting was over, or the machine took it: nothing that the next submission has to do with.
                 self._next.__exit__(None, None, None)
                 self._next = None
-            self._next = self._next or self._start()  # it loads torch while the inputs are made
-            trial = prepared(submission, files, self._cache, self.world_size)
-            if isinstance(trial, CpuRunFacts):
-                return trial
-            session, self._next = self._next, None
-            with session:
-                if self._keep_warm:
-                    self._next = self._start()
-                return run_on_cpu(trial, session, show, keep, begun)
+            session = self._next or self._start()  # it loads torch while the inputs are made
+            self._next = None
         except SandboxUnavailableError as error:
             return CpuRunFacts(refused=str(error))
+
+        def begins(so_far: Begun) -> None:
+            if self._keep_warm and self._next is None:
+                with contextlib.suppress(SandboxUnavailableError):  # the next run will say so
+                    self._next = self._start()
+            keep(so_far)
+
+        with contextlib.ExitStack() as stack:
+            stack.push(session.__exit__)
+            found = examined(work, session, show, begins)
+            if found.untouched and self._next is None:
+                self._next = session
+                stack.pop_all()
+        return found.facts
 
     def _start(self) -> Session:
         self._cache.mkdir(parents=True, exist_ok=True)

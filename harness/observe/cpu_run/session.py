@@ -108,8 +108,10 @@ class Session:
             writable=HOME,
             links={path: f"{HOME}/volumes{path}" for path in VOLUMES},
         )
-        self._sandbox: Sandboxed = provider.start(command, limits)
-        self._answers = io.BufferedReader(cast(io.RawIOBase, self._sandbox.stdout))
+        self.sandbox: Sandboxed = provider.start(command, limits)
+        self.used = False
+        """Whether anything was sent into it, or taken from it."""
+        self._answers = io.BufferedReader(cast(io.RawIOBase, self.sandbox.stdout))
         self._ready = False
 
     def __enter__(self) -> Session:
@@ -118,19 +120,20 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sandbox.__exit__(kind, value, trace)
+        self.sandbox.__exit__(kind, value, trace)
         self._answers.close()
 
     def wait_ready(self) -> None:
         """Wait until the server has loaded everything. Raises SessionEnded."""
+        self.used = True
         if not self._ready:
             self._receive()
             self._ready = True
 
     def waits(self, seconds: float) -> bool:
         """Whether it is still there; if so, it may wait so many seconds from now to be used."""
-        self._sandbox.allow(seconds)
-        return self._sandbox.poll() is None
+        self.sandbox.allow(seconds)
+        return self.sandbox.poll() is None
 
     def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """A file of the submission; every run finds a fresh copy."""
@@ -143,7 +146,7 @@ class Session:
     def run(self, job: Mapping[str, Any], limits: RunLimits, heard: Callable[[bytes], None] = lambda _: None) -> Done:
         """Run a job (see `guest.run`) within limits; `heard` gets what its first rank prints. Raises SessionEnded."""
         self.wait_ready()
-        self._sandbox.allow(limits.wall_seconds + 30.0)
+        self.sandbox.allow(limits.wall_seconds + 30.0)
         ranks = int(job.get("ranks", 1))
         used = {"cpu_seconds": limits.cpu_seconds * ranks, "wall_seconds": limits.wall_seconds}
         word = secrets.token_hex(16)
@@ -185,8 +188,9 @@ class Session:
         return self._receive()[1]
 
     def _send(self, header: Mapping[str, Any], blob: bytes = b"") -> None:
+        self.used = True
         try:
-            send(self._sandbox.stdin, header, blob)  # type: ignore[arg-type]  # a binary stream
+            send(self.sandbox.stdin, header, blob)  # type: ignore[arg-type]  # a binary stream
         except BrokenPipeError as error:
             raise self._ended() from error
 
@@ -194,13 +198,13 @@ class Session:
         try:
             frame = receive(self._answers)
         except FrameError as error:
-            ending = self._sandbox.kill(Ended.KILLED_BY_HOST, str(error))
+            ending = self.sandbox.kill(Ended.KILLED_BY_HOST, str(error))
             raise SessionEnded(ending, f"the server in the sandbox spoke out of turn: {error}") from error
         if frame is None:
             raise self._ended()
         return frame
 
     def _ended(self) -> SessionEnded:
-        ending = self._sandbox.wait(10.0)
-        words = self._sandbox.stderr.decode(errors="replace")[-2_000:]
+        ending = self.sandbox.wait(10.0)
+        words = self.sandbox.stderr.decode(errors="replace")[-2_000:]
         return SessionEnded(ending, f"{ending.why}: {ending.message or words}".strip())

@@ -8,12 +8,10 @@ job repeated without that file. The bytes that come back are JSON, validated her
 from __future__ import annotations
 
 import ctypes
-import faulthandler
 import gc
 import multiprocessing
 import os
 import resource
-import signal
 import sys
 import time
 import traceback
@@ -21,16 +19,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from types import TracebackType
 
 from harness.model.facts import Stage, StageStatus, SubmissionFacts, Unreadable
 from harness.model.target import FolderEntry
+from harness.observe.confinement import OUT_OF_MEMORY, allow_cpu, confine, ended
 from harness.observe.intake.content import Content
 
 MAX_RESULT = 64 << 20
-_PR_SET_PDEATHSIG = 1
-_OUT_OF_MEMORY = 77
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Settings of the C library's allocator, from its `malloc.h`."""
 
@@ -142,18 +138,13 @@ class Reader:
         if self._process is None:
             return "the reader was gone"
         self._process.join(5)
-        code = self._process.exitcode
-        if code == _OUT_OF_MEMORY:
-            return f"reading needed more than {self.limits.memory_bytes >> 20} MiB of memory"
-        if code is not None and -code in {signal.SIGXCPU, signal.SIGKILL}:
-            return f"reading took more than {self.limits.cpu_seconds} s of CPU time, or was killed"
-        return f"the reader process ended with status {code}"
+        return ended(self._process.exitcode, self.limits.memory_bytes, self.limits.cpu_seconds)
 
 
 def _serve(connection: Connection, other_end: Connection, limits: Limits, parent: int) -> None:
     """Body of the child: read jobs from the pipe until it closes."""
     other_end.close()
-    _confine(limits, parent)
+    confine(parent, limits.memory_bytes)
     from harness.observe.reading.submission import read_submission
 
     gc.disable()  # it would take a tenth of the time; memory is bounded by the child's lifetime
@@ -164,7 +155,7 @@ def _serve(connection: Connection, other_end: Connection, limits: Limits, parent
             folder, contents, skip = connection.recv()
         except (EOFError, OSError):
             os._exit(0)
-        _allow_cpu(limits.cpu_seconds)
+        allow_cpu(limits.cpu_seconds)
         started, before = time.perf_counter(), _peak_mb()
         try:
             facts = read_submission(
@@ -185,7 +176,7 @@ def _serve(connection: Connection, other_end: Connection, limits: Limits, parent
             data = facts.model_copy(update={"stages": (stage, *facts.stages)}).model_dump_json().encode()
             connection.send_bytes((b"L" if last else b"R") + data)
         except MemoryError:
-            os._exit(_OUT_OF_MEMORY)
+            os._exit(OUT_OF_MEMORY)
         except (BrokenPipeError, ConnectionError):
             os._exit(0)
         except Exception:  # noqa: BLE001  the parent turns it into a harness error with this traceback
@@ -202,44 +193,9 @@ def _peak_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def _confine(limits: Limits, parent: int) -> None:
-    """Give up what parsing does not need. Raising a limit again needs privileges that the hard limits deny."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(0)
-    os.environ.clear()
-    faulthandler.disable()
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    space = limits.memory_bytes + _address_space()
-    resource.setrlimit(resource.RLIMIT_AS, (space, space))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _address_space() -> int:
-    """Bytes of addresses that this process has mapped: what its parent had loaded is not the submission's doing."""
-    try:
-        return int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
-
-
 def _keep_freed() -> None:
     """Have the allocator keep what is freed for the next submission: a sixth of all page faults are for such memory."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries than GNU's have no such thing
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, 256 << 20)
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-
-
-def _allow_cpu(seconds: int) -> None:
-    """Let the process use `seconds` more CPU time than it has used so far."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(usage.ru_utime + usage.ru_stime) + seconds
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

@@ -56,7 +56,7 @@ class Bench:
             self._cache.chmod(0o755)
             self._session = Session(Bubblewrap(), _LIMITS, self._cache)
         facts = run_on_cpu(self.trial(script, limits), self._session)
-        if self._session._sandbox.poll() is not None:
+        if self._session.sandbox.poll() is not None:
             self.close()
         return facts
 
