@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
+from harness.model.review import Depth
 from harness.observe.target import Request
 from harness.review import review_target
 from harness.store.store import Store
@@ -39,9 +40,9 @@ SVG = """\
 
 
 def draw(folder: Path, title: str) -> str:
-    """The terminal review of `folder` as SVG; the same text gives the same bytes."""
+    """The terminal review of `folder`, which is run for it, as SVG; the same text gives the same bytes."""
     with tempfile.TemporaryDirectory() as cache:
-        review = review_target(Request(str(folder)), Store(Path(cache)), AS_OF).review
+        review = review_target(Request(str(folder)), Store(Path(cache)), AS_OF, depth=Depth.RUN).review
     shown = review.model_copy(
         update={"target": review.target.model_copy(update={"repository": str(folder.relative_to(ROOT))})}
     )
@@ -52,7 +53,7 @@ def draw(folder: Path, title: str) -> str:
 
 def main() -> None:
     """Write docs/review.svg."""
-    svg = draw(DEMO, f"golf check {DEMO.relative_to(ROOT)}")
+    svg = draw(DEMO, f"golf check {DEMO.relative_to(ROOT)} --depth run")
     (ROOT / "docs" / "review.svg").write_text(svg, encoding="utf-8")
 
 
