@@ -57,7 +57,7 @@ def raised(exception: str, message: str = "", name: str = "", whose: str = "subm
 )
 def test_blame(error: Raised, fault: Fault, module: str | None) -> None:
     """Missing packages and the missing network lie with the submission; stand-ins, sizes and limits with us."""
-    failure = blamed(error, frozenset({"train_gpt.py"}))
+    failure = blamed(error, {"train_gpt.py": b""})
     assert (failure.fault, failure.module) == (fault, module)
     assert failure.remedy
     assert failure.at is not None
