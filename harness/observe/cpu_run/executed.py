@@ -90,8 +90,13 @@ def _repeats(seen: Sequence[object], marks: Sequence[object]) -> bool:
 def features(
     program: Program, launch: LaunchFacts, expected: Sequence[Expected], done: Executed
 ) -> tuple[FeatureRun, ...]:
-    """Of each feature that the launch enables, whether the run executed it, and where."""
-    return tuple(_feature(program, launch, one, done) for one in expected if one.enabled)
+    """Of each feature that the launch enables, whether the run executed it, and where.
+
+    Left out are those whose settings have values, but are used only in code that the launch does not reach: another
+    setting decides that they are off.
+    """
+    found = (_feature(program, launch, one, done) for one in expected if one.enabled)
+    return tuple(one for one in found if one is not None)
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class _Piece:
     """It computes something; otherwise it only sets a name."""
 
 
-def _feature(program: Program, launch: LaunchFacts, one: Expected, done: Executed) -> FeatureRun:
+def _feature(program: Program, launch: LaunchFacts, one: Expected, done: Executed) -> FeatureRun | None:
     def answer(ran: Ran, pieces: Iterable[_Piece] = (), reason: str = "") -> FeatureRun:
         known = list(pieces)
         return FeatureRun(
@@ -126,11 +131,12 @@ def _feature(program: Program, launch: LaunchFacts, one: Expected, done: Execute
         return answer(Ran.UNKNOWN, reason="the text that ran is not the one that was read")
     settings = [setting for setting in launch.settings if setting.name in one.because]
     off = program.without(settings)
-    if off is None or not (off.complete and program.launched.complete):
-        pieces = _uses(program, one.because, done)
-    else:
-        pieces = _pieces(program, program.launched.executed - off.executed, done)
-        pieces = pieces or _uses(program, one.because, done)
+    known = off is not None and off.complete and program.launched.complete
+    pieces = _pieces(program, program.launched.executed - off.executed, done) if known and off is not None else []
+    if not pieces:
+        pieces = _uses(program, one.because, done, program.launched.executed if known else None)
+        if not pieces and _uses(program, one.because, done):
+            return None
     if not pieces:
         return answer(Ran.UNKNOWN, reason="the launch reaches no code that its settings decide on")
     return answer(Ran.EXECUTED if _executed(pieces) else Ran.NOT_EXECUTED, pieces)
@@ -213,14 +219,21 @@ def _quiet(node: ast.stmt) -> bool:
     )
 
 
-def _uses(program: Program, names: Sequence[str], done: Executed) -> list[_Piece]:
-    """Statements that compute with the settings, for features that nothing switches: their sizes alone are named."""
+def _uses(
+    program: Program, names: Sequence[str], done: Executed, reached: Collection[int] | None = None
+) -> list[_Piece]:
+    """Statements that compute with the settings, for features that nothing switches: their sizes alone are named.
+
+    `reached` holds the statements that the launch reaches; None: any may be meant.
+    """
     found: list[_Piece] = []
     for source in program.sources:
         hits = done.hits.get(source.path)
         own = done.stretches[source.path]
         known = _aliases(own, names)
         for i, stretch in enumerate(own):
+            if reached is not None and id(stretch.body[0]) not in reached:
+                continue
             wanted = known[stretch.function]
             here = [node for node in stretch.body if stretch.function and not _quiet(node) and _computes(node, wanted)]
             if here:

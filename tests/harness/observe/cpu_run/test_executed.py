@@ -236,6 +236,24 @@ def test_sizes_alone() -> None:
     assert Run(body, {"GO": "0"}).feature("ema").ran is Ran.NOT_EXECUTED
 
 
+def test_sizes_of_what_another_setting_leaves_out() -> None:
+    """A size that only unreached code computes with enables nothing."""
+    body = """
+    def average(args):
+        return sum(args.ema_decay * step for step in range(args.steps))
+
+    def main():
+        args = Hyperparameters()
+        if os.environ.get("AVERAGING", "off") == "ema":
+            average(args)
+
+    main()
+    """
+    run = Run(body)
+    assert "ema" not in {one.feature for one in features(run.program, run.launch, expected(run.launch), run.done)}
+    assert Run(body, AVERAGING="ema").feature("ema").ran is Ran.EXECUTED
+
+
 def test_more_processes() -> None:
     """What only the competition's number of processes switches on did not run in one; to read a size is no use."""
     body = """
