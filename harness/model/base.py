@@ -52,5 +52,7 @@ SNIPPET = 240
 
 def snippet(text: str, limit: int = SNIPPET) -> str:
     """`text` on one line, without control characters, cut to `limit` characters."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
+    seen = text[: 4 * limit]
+    plain = seen if seen.isprintable() else "".join(c if c.isprintable() else " " for c in seen)
+    flat = " ".join(plain.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
