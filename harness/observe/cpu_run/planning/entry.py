@@ -51,8 +51,8 @@ def entry_steps(
             why="its command" if command is not None else "it runs when it is started",
             at=command.at if command is not None else None,
         )
-        scored = "bpb" in parsed.text.lower()
-        return (step, *(() if scored else evaluations_after(sources, script, tiny))), notes
+        whole = "bpb" in parsed.text.lower() and "load_state_dict" in parsed.index.calls
+        return (step, *(() if whole else evaluations_after(sources, script, tiny))), notes
     return _called(script, parsed)
 
 

@@ -91,6 +91,7 @@ def launch_environment(launch: LaunchFacts, reads: Mapping[str, EnvRead]) -> tup
             continue
         text = spelled(setting.value, reads.get(name))
         reason = "no text brings the value about" if text is None else unusable(text, setting.default)
+        reason = "its own name stands for a value" if text == name else reason
         if text is None or reason is not None:
             dropped.append(f"{name}={str(setting.value)[:80]}: {reason}")
         else:

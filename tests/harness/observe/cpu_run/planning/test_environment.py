@@ -132,3 +132,10 @@ def test_switches_whose_default_is_worked_out_are_set(value: Scalar, default: Sc
     read = EnvRead(name="CACHE_ON", default=default, has_default=True, line=3)
     launch = LaunchFacts(script="train.py", reason="name", settings=(setting,))
     assert launch_environment(launch, {"CACHE_ON": read})[0].get("CACHE_ON") == given
+
+
+def test_a_name_is_no_value() -> None:
+    """What a log shows with its values taken out leaves the program's default."""
+    given, dropped = _made(_setting("DATA_DIR", "DATA_DIR", default="./data"))
+    assert not given
+    assert dropped == ("DATA_DIR=DATA_DIR: its own name stands for a value",)
