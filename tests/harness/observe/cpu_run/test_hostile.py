@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests_support.cases import facts_of
 from tests_support.battery import BATTERY, MARK, Hostile
+from tests_support.cases import facts_of
 
 from harness.model.cpu_run import CpuRunFacts, RunStage
 from harness.model.plan import RunLimits
