@@ -253,12 +253,12 @@ class _Writer:
         for stage in run_stages(one)[:_ROWS]:
             cells = (words(stage.status.value), number(stage.seconds, ".1f"), number(stage.peak_mb, ".0f"))
             yield f"| {code(stage.name, 60)} | {' | '.join(cells)} | {code(stage.reason or '', 200)} |"
+        yield ""
         for file in one.cpu_run.files[:_ROWS]:
             back = ", read back" if file.reloaded else ""
-            yield f"\n- wrote {code(file.path, 120)}: {bytes_of(file.size)}{back}"
-        if one.cpu_run.failure is not None:
-            for line in one.cpu_run.printed:
-                yield f"\n- printed {code(line, 200) or 'nothing'}"
+            yield f"- wrote {code(file.path, 120)}: {bytes_of(file.size)}{back}"
+        for line in one.cpu_run.printed if one.cpu_run.failure is not None else ():
+            yield f"- printed {code(line, 200) or 'nothing'}"
         yield "\n</details>\n"
 
     def folded(self, title: str, folder: str, findings: Iterable[Finding]) -> Iterator[str]:

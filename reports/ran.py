@@ -114,6 +114,7 @@ def _scored(coverage: Coverage) -> str:
         parts.append(f"{coverage.losses.once:,} of {coverage.stream:,} tokens of the made stream once")
         parts += [f"{coverage.losses.several:,} more often"] if coverage.losses.several else []
         parts += [f"{coverage.missing:,} left out"] if coverage.missing else []
+        parts += [f"{coverage.tail:,} after the last one"] if coverage.tail else []
     if coverage.bytes_true is not None and coverage.bytes_counted is not None:
         parts.append(f"{coverage.bytes_counted:,.0f} bytes counted, {coverage.bytes_true:,} there")
     return ", ".join(parts)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 from tests_support.hostile import live_in_markdown
-from tests_support.reviews import REPOSITORY, demo, every_kind, one_folder, several_folders
+from tests_support.reviews import FAILED_RUN, REPOSITORY, demo, every_kind, one_folder, run_folder, several_folders
 
 from harness.model.review import Review
 from reports.links import Links
@@ -94,3 +94,13 @@ def test_no_submission() -> None:
     """Without any submission the comment still says what was not examined."""
     review = one_folder()[0].model_copy(update={"submissions": ()})
     assert "there is no submission to examine" in text_of(review)
+
+
+def test_run() -> None:
+    """A run stands beside the claims in few words; its stages and files are folded, and what a failed one printed."""
+    whole = comment(run_folder()[0])
+    assert "- Ran: trained 16 steps, wrote final_model.int8.ptz (312 kB)" in whole
+    assert "| `run: size 64` | partial | 0.0 | – | `RuntimeError: sizes do not fit` |" in whole
+    assert "- wrote `final_model.int8.ptz`: 312 kB, read back\n" in whole
+    assert "- printed" not in whole
+    assert "- printed `final val_bpb:2.7246`" in comment(run_folder(FAILED_RUN)[0])

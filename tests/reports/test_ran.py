@@ -19,7 +19,8 @@ def test_whole() -> None:
     assert said(WHOLE_RUN) == {
         "Ran": "trained 16 steps, wrote final_model.int8.ptz (312 kB) and 1 more, read it back, "
         "printed 2.7246, which is what was summed (12.8 s, 323 MB, width 96, 2 sizes tried)",
-        "Scored": "1,984 of 1,985 tokens of the made stream once, 4,321 bytes counted, 4,321 there",
+        "Scored": "1,984 of 1,985 tokens of the made stream once, 3 after the last one, 4,321 bytes counted, "
+        "4,321 there",
         "Features": "sliding ran; swa did not run",
         "Not real": "2 sizes changed; 1 other setting changed; flash_attn stood in for exactly; "
         "some_kernel stood in for, which is not examined",

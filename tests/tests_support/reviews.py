@@ -91,6 +91,7 @@ WHOLE_RUN = CpuRunFacts(
             elsewhere=0,
         ),
         missing=0,
+        tail=3,
         bytes_true=4321,
         bytes_counted=4321.0,
     ),
