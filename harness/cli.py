@@ -238,7 +238,14 @@ def leaderboard(
     if is_url(repository):
         _stop("a leaderboard reads a local repository; clone it first with: git clone --mirror URL")
     wanted = Wanted(
-        Path(repository), default_root(), _date(as_of), _policy(policy), view, reviews, _numbers(include), github
+        Path(repository),
+        default_root(),
+        _date(as_of),
+        _policy(policy),
+        view,
+        reviews,
+        _numbers(include, "--include"),
+        github,
     )
     try:
         ranked = rank(wanted, jobs, lambda plan: show(plan, Console(stderr=True)))
@@ -250,12 +257,41 @@ def leaderboard(
     _print(f"{len(board.rows)} rows as of {board.as_of}, {len(files)} files in {output}{missing}")
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+@app.command()
+def bundle(
+    preset: Annotated[str, typer.Option(help="Configuration of the reference model: see reference_model/presets.py.")],
+    output: Annotated[Path, typer.Option(help="Folder of the submission; it must not hold anything yet.")],
+    seeds: Annotated[str, typer.Option(help="Run the script here with these seeds (42,314) and keep the logs.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the submission (default: the preset).")] = "",
+    author: Annotated[str, typer.Option(help="Who submits it.")] = "Golf harness",
+    github_id: Annotated[str, typer.Option(help="The author's name on GitHub.")] = "golf-harness",
+    track: Annotated[str, typer.Option(help="Track of the competition.")] = "cpu_demo",
+    hardware: Annotated[str, typer.Option(help="What --seeds runs on, in words.")] = f"{os.cpu_count()} CPU cores",
+    packed: Annotated[bool, typer.Option("--packed", help="Minify and compress the script.")] = False,  # noqa: FBT002  as above
+) -> None:
+    """Write a submission folder with one self-contained script from a preset of the reference model."""
+    from reference_model.presets import preset as named
+    from reference_model.submission import Described, write_submission
+
+    said = Described(name or preset, author, github_id, track, dt.datetime.now(dt.UTC).date(), hardware)
+    console = Console(stderr=True, highlight=False)
+    try:
+        config = named(preset)
+        write_submission(config, output, said, _numbers(seeds, "--seeds"), pack_code=packed, told=console.print)
+    except (KeyError, FileExistsError, ModuleNotFoundError) as error:
+        _stop(str(error.args[0]) if isinstance(error, KeyError) else str(error))
+    except RuntimeError as error:
+        _stop(str(error), Exit.HARNESS)
+    size = (output / "train_gpt.py").stat().st_size
+    _print(f"{output}: train_gpt.py {size:,} bytes; next: golf check {output}")
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
     """Numbers separated by commas, or the end of the program."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        _stop(f"--include: {text!r} is no list of numbers such as 3,7")
+        _stop(f"{option}: {text!r} is no list of numbers such as 3,7")
 
 
 def _review(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,7 +24,7 @@ from reference_model.dialect import (
     stopped_line,
     validation_line,
 )
-from reference_model.evaluation.evaluate import evaluated
+from reference_model.evaluation.evaluate import evaluated, validation_score
 from reference_model.evaluation.score import Score
 from reference_model.model.gpt import GPT
 from reference_model.optim.schedule import Progress
@@ -59,13 +58,8 @@ class Log:
 
 
 def validated(source: Source, config: Config, world: World) -> Callable[[GPT], Score]:
-    """Plain evaluation, as during training: without learning, whatever the final score is made by."""
-    plain = replace(config, evaluation=replace(config.evaluation, evaluation="plain", eval_seq_len=0))
-
-    def score(model: GPT) -> Score:
-        return evaluated(model, source.val_tokens, source.table, plain, world)[0]
-
-    return score
+    """What scores a model while it is trained."""
+    return lambda model: validation_score(model, source.val_tokens, source.table, config, world)
 
 
 def calibrated(model: GPT, source: Source, config: Config, world: World) -> Hessians | None:

@@ -20,7 +20,6 @@ from pathlib import Path
 from reference_model.bundle import bundle
 from reference_model.config import Config
 from reference_model.describe import techniques
-from reference_model.rundir import RunDir
 
 ARTIFACT = "final_model.bin"
 _FINAL = re.compile(r"^final_\w+_exact val_loss:([\d.]+) val_bpb:([\d.]+)$", re.MULTILINE)
@@ -100,6 +99,8 @@ def write_submission(
 
 def _run(folder: Path, config: Config, seed: int, *, keep_artifact: bool) -> Result:
     """Run the folder's script in a folder of its own."""
+    from reference_model.rundir import RunDir  # it loads torch, which writing a folder does not need
+
     run_id = f"seed{seed}"
     with tempfile.TemporaryDirectory() as scratch:
         placed = RunDir(Path(scratch)).begin(replace(config, seed=seed, run_id=run_id))
@@ -149,11 +150,11 @@ def _metadata(config: Config, described: Described, results: Sequence[Result], c
         "date": described.date.isoformat(),
         "track": described.track,
         "bytes_code": code,
-        "hardware": described.hardware,
     }
     if not results:
         return found
     return found | {
+        "hardware": described.hardware,
         "val_loss": round(statistics.mean(r.val_loss for r in results), 8),
         "val_bpb": round(statistics.mean(r.val_bpb for r in results), 8),
         "val_bpb_std": round(statistics.stdev(r.val_bpb for r in results), 8) if len(results) > 1 else 0.0,

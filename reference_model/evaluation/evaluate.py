@@ -31,6 +31,17 @@ def evaluated(model: GPT, tokens: Tensor, table: ByteTable, config: Config, worl
     return tally.score(), tally
 
 
+def validation_score(model: GPT, tokens: Tensor, table: ByteTable, config: Config, world: World) -> Score:
+    """The score in windows side by side, of the training length: what is looked at while a model is trained.
+
+    It has no way to learn, whatever the final score is made by.
+    """
+    tally = Tally(tokens, table, world)
+    rows = max(1, config.schedule.val_batch_size // world.size // config.data.train_seq_len)
+    add_scores(model, tally, plain_windows(len(tokens), config.data.train_seq_len), rows)
+    return tally.score()
+
+
 def _planned(tokens: Tensor, config: Config) -> list[Window]:
     length, seq_len, stride = len(tokens), config.eval_seq_len, config.evaluation.eval_stride
     if config.evaluation.evaluation == "plain":

@@ -176,3 +176,17 @@ def test_bot_dry_run(builder: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
     in_action = RUNNER.invoke(app, ["bot", "review-pr", "--dry-run", "--format", "json"])
     assert in_action.exit_code == 1, in_action.output
     assert json.loads(in_action.stdout)["check_run"]["head_sha"] == payloads["check_run"]["head_sha"]
+
+
+def test_bundle(tmp_path: Path) -> None:
+    """A preset becomes a folder whose script the harness reads without a word against it; nothing is overwritten."""
+    command = ["bundle", "--preset", "tiny_cpu", "--output", str(tmp_path / "2026-01-01_Mine")]
+    made = RUNNER.invoke(app, command)
+    assert made.exit_code == 0, made.output
+    review = json.loads(RUNNER.invoke(app, ["check", str(tmp_path / "2026-01-01_Mine"), "--format", "json"]).stdout)
+    findings = review["submissions"][0]["findings"]
+    assert {one["rule"] for one in findings if one["severity"] == "violation" and one["outcome"] != "pass"} == set()
+    again = RUNNER.invoke(app, command)
+    assert (again.exit_code, "not empty" in again.output) == (2, True)
+    unknown = RUNNER.invoke(app, ["bundle", "--preset", "none", "--output", str(tmp_path / "x")])
+    assert (unknown.exit_code, "tiny_cpu" in unknown.output) == (2, True)
