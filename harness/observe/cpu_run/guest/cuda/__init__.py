@@ -12,6 +12,7 @@ from harness.observe.cpu_run.guest.cuda import (  # processes is loaded with the
     devices,
     distributed,
     inference,
+    memory,
     optimizers,
     precision,
     processes,
@@ -33,6 +34,7 @@ def install_all() -> None:
     optimizers.install()
     distributed.install()
     devices.install()
+    memory.install()
 
 
 def use_processes() -> None:
