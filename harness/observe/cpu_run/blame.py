@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from harness.model.base import At, snippet
@@ -13,6 +14,8 @@ from harness.observe.reading.source.script import read_script
 
 _LIMITS = frozenset({"MemoryError"})
 _FULL = "No space left on device"
+_NO_FOLDER = re.compile(r"Parent directory ([^/\s].*) does not exist\.")
+"""What torch says when it is to write below a folder, beside the script, that is not there."""
 _NETWORK = ("Name or service not known", "Temporary failure in name resolution", "Network is unreachable",
             "Connection refused", "Max retries exceeded", "URLError")  # fmt: skip
 
@@ -59,6 +62,13 @@ def _fault(raised: Raised, files: Collection[str], declared: Collection[str]) ->
     if any(word in raised.message or word in raised.exception for word in _NETWORK):
         remedy = "Put what the script downloads into the folder, or prepare it before the run: there is no network."
         return Fault.SUBMISSION, remedy, None
+    folder = _NO_FOLDER.fullmatch(raised.message)
+    if folder is not None and not any(path.startswith(f"{folder[1]}/") for path in files):
+        return (
+            Fault.SUBMISSION,
+            f"Make the folder {folder[1]} before writing into it: nothing in the script does.",
+            None,
+        )
     program = lacking_program(raised, files)
     if program is not None:
         return Fault.SUBMISSION, f"The folder does not hold {program}, which the script wants: ship it.", None

@@ -24,6 +24,7 @@ from harness.observe.cpu_run.inputs.layout import Layout
 from harness.observe.cpu_run.inputs.made import VAL, VAL_BYTES
 from harness.observe.cpu_run.inputs.shards import unpack_shard
 from harness.observe.cpu_run.report import Added, Report
+from harness.observe.cpu_run.scores import result_of
 
 MAX_SPANS = 100
 _NOISE = 1e-4
@@ -65,7 +66,7 @@ class Scored:
 
     def facts(self, report: Report, scores: Sequence[MatchedScore], run: RunFacts | None) -> dict[str, Any]:
         """Fields of the facts of a run: coverage of the final score, and of others that may be a result."""
-        final = run.final if run is not None else None
+        final = result_of(run) if run is not None else None
         if run is None or final is None:
             return {}
         results = {score.label: score.val_bpb for score in run.scores if not score.diagnostic and not score.summary}

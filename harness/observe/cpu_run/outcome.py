@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -26,7 +27,7 @@ from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.checks import checks_of, tampering_of
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
 from harness.observe.cpu_run.report import Block, Broken, Report, parse_report
-from harness.observe.cpu_run.scores import matched, together
+from harness.observe.cpu_run.scores import matched, result_of, together
 from harness.observe.cpu_run.session import HOME, Done, Rank
 from harness.observe.cpu_run.weighed import weighed
 from harness.observe.reading.logs import read_log
@@ -37,6 +38,9 @@ MAX_PRINTED_LINES = 60
 MAX_FILES = 200
 MAX_TOTALS = 400
 MAX_ENDS = 50
+_CRASHED = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
+_CRASHES = frozenset(f"signal {one.value}" for one in _CRASHED)
+"""Ends that say nothing of the script: the machine code of some library failed."""
 _TEXT = frozenset({".txt", ".log", ".json", ".jsonl", ".md", ".csv", ".py", ".pyc", ".yaml", ".toml"})
 """Files that tell of a run; everything else may be the artifact."""
 _LIMITS = {
@@ -94,7 +98,7 @@ def understood(
     log = read_log("run.log", done.ranks[0].printed).facts
     summed = together([totals, *(other.totals for other in others)]) if others else ()
     scores = tuple(match for run in log.runs for match in matched(run.scores, totals, lines, summed))
-    final = log.runs[-1].final if log.runs else None
+    final = result_of(log.runs[-1]) if log.runs else None
     written = _files(done, report)
     evaluated = final is not None and any(score.val_bpb == final.val_bpb for score in scores)
     reached = _reached(report, written, evaluated=evaluated)
@@ -150,6 +154,10 @@ def _failure(
     elif report is None and first.said.report:
         words = "what the run reported has not the form of a report"
         failure = RunFailure(fault=Fault.HARNESS, exception="report", message=words, remedy="Please report it.")
+    elif report is None and first.status in _CRASHES:
+        words = snippet(first.printed.decode(errors="replace")[-400:])
+        remedy = "A library crashed in machine code; what follows was not examined."
+        failure = RunFailure(fault=Fault.HARNESS, exception=first.status, message=words, remedy=remedy)
     elif report is None:  # it was killed, or killed itself
         words = snippet(first.printed.decode(errors="replace")[-400:])
         failure = RunFailure(fault=Fault.SUBMISSION, exception=first.status, message=words)

@@ -13,7 +13,7 @@ from itertools import product
 
 from harness.model.base import At
 from harness.model.cpu_run import MatchedScore, Total
-from harness.model.logs import Score
+from harness.model.logs import RunFacts, Score
 
 LN2 = math.log(2.0)
 _NOISE = 2e-5
@@ -38,6 +38,12 @@ def matched(
                 at = {"losses": pair[0].at, "counts": pair[1].at}
                 yield MatchedScore(label=score.label, val_bpb=score.val_bpb, over_ranks=over_ranks, **at)
                 break
+
+
+def result_of(run: RunFacts) -> Score | None:
+    """The score that a run ends with: the final one, or the last of its evaluations where it calls none so."""
+    evaluations = [score for score in run.scores if score.val_bpb is not None and score.label != "step"]
+    return run.final or (evaluations[-1] if evaluations else None)
 
 
 def together(ranks: Sequence[Sequence[Total]]) -> tuple[Total, ...]:

@@ -53,6 +53,8 @@ def raised(exception: str, message: str = "", name: str = "", whose: str = "subm
         (raised("ImportError", "cannot import name 'graphs' from 'torch._C'", "torch._C"), Fault.HARNESS, None),
         (raised("ImportError", "cannot import name 'GPT'", "train_gpt"), Fault.SUBMISSION, "train_gpt"),
         (raised("RuntimeError", "shape mismatch", whose="library"), Fault.HARNESS, None),
+        (raised("RuntimeError", "Parent directory out does not exist.", whose="library"), Fault.SUBMISSION, None),
+        (raised("RuntimeError", "Parent directory /mnt/x does not exist.", whose="library"), Fault.HARNESS, None),
     ],
 )
 def test_blame(error: Raised, fault: Fault, module: str | None) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from harness.model.base import At
 from harness.model.cpu_run import Total
-from harness.model.logs import Score
-from harness.observe.cpu_run.scores import matched
+from harness.model.logs import RunFacts, Score
+from harness.observe.cpu_run.scores import matched, result_of
 
 
 def total(target: str, *ends: float | None, function: str = "eval_val", line: int = 1) -> Total:
@@ -47,6 +47,15 @@ def test_passes() -> None:
 def test_functions() -> None:
     """Sums of different functions make no score."""
     assert found(f"{BPB:.4f}", total("loss", LOSS), total("bytes", BYTES, function="other")) == []
+
+
+def test_the_result_is_the_last_evaluation() -> None:
+    """A run that calls no score final ends with its last evaluation; validations within training are none."""
+    step, rough = Score(label="step", val_bpb=3.0, line=1), Score(label="diagnostic quantized", val_bpb=2.0, line=2)
+    final = Score(label="final", val_bpb=1.0, line=3)
+    assert result_of(RunFacts(first_line=1, last_line=9, scores=(step, rough, final), final=final)) == final
+    assert result_of(RunFacts(first_line=1, last_line=9, scores=(step, rough, step))) == rough
+    assert result_of(RunFacts(first_line=1, last_line=9, scores=(step,))) is None
 
 
 def test_awkward_sums() -> None:
