@@ -89,7 +89,14 @@ BATTERY = (
         trusted=False,
         prints="val_bpb:0.9",
     ),
-    Hostile("crash", FAKE + "import os\nos.abort()", ends("signal 6"), Fault.HARNESS, prints="val_bpb:0.9"),
+    Hostile(
+        "crash",
+        FAKE + "import os\nos.abort()",
+        ends("signal 6"),
+        Fault.HARNESS,
+        trusted=False,
+        prints="val_bpb:0.9",
+    ),
     Hostile(
         "two_reports",
         "import os\nif os.fork(): os.wait()\nprint('once more')",
