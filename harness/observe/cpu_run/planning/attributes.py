@@ -67,6 +67,8 @@ _LOOSE_MEANINGS = frozenset(
 )  # fmt: skip
 _IN_EVALUATION = frozenset({"stride", "seq_len", "max_seq_len", "chunk_size"})
 """Ambiguous names that count where the function, or what is called, is named after evaluation or calibration."""
+_COUNTS = frozenset({"num_seqs", "n_seqs", "num_samples", "n_samples", "num_batches", "n_batches"})
+_CALIBRATION_WORDS = ("calib", "hessian", "gptq")
 _EVALUATION_WORDS = ("eval", "slid", "val", "ttt", "score", "calib", "slot", "ngram", "hessian", "generate")
 
 
@@ -288,7 +290,7 @@ def _defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tupl
     pairs += [(one, given) for one, given in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if given]
     for argument, default in pairs:
         if _usable(argument.arg, function.name):
-            yield argument.arg, default, Form.DEFAULT
+            yield _in(function.name, argument.arg), default, Form.DEFAULT
 
 
 def _given(call: ast.Call) -> Iterator[tuple[str, ast.expr, Form]]:
@@ -307,7 +309,13 @@ def _given(call: ast.Call) -> Iterator[tuple[str, ast.expr, Form]]:
     config = name == "dict" or name.endswith(("Config", "Args", "Hyperparameters", "Settings"))
     for keyword in call.keywords:
         if keyword.arg is not None and (config or _usable(keyword.arg, name)):
-            yield keyword.arg, keyword.value, Form.DICT if config else Form.KEYWORD
+            yield _in(name, keyword.arg), keyword.value, Form.DICT if config else Form.KEYWORD
+
+
+def _in(function: str, name: str) -> str:
+    """The name of a parameter as a setting: a count in a function that is named after calibration is one of that."""
+    calibrating = any(word in function.lower() for word in _CALIBRATION_WORDS)
+    return f"calibration_{name.rpartition('_')[2]}" if calibrating and name in _COUNTS else name
 
 
 def _usable(name: str, function: str) -> bool:
