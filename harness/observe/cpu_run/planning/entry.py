@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from harness.model.base import At
 from harness.model.facts import SubmissionFacts
@@ -189,7 +189,7 @@ def arguments_for(given: Sequence[str], parsed: Parsed, tiny: Tiny) -> tuple[tup
     options = _options(parsed)
     if not options and "argv" not in parsed.text:
         return (), ()  # the program reads no arguments: what the command shows is meant for others
-    words = shrunk_words(given, tiny)
+    words = shrunk_words(given, tiny, _whole_numbers(parsed))
     flags = {word.partition("=")[0] for word in words}
     plain = sum(1 for i, word in enumerate(words) if word[:1] != "-" and not (i and words[i - 1][:1] == "-"))
     missing = [name for name, required in options.items() if required and name[:1] == "-" and name not in flags]
@@ -197,8 +197,11 @@ def arguments_for(given: Sequence[str], parsed: Parsed, tiny: Tiny) -> tuple[tup
     return words, tuple(f"the program requires the argument {name}, which no command gives" for name in missing)
 
 
-def shrunk_words(given: Sequence[str], tiny: Tiny) -> tuple[str, ...]:
-    """Words of a command line with sizes shrunk; what is left of the shell or of prose is dropped, with its option."""
+def shrunk_words(given: Sequence[str], tiny: Tiny, whole: Collection[str] = ()) -> tuple[str, ...]:
+    """Words of a command line with sizes shrunk; what is left of the shell or of prose is dropped, with its option.
+
+    `whole` are the options that take whole numbers only.
+    """
     result: list[str] = []
     for word in given:
         if word[:1] in ("|", ">", "&", ";", "<") or word.startswith("2>"):
@@ -210,13 +213,13 @@ def shrunk_words(given: Sequence[str], tiny: Tiny) -> tuple[str, ...]:
             continue
         name, sign, value = word.partition("=")
         if sign and name[:1] == "-":
-            result.append(f"{name}={_small(name, value, tiny)}")
+            result.append(f"{name}={_small(name, value, tiny, whole)}")
         else:
-            result.append(_small(option, word, tiny) if option else word)
+            result.append(_small(option, word, tiny, whole) if option else word)
     return tuple(result)
 
 
-def _small(name: str, text: str, tiny: Tiny) -> str:
+def _small(name: str, text: str, tiny: Tiny, whole: Collection[str]) -> str:
     try:
         value = float(text) if "." in text or "e" in text.lower() else int(text)
     except ValueError:
@@ -225,6 +228,8 @@ def _small(name: str, text: str, tiny: Tiny) -> str:
     new = shrunk(meaning, value, name, tiny) if meaning is not None else None
     if new is None:
         return text
+    if name in whole:
+        return str(max(int(new), 1)) if meaning is Meaning.WALLCLOCK else str(int(new))
     seconds = meaning in (Meaning.WALLCLOCK, Meaning.RESERVE)
     return repr(float(new)) if isinstance(value, float) or seconds else str(int(new))
 
@@ -242,6 +247,20 @@ def _options(parsed: Parsed) -> dict[str, bool]:
         name = max(names, key=len)
         found[name] = _constant(required) is True if name.startswith("-") else not optional
     return found
+
+
+def _whole_numbers(parsed: Parsed) -> frozenset[str]:
+    """Options that the program declares with `type=int`."""
+    return frozenset(
+        one.value
+        for call in parsed.index.calls.get("add_argument", ())
+        if any(
+            keyword.arg == "type" and isinstance(keyword.value, ast.Name) and keyword.value.id == "int"
+            for keyword in call.keywords
+        )
+        for one in call.args
+        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    )
 
 
 def _constant(node: ast.expr | None) -> object:

@@ -26,7 +26,7 @@ from harness.observe.cpu_run.planning.environment import (
 )
 from harness.observe.cpu_run.planning.features import expected
 from harness.observe.cpu_run.planning.pace import readings_per_step
-from harness.observe.cpu_run.planning.rungs import Material, make_rungs, original_sizes, sizes_of
+from harness.observe.cpu_run.planning.rungs import Material, lengths_of, make_rungs, original_sizes, sizes_of
 from harness.observe.cpu_run.planning.sizes import ACCUMULATION, DOCUMENTS, SPARE_STEPS, STEPS, VAL_TOKENS, Tiny
 from harness.observe.reading.launch.pick import is_mlx
 from harness.observe.reading.source.script import ScriptReading, read_script
@@ -126,6 +126,7 @@ def _material(
         ),
         readings=readings_per_step(main.parsed),
         artifact=shipped_artifact(submission, main.parsed) is not None,
+        lengths=lengths_of(launch.settings),
         moved=moved_outputs(launch.settings),
         whole_seconds=limits,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,12 @@ _USUAL = {
     Meaning.WARMDOWN: 1_200,
 }  # fmt: skip
 """Values that stand for a setting that is read without a default: set, it outranks a profile inside the program."""
+
+
+_SCHEDULE = re.compile(r"\d+@[\d.]+(\s*,\s*\d+@[\d.]+)*")
+"""Lengths, each with the share of the run up to which it holds: `1024@0.35,2048@1.0`."""
+_LENGTH = re.compile(r"\d+(?=@)")
+_SHORTEST = 8
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Material:
     readings: int = 0
     artifact: bool = False
     """A shipped artifact fixes the model's sizes."""
+    lengths: tuple[Setting, ...] = ()
+    """Settings that hold a schedule of sequence lengths."""
     moved: tuple[Override, ...] = ()
     """Variables that lead to places where the run cannot write."""
     whole_seconds: Mapping[str, Directive] = field(default_factory=dict)
@@ -63,6 +72,18 @@ def sizes_of(settings: Iterable[Setting], reads: Mapping[str, EnvRead]) -> tuple
         if read.name not in found:
             _note(found, read.name, read.name, _number(read.default, read.cast), SettingOrigin.DEFAULT)
     return tuple(found.values())
+
+
+def lengths_of(settings: Iterable[Setting]) -> tuple[Setting, ...]:
+    """Settings of the environment that hold a schedule of sequence lengths."""
+    return tuple(
+        setting
+        for setting in settings
+        if setting.env is not None
+        and "seq" in setting.name.lower()
+        and isinstance(setting.value, str)
+        and _SCHEDULE.fullmatch(setting.value.strip())
+    )
 
 
 def _note(found: dict[str, Size], name: str, env: str, value: Scalar, origin: SettingOrigin) -> None:
@@ -176,12 +197,13 @@ def _rung(name: str, shape: Shape, changes: str, material: Material, steps: int)
         tiny = replace(tiny, shape=shape)
     kept = OF_ARTIFACT if material.artifact else frozenset() if shape.dim else OF_SHAPE
     overrides = [_override(size, tiny, material) for size in material.sizes if size.meaning not in kept]
+    lengths = [_lengths(setting, tiny) for setting in material.lengths]
     directives = [_directive(one, tiny) for one in material.declared if one.meaning not in kept]
     directives += [material.whole_seconds[one.name] for one in overrides if one and one.name in material.whole_seconds]
     return Rung(
         name=name,
         shape=shape,
-        overrides=(*material.moved, *(one for one in overrides if one is not None)),
+        overrides=(*material.moved, *lengths, *(one for one in overrides if one is not None)),
         directives=tuple(one for one in directives if one is not None)[:MAX_DIRECTIVES],
         changes=changes,
     )
@@ -215,6 +237,24 @@ def _override(size: Size, tiny: Tiny, material: Material) -> Override | None:
         meaning=size.meaning,
         replaces=size.origin,
         was=size.value if size.known else None,
+    )
+
+
+def _lengths(setting: Setting, tiny: Tiny) -> Override:
+    """A schedule of sequence lengths whose longest is the run's; the others keep their proportion to it."""
+    text = str(setting.value)
+    longest = max(int(length) for length in _LENGTH.findall(text)) or 1
+
+    def scaled(match: re.Match[str]) -> str:
+        return str(max(_SHORTEST, int(match[0]) * tiny.sequence // longest))
+
+    return Override(
+        name=setting.env or setting.name,
+        value=_LENGTH.sub(scaled, text),
+        why=why(Meaning.SEQUENCE, tiny),
+        meaning=Meaning.SEQUENCE,
+        replaces=setting.origin,
+        was=text,
     )
 
 

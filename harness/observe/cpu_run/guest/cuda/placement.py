@@ -1,7 +1,5 @@
 """Where things lie: the one cuda device of this process, the storages of the host, the default device."""
 
-
-
 from __future__ import annotations
 
 from typing import Any, cast

@@ -6,6 +6,7 @@ Signatures: flash_attn 2.8, hopper/flash_attn_interface.py of flash-attn-3, `ker
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -314,8 +315,8 @@ def modules() -> dict[str, dict[str, object]]:
 def get_kernel(repo_id: str, *_args: object, **_options: object) -> object:
     """`kernels.get_kernel`: FlashAttention by its name on the hub; anything else cannot be fetched here."""
     name = repo_id.rsplit("/", 1)[-1].replace("_", "-").lower()
-    if name in ("flash-attn3", "vllm-flash-attn3"):
+    if re.fullmatch(r"(vllm-)?flash-(attn|attention)-?3", name):
         return SimpleNamespace(**modules()["flash_attn_interface"])
-    if name in ("flash-attn", "flash-attn2"):
+    if re.fullmatch(r"flash-(attn|attention)(-?2)?", name):
         return SimpleNamespace(**modules()["flash_attn"])
     raise NotSupported(f"kernels.get_kernel({repo_id!r})", "a compiled CUDA kernel from the network")

@@ -59,6 +59,16 @@ def test_arguments_that_nobody_gives_are_noted() -> None:
     assert len(arguments_for((), program, _TINY)[1]) == 2
 
 
+def test_options_of_whole_numbers_are_given_whole_numbers() -> None:
+    """Seconds become fractions only where the program takes them."""
+    given = ("--train_seconds", "600", "--budget_seconds=600")
+    program = 'p.add_argument("--train_seconds", {}default=600)\np.add_argument("--budget_seconds", {}default=600)'
+    whole, _ = arguments_for(given, _parsed(program.format("type=int, ", "type=int, ")), _TINY)
+    assert whole == ("--train_seconds", "1", "--budget_seconds=1")
+    parts, _ = arguments_for(given, _parsed(program.format("type=float, ", "type=float, ")), _TINY)
+    assert float(parts[1]) < 1
+
+
 def test_a_program_without_arguments_is_given_none() -> None:
     """What a README shows behind a program that reads no arguments is not passed."""
     assert arguments_for(("--seed", "1"), _parsed("print(1)"), _TINY) == ((), ())

@@ -128,10 +128,11 @@ def test_what_is_used_is_recorded(monkeypatch):
     assert fidelity.known("flash-attn").exact
 
 
-def test_kernels_from_the_hub():
-    """FlashAttention is known by its name on the hub; other kernels are refused."""
+@pytest.mark.parametrize("name", ["kernels-community/flash-attn3", "somebody/flash-attention-3"])
+def test_kernels_from_the_hub(name: str):
+    """FlashAttention is known by its names on the hub; other kernels are refused."""
     get_kernel = importlib.import_module("kernels").get_kernel
-    module = get_kernel("kernels-community/flash-attn3", version=1)
+    module = get_kernel(name, version=1)
     q = torch.randn(1, 4, 2, 8)
     want = torch.nn.functional.scaled_dot_product_attention(*[q.transpose(1, 2)] * 3, is_causal=True).transpose(1, 2)
     torch.testing.assert_close(module.flash_attn_func(q, q, q, causal=True), want)
