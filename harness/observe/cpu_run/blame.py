@@ -14,6 +14,12 @@ from harness.observe.reading.source.script import read_script
 
 _LIMITS = frozenset({"MemoryError"})
 _FULL = "No space left on device"
+_PACKAGES = re.compile(
+    r"\b(dep|dependenc|package|librar|modul)\w*\b.{0,40}\b(missing|not (found|installed|available))\b"
+    r"|\brequires? the .{0,30}\b(package|library|module)\b",
+    re.IGNORECASE,
+)
+"""How programs say that a package is missing."""
 _NO_FOLDER = re.compile(r"Parent directory ([^/\s].*) does not exist\.")
 """What torch says when it is to write below a folder, beside the script, that is not there."""
 _NETWORK = ("Name or service not known", "Temporary failure in name resolution", "Network is unreachable",
@@ -69,6 +75,9 @@ def _fault(raised: Raised, files: Collection[str], declared: Collection[str]) ->
             f"Make the folder {folder[1]} before writing into it: nothing in the script does.",
             None,
         )
+    own_words = bool(raised.frames) and raised.frames[-1].whose == "submission"
+    if own_words and _PACKAGES.search(raised.message):
+        return (*_said_missing(raised.message, declared), None)
     program = lacking_program(raised, files)
     if program is not None:
         return Fault.SUBMISSION, f"The folder does not hold {program}, which the script wants: ship it.", None
@@ -76,6 +85,14 @@ def _fault(raised: Raised, files: Collection[str], declared: Collection[str]) ->
     if innermost == "harness":
         return Fault.HARNESS, "A stand-in of this harness failed; what follows was not examined.", None
     return Fault.HARNESS, "The run at this size fails; what follows was not examined.", None
+
+
+def _said_missing(message: str, declared: Collection[str]) -> tuple[Fault, str]:
+    """Of packages that the program itself finds missing, in an exception of its own."""
+    named = [name for name in declared if name and name.lower() in message.lower()]
+    if named:
+        return Fault.MACHINE, f"requirements.txt names {', '.join(named)}, which is not installed here."
+    return Fault.SUBMISSION, "Ship what the program finds missing, or name it in requirements.txt."
 
 
 def _missing(name: str, files: Collection[str], declared: Collection[str]) -> tuple[Fault, str]:

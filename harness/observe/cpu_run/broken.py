@@ -9,9 +9,11 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from harness.observe.cpu_run.report import Raised
+from harness.observe.cpu_run.session import HOME
 from harness.observe.reading.source.grammar import parse
 
 _LOCAL = re.compile(r"(?:cannot access )?local variable '(\w+)'")
@@ -23,7 +25,9 @@ _INDEX_TYPE = re.compile(
 _SIGNATURE = re.compile(
     r"(?P<callee>[\w.<>]+)\(\) (?:got an unexpected keyword argument|got multiple values|missing \d+ required|takes )"
 )
-_PROGRAM = re.compile(r"([\w.-]+\.py)\b")
+_PROGRAM = re.compile(r"((?:/[\w.-]+)*/)?([\w.-]+\.py)\b")
+_OF_THE_MACHINE = (HOME, "/usr", "/opt", sys.prefix)
+"""Beginnings of paths at which a missing program says nothing of the submission, or is one of its own."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _UNSEEN = frozenset({"exec", "globals", "locals", "vars", "setattr", "__dict__", "__getattr__", "*"})
@@ -66,11 +70,16 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
 
 
 def lacking_program(raised: Raised, files: Collection[str]) -> str | None:
-    """The Python file that a script wants and its folder does not hold; None where that is not what failed."""
+    """The Python file that a script wants and its folder does not hold; None where that is not what failed.
+
+    A file of another submission, in a folder beside it, is not the submission's own although it has the same name.
+    """
     found = _PROGRAM.search(raised.message) if raised.exception == "FileNotFoundError" else None
-    if found is None or any(path.rpartition("/")[2] == found[1] for path in files):
+    if found is None:
         return None
-    return found[1]
+    elsewhere = found[1] is not None and found[1] != "/" and not found[1].startswith(_OF_THE_MACHINE)
+    held = any(path.rpartition("/")[2] == found[2] for path in files)
+    return found[2] if elsewhere or not held else None
 
 
 def _is_called_wrongly(tree: ast.Module, nodes: Sequence[ast.AST], callee: Sequence[str], line: int) -> bool:
