@@ -16,7 +16,7 @@ from harness.model.facts import Facts, Stage, StageStatus, SubmissionFacts
 from harness.model.target import FolderEntry, Intake
 from harness.observe.intake.content import Source
 from harness.observe.moment import Moment, Show, silent
-from harness.observe.observe import contents_of, facts_key, folder_key, observe_each, observe_folder, run_key
+from harness.observe.observe import facts_key, folder_key, observe_each, observe_folder, run_files, run_key
 from harness.observe.reading.worker import Reader
 from harness.store.store import Store
 
@@ -92,9 +92,7 @@ def _run(submission: SubmissionFacts, source: Source, runner: Runner, store: Sto
         store.put("runs", address, Ran(run=so_far.run, rung=so_far.rung))
 
     show(Moment("fetching the files"))
-    contents, _ = contents_of(submission.folder, source)
-    files = {path: content.data for path, content in contents.items()}
-    run = runner.run(submission, files, show, keep, begun)
+    run = runner.run(submission, run_files(submission.folder, source), show, keep, begun)
     if _lasts(run):
         store.put("runs", address, Ran(run=run))
     return run

@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests_support.repository import RepositoryBuilder
+
+settings.register_profile("shared", deadline=None)  # how long an example takes is the machine's matter
+settings.load_profile("shared")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from harness.model.facts import Facts, Stage, StageStatus, SubmissionFacts
-from harness.model.target import FolderEntry, Intake, Origin
+from harness.model.target import BlobState, FolderEntry, Intake, Origin
 from harness.observe.digest import observer_digest, run_digest
 from harness.observe.intake.content import Content, Source
 from harness.observe.reading.roles import is_wanted
@@ -15,6 +15,8 @@ from harness.observe.reading.worker import Reader, ReaderError
 
 TOTAL_LIMIT = 96 << 20
 """Most bytes of one folder that are handed to the reader; further files are left out and named."""
+RUN_FILE_LIMIT = 64 << 20
+"""Largest file that a run finds in its folder: some submissions ship their weights."""
 
 
 def facts_key(intake: Intake) -> str:
@@ -83,6 +85,24 @@ def observe_folder(folder: FolderEntry, source: Source, reader: Reader) -> Submi
             update={"stages": (*facts.stages, Stage(name="intake", status=StageStatus.PARTIAL, reason=reason))}
         )
     return facts
+
+
+def run_files(folder: FolderEntry, source: Source) -> dict[str, bytes]:
+    """The files that a run finds in its folder, shipped artifacts too: all that are whole, programs and texts first.
+
+    Files of more than `RUN_FILE_LIMIT` bytes, and what is beyond `TOTAL_LIMIT` together, are left out.
+    """
+    found: dict[str, bytes] = {}
+    left = TOTAL_LIMIT
+    for file in sorted(folder.files, key=lambda file: (not is_wanted(file), file.size or 0)):
+        limit = min(left, RUN_FILE_LIMIT)
+        if file.state is not BlobState.PRESENT or (file.size or 0) > limit:
+            continue
+        content = source.read(folder, file, limit)
+        if content is not None and not content.truncated:
+            found[file.path] = content.data
+            left -= len(content.data)
+    return found
 
 
 def contents_of(folder: FolderEntry, source: Source) -> tuple[dict[str, Content], list[str]]:
