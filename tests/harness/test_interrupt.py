@@ -12,13 +12,9 @@ from pathlib import Path
 import pytest
 from tests_support.processes import command_line, descendants, left
 from tests_support.repository import LOG, METADATA
+from tests_support.sandbox import needs_sandbox
 
-from harness.observe.sandbox.bubblewrap import Bubblewrap
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
+pytestmark = needs_sandbox
 
 ENDLESS = """
 import sys

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests_support.processes import command_line, descendants, left
 from tests_support.repository import RepositoryBuilder, folder
+from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts, Fault, RunFailure
 from harness.model.review import Depth, Review
@@ -23,10 +24,6 @@ from harness.sweep.job import Setup, Worker
 from harness.sweep.plan import Key, PlanError
 from harness.sweep.sweep import plan_sweep
 
-sandboxed = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
 QUICK = "import torch\nprint('here')\n"
 LONG = "import torch\nprint('here', flush=True)\nfor number in range(40_000_000):\n    pass\n"
 """About a second of processor time, which a busy machine stretches."""
@@ -65,7 +62,7 @@ def running(process: subprocess.Popen[str]) -> tuple[int, set[tuple[int, str]]]:
     raise TimeoutError("nothing was run")
 
 
-@sandboxed
+@needs_sandbox
 def test_killed_and_resumed(builder: RepositoryBuilder, tmp_path: Path) -> None:
     """A worker that is killed takes its sandboxes with it and its work is done by another; so does a killed sweep, and
     the next one goes on. No process, mount or temporary file is left, and every run is in the index.
@@ -99,7 +96,7 @@ def test_killed_and_resumed(builder: RepositoryBuilder, tmp_path: Path) -> None:
     assert not [path for path in temporary.iterdir() if not path.name.startswith("pymp-")]
 
 
-@sandboxed
+@needs_sandbox
 def test_interrupted(builder: RepositoryBuilder, tmp_path: Path) -> None:
     """Ctrl-C ends a sweep at once, in words, with nothing left of it."""
     builder.pull_request(1, folder("records/track_10min_16mb/2026-03-20_P1", train_gpt_py=LONG))

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from tests_support.cases import facts_of
+from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts, Fault, RunStage, TamperKind
 from harness.observe.cpu_run.runner import CpuRunner
-from harness.observe.sandbox.bubblewrap import Bubblewrap
 
 ROOT = Path(__file__).parents[4]
 DEMO = ROOT / "submissions" / "track_cpu_demo" / "2026-11-21_PlainBaseline"
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CpuRunner]:
-    """A runner with a cache of inputs of its own."""
-    with CpuRunner(Bubblewrap(), tmp_path_factory.mktemp("inputs"), warm=True) as found:
-        yield found
+pytestmark = needs_sandbox
 
 
 def run(runner: CpuRunner, script: str, **files: str) -> CpuRunFacts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import textwrap
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests_support.battery import BATTERY, MARK, Hostile
 from tests_support.cases import facts_of
+from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts, RunStage
 from harness.model.plan import RunLimits
@@ -21,10 +21,7 @@ from harness.observe.sandbox.bubblewrap import Bubblewrap
 from harness.observe.sandbox.provider import Limits
 from harness.observe.sandbox.self_check import marked
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
+pytestmark = needs_sandbox
 _LIMITS = Limits(
     wall_seconds=600.0, cpu_seconds=600.0, memory_bytes=3 << 29, processes=64, disk_bytes=256 << 20, files=20_000
 )

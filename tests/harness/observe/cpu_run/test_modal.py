@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
-import pytest
 from tests_support.cases import facts_of
+from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts, Fault, RunStage
 from harness.observe.cpu_run.runner import CpuRunner
-from harness.observe.sandbox.bubblewrap import Bubblewrap
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
+pytestmark = needs_sandbox
 
 BODY = """
 {guard}app = modal.App("entry")
@@ -40,13 +33,6 @@ GUARDED = (
     "import os\ntry:\n    import modal\nexcept ModuleNotFoundError:\n    modal = None\n\nif modal is not None:"
     + BODY.format(guard="    ")
 )
-
-
-@pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CpuRunner]:
-    """A runner with a cache of inputs of its own."""
-    with CpuRunner(Bubblewrap(), tmp_path_factory.mktemp("inputs")) as found:
-        yield found
 
 
 def run(runner: CpuRunner, script: str) -> CpuRunFacts:

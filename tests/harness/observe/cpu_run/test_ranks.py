@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests_support.cases import facts_of
+from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts, Fault, RunStage
 from harness.observe.cpu_run.runner import CpuRunner
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
+pytestmark = needs_sandbox
 
 SCRIPT = """
 import math, os

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests_support.cases import facts_of
+from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import Begun, CpuRunFacts
 from harness.observe.cpu_run.runner import CpuRunner
@@ -16,10 +16,7 @@ from harness.observe.moment import Moment, Show, silent
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 from harness.observe.sandbox.provider import Command, Limits, Sandboxed
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
+pytestmark = needs_sandbox
 
 WIDE = """
 import os

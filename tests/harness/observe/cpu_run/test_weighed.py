@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 
 import pytest
 from tests_support.cases import facts_of
+from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts
 from harness.observe.cpu_run.runner import CpuRunner
 from harness.observe.cpu_run.weighed import stated
 from harness.observe.sandbox.bubblewrap import Bubblewrap
-
-isolates = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
 
 SCRIPT = """
 import os, pathlib, zlib
@@ -54,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> CpuRunFacts:
         return runner.run(facts_of(files), files)
 
 
-@isolates
+@needs_sandbox
 def test_files(run: CpuRunFacts) -> None:
     """When files were written and read last, also those that no event of Python tells of."""
     assert run.failure is None
@@ -68,7 +63,7 @@ def test_files(run: CpuRunFacts) -> None:
     assert raw.read < artifact.written < artifact.read
 
 
-@isolates
+@needs_sandbox
 def test_sizes(run: CpuRunFacts) -> None:
     """The printed sizes, the code that ran in both of its sizes, and what of the folder was read."""
     weighed = run.weighed

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 import time
 from collections.abc import Iterator
 
 import pytest
+from tests_support.sandbox import needs_sandbox
 
 from harness.model.plan import RunLimits
 from harness.observe.cpu_run.guest.children import Budget
 from harness.observe.cpu_run.session import Done, Session
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 from harness.observe.sandbox.provider import Limits
-
-sandboxed = pytest.mark.skipif(
-    not os.environ.get("GOLF_SANDBOX") and Bubblewrap().unavailable() is not None,
-    reason="this machine cannot isolate; with GOLF_SANDBOX these tests fail instead",
-)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +30,7 @@ def run(session: Session, script: str, limits: RunLimits, ranks: int = 1) -> Don
     return session.run(job, limits)
 
 
-@sandboxed
+@needs_sandbox
 @pytest.mark.parametrize("where", ["", "if os.fork(): os.wait()\n"], ids=["itself", "a child"])
 def test_processor_time(session: Session, where: str) -> None:
     """A run that works without end is ended by its processor time, its children's counted, whatever the wall says."""
@@ -45,7 +40,7 @@ def test_processor_time(session: Session, where: str) -> None:
     assert done.alone
 
 
-@sandboxed
+@needs_sandbox
 def test_wall_time(session: Session) -> None:
     """A run that sleeps is ended by wall time, and the ending says so."""
     done = run(session, "import select\nselect.select([], [], [], 300)\n", RunLimits(cpu_seconds=60, wall_seconds=3))
@@ -53,7 +48,7 @@ def test_wall_time(session: Session) -> None:
     assert done.seconds < 60
 
 
-@sandboxed
+@needs_sandbox
 def test_a_rank_that_fails_ends_the_others(session: Session) -> None:
     """The rank that failed is the cause; the other, which would wait for ever, is stopped."""
     script = """
@@ -69,7 +64,7 @@ def test_a_rank_that_fails_ends_the_others(session: Session) -> None:
     assert b"ValueError" not in done.ranks[0].printed
 
 
-@sandboxed
+@needs_sandbox
 def test_a_rank_that_hangs_is_named(session: Session) -> None:
     """Where one rank has ended and the other waits for it, the one that waits is the one that has not ended."""
     script = """
