@@ -133,8 +133,14 @@ def original_sizes(sizes: Sequence[Size], declared: Sequence[Declaration], steps
         steps=steps or (planned if 0 < planned < usual.steps else usual.steps),
         seconds=_limit(known.get(Meaning.WALLCLOCK), usual.seconds),
         batch_tokens=value(Meaning.BATCH_TOKENS),
-        accumulation=value(Meaning.ACCUMULATION),
+        accumulation=max(_accumulations(sizes, declared), default=0),
     )
+
+
+def _accumulations(sizes: Iterable[Size], declared: Iterable[Declaration]) -> list[int]:
+    """All numbers of micro batches that a program names: a batch that fits the largest fits the others."""
+    found = [int(size.value) for size in sizes if size.known and size.meaning is Meaning.ACCUMULATION]
+    return found + [int(one.value) for one in declared if one.meaning is Meaning.ACCUMULATION]
 
 
 def _limit(known: tuple[str, float] | None, usual: float) -> float:

@@ -108,6 +108,17 @@ def test_a_limit_in_whole_seconds_ends_the_run() -> None:
         assert "float(os.environ.get('TRAIN_SECONDS'" in rewritten(script.decode(), rung.directives)
 
 
+def test_a_step_holds_the_micro_batches_of_every_way() -> None:
+    """A setting of one micro batch beside a literal of eight: a step has room for as many as the literal becomes."""
+    script = _TRAIN.replace(
+        b"ttt_epochs = 3", b"ttt_epochs = 3\n    grad_accum_steps = int(os.environ.get('ACCUM', 1))"
+    )
+    script += b"\ngrad_accum_steps = 8 // int(os.environ['WORLD_SIZE'])\n"
+    _, plan = _read({"train_gpt.py": script})
+    small = {one.name: int(one.value) for one in plan.rungs[0].overrides if one.name.startswith("TRAIN_")}
+    assert small["TRAIN_BATCH_TOKENS"] % (2 * small["TRAIN_SEQ_LEN"]) == 0
+
+
 def test_a_schedule_of_lengths_keeps_its_proportions() -> None:
     """Its longest is the sequence length of the run."""
     read = b"train_seq_schedule = os.environ.get('TRAIN_SEQ_SCHEDULE', '')"
