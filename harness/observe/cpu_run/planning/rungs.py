@@ -247,12 +247,16 @@ def _override(size: Size, tiny: Tiny, material: Material) -> Override | None:
 
 
 def _lengths(setting: Setting, tiny: Tiny) -> Override:
-    """A schedule of sequence lengths whose longest is the run's; the others keep their proportion to it."""
+    """A schedule of sequence lengths whose longest is the run's; the others keep about their proportion to it.
+
+    They become powers of two, as the run's own length is, so that they divide a micro batch as it does.
+    """
     text = str(setting.value)
     longest = max(int(length) for length in _LENGTH.findall(text)) or 1
 
     def scaled(match: re.Match[str]) -> str:
-        return str(max(_SHORTEST, int(match[0]) * tiny.sequence // longest))
+        length = max(_SHORTEST, int(match[0]) * tiny.sequence // longest)
+        return str(tiny.sequence if int(match[0]) == longest else 1 << (length.bit_length() - 1))
 
     return Override(
         name=setting.env or setting.name,

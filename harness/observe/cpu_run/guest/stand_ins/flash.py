@@ -316,7 +316,8 @@ def get_kernel(repo_id: str, *_args: object, **_options: object) -> object:
     """`kernels.get_kernel`: FlashAttention by its name on the hub; anything else cannot be fetched here."""
     name = repo_id.rsplit("/", 1)[-1].replace("_", "-").lower()
     if re.fullmatch(r"(vllm-)?flash-(attn|attention)-?3", name):
-        return SimpleNamespace(**modules()["flash_attn_interface"])
+        interface = modules()["flash_attn_interface"]
+        return SimpleNamespace(**interface, flash_attn_interface=SimpleNamespace(**interface))
     if re.fullmatch(r"flash-(attn|attention)(-?2)?", name):
         return SimpleNamespace(**modules()["flash_attn"])
     raise NotSupported(f"kernels.get_kernel({repo_id!r})", "a compiled CUDA kernel from the network")

@@ -123,10 +123,10 @@ def test_a_schedule_of_lengths_keeps_its_proportions() -> None:
     """Its longest is the sequence length of the run."""
     read = b"train_seq_schedule = os.environ.get('TRAIN_SEQ_SCHEDULE', '')"
     script = _TRAIN.replace(b"ttt_epochs = 3", b"ttt_epochs = 3\n    " + read)
-    readme = b"```\nTRAIN_SEQ_SCHEDULE=256@0.35,1024@1.000 torchrun --nproc_per_node=8 train_gpt.py\n```\n"
+    readme = b"```\nTRAIN_SEQ_SCHEDULE=384@0.35,1024@1.000 torchrun --nproc_per_node=8 train_gpt.py\n```\n"
     _, plan = _read({"train_gpt.py": script, "README.md": readme})
     (found,) = [one for one in plan.rungs[0].overrides if one.name == "TRAIN_SEQ_SCHEDULE"]
-    assert (found.value, found.was, found.meaning) == ("16@0.35,64@1.000", "256@0.35,1024@1.000", Meaning.SEQUENCE)
+    assert (found.value, found.was, found.meaning) == ("16@0.35,64@1.000", "384@0.35,1024@1.000", Meaning.SEQUENCE)
 
 
 def test_modules_of_the_submission_are_rewritten_too() -> None:

@@ -136,6 +136,7 @@ def test_kernels_from_the_hub(name: str):
     q = torch.randn(1, 4, 2, 8)
     want = torch.nn.functional.scaled_dot_product_attention(*[q.transpose(1, 2)] * 3, is_causal=True).transpose(1, 2)
     torch.testing.assert_close(module.flash_attn_func(q, q, q, causal=True), want)
+    torch.testing.assert_close(module.flash_attn_interface.flash_attn_func(q, q, q, causal=True), want)
     with pytest.raises(NotSupported, match="activation"):
         get_kernel("kernels-community/activation")
 
