@@ -238,7 +238,8 @@ def _literals(parsed: Parsed) -> Iterator[tuple[str, ast.expr, Form]]:
                 yield key.value, value, Form.DICT
     for compare in parsed.index.of(ast.Compare):
         limit = compare.comparators[0]
-        if called(compare.left) == "numel" and (number_in(limit) or 0) >= _TEST_SIZES:
+        is_order = isinstance(compare.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE))  # a header has exactly 256 numbers
+        if is_order and called(compare.left) == "numel" and (number_in(limit) or 0) >= _TEST_SIZES:
             yield "min_numel", limit, Form.COMPARISON
     for division in parsed.index.of(ast.BinOp):
         whole = isinstance(division.op, ast.FloorDiv) and 1 < (number_in(division.left) or 0) <= _MOST_PROCESSES

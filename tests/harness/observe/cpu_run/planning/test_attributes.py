@@ -78,6 +78,8 @@ def test_every_form_is_found_and_rewritten(text: str, form: Form, meaning: Meani
         "def draw(model, num_seqs=64): pass",
         "view.render(data, quality=11)",
         "seq_len = tokens.numel() // 1024",
+        "if header.numel() != 256:\n    raise ValueError",
+        "ok = header.numel() == 1_024",
         "def f(stride=64): pass",
     ],
 )
