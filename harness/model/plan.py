@@ -45,6 +45,7 @@ class Meaning(StrEnum):
     DOCUMENTS = "documents"
     TOKEN_LIMIT = "limit on tokens read"
     NUMEL = "elements from which a tensor is quantised"
+    PARAMETERS = "least parameters that the program expects"
     BUCKETS = "slots of a hash table"
     EFFORT = "effort of a compressor"
     BUCKET_BITS = "logarithm of the slots of a hash table"

@@ -25,6 +25,8 @@ _CAN_SHIFT = 64
 _TEST_SIZES = 256
 """Smaller counts of elements that a condition names are not thresholds of quantisation."""
 
+_MANY_PARAMETERS = 100_000
+"""From so many on, a number of parameters is that of the whole model."""
 _COMPRESSORS = frozenset({"compress", "Compressor", "ZstdCompressor", "LZMACompressor"})
 _EFFORTS = frozenset({"quality", "level", "preset"})
 _BATCH = 524_288
@@ -206,6 +208,17 @@ def number_in(node: ast.expr, depth: int = 0) -> int | float | None:
     return None
 
 
+def _least_parameters(compare: ast.Compare) -> ast.expr | None:
+    """The literal that a number of parameters must pass: `26_000_000 < n_params`, or `n_params > 26_000_000`."""
+    first, operator, second = compare.left, compare.ops[0], compare.comparators[0]
+    if isinstance(operator, (ast.Gt, ast.GtE)):
+        first, second = second, first
+    elif not isinstance(operator, (ast.Lt, ast.LtE)):
+        return None
+    counted = "param" in (name_of(second) or "").lower()
+    return first if counted and (number_in(first) or 0) >= _MANY_PARAMETERS else None
+
+
 def _number_text(value: object) -> int | float | None:
     if not isinstance(value, str) or len(value) > 30:
         return None
@@ -238,6 +251,9 @@ def _literals(parsed: Parsed) -> Iterator[tuple[str, ast.expr, Form]]:
                 yield key.value, value, Form.DICT
     for compare in parsed.index.of(ast.Compare):
         limit = compare.comparators[0]
+        least = _least_parameters(compare)
+        if least is not None:
+            yield "min_parameters", least, Form.COMPARISON
         is_order = isinstance(compare.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE))  # a header has exactly 256 numbers
         if is_order and called(compare.left) == "numel" and (number_in(limit) or 0) >= _TEST_SIZES:
             yield "min_numel", limit, Form.COMPARISON

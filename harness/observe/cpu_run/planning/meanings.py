@@ -73,6 +73,7 @@ _TABLE: Mapping[Meaning, str] = {
         (\w+_)?(val|eval|roundtrip)_(\w+_)?max_tokens (max_)?val_tokens?(_limit)? val_token_limit max_val_tokens
         (\w+_)?(subset_tokens|token_budget)""",
     Meaning.NUMEL: r"(\w+_)?(max|min)_numel (\w+_)?numel_threshold",
+    Meaning.PARAMETERS: r"min_parameters",
     Meaning.BUCKET_BITS: r"(\w+_)?(table|bucket|hash|slot)_?bits (\w+_)?log2?_(buckets|slots)",
     Meaning.EFFORT: r"(brotli|zstd|lzma|compress(ion|or)?)_(quality|level|preset)",
     Meaning.BUCKETS: r"""

@@ -66,7 +66,7 @@ KEPT = frozenset({Meaning.LAYERS, Meaning.VOCABULARY, Meaning.VALIDATE_EVERY})
 OF_SHAPE = frozenset(
     {
         Meaning.DIM, Meaning.HEADS, Meaning.KV_HEADS, Meaning.HEAD_DIM, Meaning.ROPE_DIMS, Meaning.WIDTH,
-        Meaning.HIDDEN, Meaning.NUMEL,
+        Meaning.HIDDEN, Meaning.NUMEL, Meaning.PARAMETERS,
     }
 )  # fmt: skip
 """Sizes of the model: a rung changes them together, an artifact fixes them."""
@@ -174,6 +174,8 @@ def _of_shape(meaning: Meaning, value: float, tiny: Tiny) -> float | None:
         case Meaning.ROPE_DIMS:
             full = original.head_dim or value
             return tiny.head_dim() if value >= full else max(4, int(value * tiny.head_dim() / full) // 2 * 2)
+        case Meaning.PARAMETERS:
+            return min(value, 1)
         case Meaning.NUMEL:
             return max(16, int(value * tiny.width**2))
     if value == original.dim:

@@ -47,6 +47,8 @@ def _found(text: str) -> tuple[str, tuple[Declaration, ...]]:
         ("packer.compress(data, quality=11)", Form.KEYWORD, Meaning.EFFORT, 11),
         ("Compressor(data, preset=9 | xz.PRESET_EXTREME)", Form.KEYWORD, Meaning.EFFORT, 9 | 1 << 31),
         ("if t.numel() <= 65_536:\n    pass", Form.COMPARISON, Meaning.NUMEL, 65_536),
+        ("assert 26_000_000 < n_params < 28_000_000", Form.COMPARISON, Meaning.PARAMETERS, 26_000_000),
+        ("assert total_params >= 17_000_000", Form.COMPARISON, Meaning.PARAMETERS, 17_000_000),
     ],
 )
 def test_every_form_is_found_and_rewritten(text: str, form: Form, meaning: Meaning, value: int) -> None:
@@ -80,6 +82,8 @@ def test_every_form_is_found_and_rewritten(text: str, form: Form, meaning: Meani
         "seq_len = tokens.numel() // 1024",
         "if header.numel() != 256:\n    raise ValueError",
         "ok = header.numel() == 1_024",
+        "assert n_params < 28_000_000",
+        "if n_params > 1_000:\n    pass",
         "def f(stride=64): pass",
     ],
 )
