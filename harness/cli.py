@@ -381,6 +381,14 @@ def main() -> None:
     """Entry point of the `golf` command."""
     try:
         app()
+    except SystemExit as ending:
+        if (
+            ending.code == Exit.INTERRUPTED
+        ):  # waiting for the threads of a pool that was cut short would end in a traceback
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(Exit.INTERRUPTED)
+        raise
     except (OSError, PluginError) as error:
         Console(stderr=True, highlight=False, markup=False).print(f"golf: {error}", soft_wrap=True)
         sys.exit(Exit.HARNESS)

@@ -241,9 +241,9 @@ BATTERY = (
     Hostile(
         "memory",
         "hoard = []\nwhile True: hoard.append(bytearray(b'x' * (1 << 22)))",
-        ends("memory"),
+        ends("memory", "exit 1"),
         Fault.LIMIT,
-        trusted=False,
+        trusted=None,
     ),
     Hostile("memory_at_once", "x = bytearray(1 << 40)", ends("exit 1"), Fault.LIMIT),
     Hostile(
