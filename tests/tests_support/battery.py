@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from harness.model.plan import RunLimits
 MARK = f"hostile-{os.getpid()}"
 """Part of the names of files that must not come to be."""
 
+_HOME = pwd.getpwuid(0).pw_dir
+"""Of the host's first user."""
 _LIMITS = RunLimits(cpu_seconds=2.0, wall_seconds=60.0)
 _SHORT = RunLimits(cpu_seconds=2.0, wall_seconds=3.0)
 
@@ -240,6 +243,14 @@ BATTERY = (
     # too much of everything
     Hostile(
         "memory",
+        "import select\nhoard = []\n"
+        "while True: hoard.append(bytearray(b'x' * (1 << 22))); select.select([], [], [], 0.01)",
+        ends("memory"),
+        Fault.LIMIT,
+        trusted=False,
+    ),
+    Hostile(  # between two looks of the watcher, what the kernel enforces for one process may come first
+        "memory_in_a_hurry",
         "hoard = []\nwhile True: hoard.append(bytearray(b'x' * (1 << 22)))",
         ends("memory", "exit 1"),
         Fault.LIMIT,
@@ -297,7 +308,7 @@ BATTERY = (
     ),
     Hostile(
         "secrets",
-        f"import os\nfor path in ('/etc/shadow', '{Path.home()}/.ssh/id_rsa', '/root/.bashrc', '/var/log/syslog'):\n"
+        f"import os\nfor path in ('/etc/shadow', '{Path.home()}/.ssh/id_rsa', '{_HOME}/.bashrc', '/var/log/syslog'):\n"
         "  try: print('reached', open(path).read())\n  except OSError: pass\nprint('unreached')",
         check=lambda facts: facts.printed == ("unreached",),
     ),

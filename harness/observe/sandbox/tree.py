@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -40,9 +41,10 @@ class Tree:
     """
 
     def __init__(self, process: int, writable: str) -> None:
-        self._proc = os.open(f"/proc/{process}/root/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = Path("/proc", str(process), "root")  # the kernel's link to what the sandbox has as /
+        self._proc = os.open(root / "proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._disk = os.open(f"/proc/{process}/root{writable}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._disk = os.open(f"{root}{writable}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             os.close(self._proc)
             raise

@@ -87,7 +87,7 @@ def test_hostile(bench: Bench, hostile: Hostile) -> None:
     assert RunStage.TRAINED not in facts.reached
     assert len(facts.model_dump_json()) < 1 << 20
     after = bench.run(_NEIGHBOUR, hostile.limits)
-    if not after.attempts[-1].ended.startswith("exit"):  # the sandbox was ended for it, one look of the watcher later
+    if after.attempts[-1].ended in hostile.ended - {"exit 0", "exit 1"}:  # its own limit, noticed one look later
         after = bench.run(_NEIGHBOUR, hostile.limits)
     assert after.trusted, after.doubts()
     assert after.printed[-1:] == ("others [] left ['submission'] []",)

@@ -94,13 +94,13 @@ def test_the_read_that_tells_the_type_counts() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "moved"),
     [
-        ("ARTIFACT_DIR", "/root/out/final/", "./final"),
+        ("ARTIFACT_DIR", "/mnt/drive/out/final/", "./final"),
         ("LOG_PATH", "/home/somebody/train.log", "./train.log"),
         ("OUTPUT_DIR", "/workspace/out", None),
         ("SAVE_DIR", "/tmp/out", None),
         ("CHECKPOINT", "logs/model.pt", None),
         ("CACHE_DIR", "/", None),
-        ("DATA_PATH", "/root/data", None),
+        ("DATA_PATH", "/mnt/drive/data", None),
     ],
 )
 def test_outputs_go_where_a_run_can_write(name: str, value: str, moved: str | None) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("torch")
-
 
 def test_answers_as_cuda(shim):
     """What scripts ask of it is what is asked of torch.cuda, and torch's own use of it is not in the way."""

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-
 from harness.observe.cpu_run.guest.stand_ins import programs
 
 
