@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from harness.model.base import At
 from harness.model.plan import Directive, Meaning
-from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
+from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, SECONDS, USUAL, meaning_of
 from harness.observe.reading.source.grammar import Parsed
 from harness.observe.reading.source.index import called, name_of, nodes_under
 from harness.observe.reading.source.outline import Surroundings
@@ -24,16 +24,10 @@ MAX_DECLARATIONS = 2_000
 _CAN_SHIFT = 64
 _TEST_SIZES = 256
 """Smaller counts of elements that a condition names are not thresholds of quantisation."""
-
 _MANY_PARAMETERS = 100_000
 """From so many on, a number of parameters is that of the whole model."""
 _COMPRESSORS = frozenset({"compress", "Compressor", "ZstdCompressor", "LZMACompressor"})
 _EFFORTS = frozenset({"quality", "level", "preset"})
-_BATCH = 524_288
-"""The usual tokens a step: a name that means them does so with this value."""
-_LIMIT = 600
-"""The usual limit in seconds, likewise."""
-_SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
 _LARGEST_DIVISOR = 16
 """Tokens a step are divided by more only to be printed."""
 _MOST_PROCESSES = 64
@@ -93,8 +87,7 @@ class Declaration:
 
     def directive(self, value: float, why: str) -> Directive:
         """Its text replaced by `value`."""
-        seconds = self.meaning in _SECONDS
-        written = repr(int(value)) if self.whole and not seconds else repr(float(value))
+        written = repr(int(value)) if self.whole and self.meaning not in SECONDS else repr(float(value))
         return Directive(
             at=self.at,
             column=self.column,
@@ -144,10 +137,11 @@ def whole_seconds(parsed: Parsed, path: str, layer: int) -> dict[str, Directive]
     The run's clock makes all its steps last less than a second.
     """
     found: dict[str, Directive] = {}
+    limit = USUAL[Meaning.WALLCLOCK]
     for call in parsed.index.calls.get("int", ()):
         texts = [part.value for part in nodes_under(call) if isinstance(part, ast.Constant)]
         read = any(name_of(part) in ("environ", "getenv") for part in nodes_under(call))
-        name = next((text for text in texts if isinstance(text, str) and meaning_of(text, _LIMIT) in _SECONDS), None)
+        name = next((text for text in texts if isinstance(text, str) and meaning_of(text, limit) in SECONDS), None)
         if read and name is not None and isinstance(call.func, ast.Name):
             found[name] = Directive(
                 at=At(path=path, line=call.lineno, layer=layer),
@@ -167,7 +161,7 @@ def divisor_of_batches(parsed: Parsed) -> int:
     found = [1]
     for division in parsed.index.of(ast.BinOp):
         divisor = number_in(division.right) if isinstance(division.op, ast.FloorDiv) else None
-        tokens = meaning_of(name_of(division.left) or "", _BATCH) is Meaning.BATCH_TOKENS
+        tokens = meaning_of(name_of(division.left) or "", USUAL[Meaning.BATCH_TOKENS]) is Meaning.BATCH_TOKENS
         if tokens and isinstance(divisor, int) and 1 < divisor <= _LARGEST_DIVISOR:
             found.append(divisor)
     return max(found)

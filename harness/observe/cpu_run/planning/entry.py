@@ -10,7 +10,7 @@ from harness.model.base import At
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import EntryKind, EntryStep, Meaning, StepPurpose
 from harness.model.source import ScriptFacts
-from harness.observe.cpu_run.planning.meanings import meaning_of
+from harness.observe.cpu_run.planning.meanings import SECONDS, meaning_of
 from harness.observe.cpu_run.planning.shell import steps_of
 from harness.observe.cpu_run.planning.sizes import Tiny, shrunk
 from harness.observe.reading.launch.commands import Command, find_commands
@@ -230,8 +230,7 @@ def _small(name: str, text: str, tiny: Tiny, whole: Collection[str]) -> str:
         return text
     if name in whole:
         return str(max(int(new), 1)) if meaning is Meaning.WALLCLOCK else str(int(new))
-    seconds = meaning in (Meaning.WALLCLOCK, Meaning.RESERVE)
-    return repr(float(new)) if isinstance(value, float) or seconds else str(int(new))
+    return repr(float(new)) if isinstance(value, float) or meaning in SECONDS else str(int(new))
 
 
 def _options(parsed: Parsed) -> dict[str, bool]:

@@ -17,7 +17,13 @@ from harness.model.plan import Meaning
 _LARGE = 4096
 """Batches and chunks from here on are counted in tokens, below in sequences or inside a sequence."""
 
-_SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
+SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
+"""Times: values below one are fractions of a second, not shares."""
+USUAL: Mapping[Meaning, int] = {
+    Meaning.STEPS: 20_000, Meaning.WALLCLOCK: 600, Meaning.SEQUENCE: 1_024, Meaning.BATCH_TOKENS: 524_288,
+    Meaning.WARMDOWN: 1_200,
+}  # fmt: skip
+"""Values that most programs have: they stand for a value that is not known, where a name alone is ambiguous."""
 
 _TABLE: Mapping[Meaning, str] = {
     Meaning.STEPS: r"(num_|train_|max_|total_|n_|training_)?(iterations|iters|steps) max_train_steps niters",
@@ -123,7 +129,7 @@ def meaning_of(name: str, value: Scalar) -> Meaning | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or len(name) > 80:
         return None
     meaning = _by_name(name.lower().lstrip("-").replace("-", "_").removeprefix("cfg_"))
-    if 0 < value < 1 and meaning not in _SECONDS:
+    if 0 < value < 1 and meaning not in SECONDS:
         return None  # a share, not a count
     if meaning is Meaning.EVAL_BATCH_TOKENS and 0 < value < _LARGE:
         return Meaning.EVAL_BATCH

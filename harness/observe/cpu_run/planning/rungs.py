@@ -12,18 +12,10 @@ from harness.model.plan import MAX_DIRECTIVES, Directive, Meaning, Override, Run
 from harness.model.source import EnvRead
 from harness.observe.cpu_run.planning.attributes import Declaration, Form
 from harness.observe.cpu_run.planning.environment import spelled
-from harness.observe.cpu_run.planning.meanings import meaning_of
+from harness.observe.cpu_run.planning.meanings import SECONDS, USUAL, meaning_of
 from harness.observe.cpu_run.planning.sizes import FEW_STEPS, OF_ARTIFACT, OF_SHAPE, STEPS, Original, Tiny, shrunk
 
 _HEADS = 4
-_SECONDS = frozenset({Meaning.WALLCLOCK, Meaning.RESERVE})
-_USUAL = {
-    Meaning.STEPS: 20_000, Meaning.WALLCLOCK: 600, Meaning.SEQUENCE: 1_024, Meaning.BATCH_TOKENS: 524_288,
-    Meaning.WARMDOWN: 1_200,
-}  # fmt: skip
-"""Values that stand for a setting that is read without a default: set, it outranks a profile inside the program."""
-
-
 _SCHEDULE = re.compile(r"\d+@[\d.]+(\s*,\s*\d+@[\d.]+)*")
 """Lengths, each with the share of the run up to which it holds: `1024@0.35,2048@1.0`."""
 _LENGTH = re.compile(r"\d+(?=@)")
@@ -88,8 +80,8 @@ def lengths_of(settings: Iterable[Setting]) -> tuple[Setting, ...]:
 
 def _note(found: dict[str, Size], name: str, env: str, value: Scalar, origin: SettingOrigin) -> None:
     known = value is not None
-    if not known:
-        value = next((usual for meaning, usual in _USUAL.items() if meaning_of(env, usual) is meaning), None)
+    if not known:  # read without a default: set, it outranks a profile inside the program
+        value = next((usual for meaning, usual in USUAL.items() if meaning_of(env, usual) is meaning), None)
     meaning = meaning_of(env, value) or meaning_of(name, value)
     if meaning is not None and isinstance(value, (int, float)) and env not in found:
         found[env] = Size(name, env, meaning, value, origin, known)
@@ -106,7 +98,7 @@ def _number(default: Scalar, cast: str | None) -> Scalar:
 
 def original_sizes(sizes: Sequence[Size], declared: Sequence[Declaration], steps: int | None) -> Original:
     """The sizes that others relate to, from settings first, then from literals where settings are declared."""
-    firm = (Form.CLASS, Form.MODULE, Form.ARGUMENT, Form.DICT, Form.ATTRIBUTE, Form.SPLIT)
+    firm = (Form.CLASS, Form.MODULE, Form.ARGUMENT, Form.DICT, Form.ATTRIBUTE)
     known: dict[Meaning, tuple[str, float]] = {}
     for size in sorted(
         (one for one in sizes if one.known), key=lambda one: (not one.name.lower().startswith("train"), len(one.name))
@@ -114,7 +106,7 @@ def original_sizes(sizes: Sequence[Size], declared: Sequence[Declaration], steps
         if size.value > 0:
             known.setdefault(size.meaning, (size.name, size.value))
     for one in declared:
-        if (one.form in firm or one.meaning is Meaning.ACCUMULATION) and one.value > 0:
+        if one.form in firm and one.value > 0:
             known.setdefault(one.meaning, (one.name, one.value))
 
     def value(meaning: Meaning) -> int:
@@ -219,7 +211,7 @@ def why(meaning: Meaning, tiny: Tiny) -> str:
     """The reason that is recorded with a changed size."""
     if meaning in OF_SHAPE:
         return f"{meaning.value}: the model is {tiny.shape.dim} wide"
-    if meaning in (Meaning.WALLCLOCK, Meaning.RESERVE):
+    if meaning in SECONDS:
         return f"{meaning.value}: the run's clock makes {tiny.steps} steps last {tiny.seconds:g} s"
     return f"{meaning.value}: {tiny.steps} steps on sequences of {tiny.sequence} tokens"
 
@@ -272,6 +264,6 @@ def _directive(one: Declaration, tiny: Tiny) -> Directive | None:
     new = shrunk(one.meaning, one.value, one.name, tiny)
     if new is None:
         return None
-    if one.whole and one.meaning not in _SECONDS and int(new) == one.value:
+    if one.whole and one.meaning not in SECONDS and int(new) == one.value:
         return None
     return one.directive(new, why(one.meaning, tiny))

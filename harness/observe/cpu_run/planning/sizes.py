@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.model.plan import Meaning, Shape
+from harness.observe.cpu_run.planning.meanings import SECONDS
 
 SEQUENCE = 64
 """Tokens of a training sequence."""
@@ -152,7 +153,7 @@ def shrunk(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | Non
     """The tiny value for a size; None where it stays. Values of zero and below switch things off and stay."""
     if value <= 0 or meaning in KEPT:
         return None
-    if value < 1 and meaning not in (Meaning.WALLCLOCK, Meaning.RESERVE):
+    if value < 1 and meaning not in SECONDS:
         return None  # a share, not a count
     new = _of_shape(meaning, value, tiny) if meaning in OF_SHAPE else _of_run(meaning, value, name, tiny)
     return None if new is None or new == value else new
