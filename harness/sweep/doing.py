@@ -5,7 +5,6 @@ holds, and what nobody takes is dropped.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -21,11 +20,10 @@ _PAUSE = 0.2
 
 
 class Doing(NamedTuple):
-    """What one worker is at; `pr` is None where it has finished and waits."""
+    """What is done about one pull request."""
 
-    worker: int
-    pr: int | None
-    moment: Moment = Moment("")
+    pr: int
+    moment: Moment
 
 
 class Teller:
@@ -33,14 +31,14 @@ class Teller:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
-        self._pr: int | None = None
+        self._pr = 0
         self._last = ("", 0.0)
 
-    def begin(self, pr: int | None) -> None:
-        """From now on it is about this pull request; None: about none."""
+    def begin(self, pr: int) -> None:
+        """From now on it is about this pull request."""
         self._pr = pr
         self._last = ("", 0.0)
-        self._send(Moment("" if pr is None else "starting"))
+        self._send(Moment("starting"))
 
     def show(self, moment: Moment) -> None:
         """Tell what is done now. More of the same is told a few times a second only."""
@@ -51,7 +49,7 @@ class Teller:
             self._send(moment)
 
     def _send(self, moment: Moment) -> None:
-        data = json.dumps([os.getpid(), self._pr, moment.doing, moment.said[:_SAID]]).encode()
+        data = json.dumps([self._pr, moment.doing, moment.said[:_SAID]]).encode()
         try:
             self._end.send(data, socket.MSG_DONTWAIT)
         except OSError:
@@ -80,5 +78,5 @@ class Listener:
                 data = self._end.recv(1 << 16, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
-            worker, pr, doing, said = json.loads(data)
-            yield Doing(worker, pr, Moment(doing, said))
+            pr, doing, said = json.loads(data)
+            yield Doing(pr, Moment(doing, said))

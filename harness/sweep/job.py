@@ -165,7 +165,4 @@ def run(pr: int, key: Key) -> IndexRow:
     if _worker is None or _teller is None:
         raise RuntimeError("the worker process was not started with `start`")
     _teller.begin(pr)
-    try:
-        return _worker.review(pr, key)
-    finally:
-        _teller.begin(None)
+    return _worker.review(pr, key)

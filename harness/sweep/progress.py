@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from harness.model.review import Depth
+from harness.observe.moment import Moment
 from harness.sweep.doing import Doing
 from harness.sweep.index import IndexRow
 from harness.sweep.sweep import Sweep
@@ -41,27 +42,25 @@ class Shown:
         self.total, self.console, self.depth = total, console, depth
         self.verdicts: Counter[str] = Counter()
         self.began = time.monotonic()
-        self._workers: dict[int, tuple[Doing, float]] = {}
+        self._begun: dict[int, tuple[Moment, float]] = {}
 
     def __call__(self, row: IndexRow) -> None:
         """A row is finished."""
         self.verdicts[_word(row)] += 1
+        self._begun.pop(row.pr, None)
 
     def doing(self, one: Doing) -> None:
         """A worker is at something else, or says more."""
-        if one.pr is None:
-            self._workers.pop(one.worker, None)
-            return
-        before, since = self._workers.get(one.worker, (None, 0.0))
-        same = before is not None and (before.pr, before.moment.doing) == (one.pr, one.moment.doing)
-        self._workers[one.worker] = one, since if same else time.monotonic()
+        before, since = self._begun.get(one.pr, (None, 0.0))
+        same = before is not None and before.doing == one.moment.doing
+        self._begun[one.pr] = one.moment, since if same else time.monotonic()
 
     def at_work(self) -> Iterator[str]:
         """A line a worker: pull request, what is done, for how long, and what the submission said last."""
         now = time.monotonic()
-        for one, since in sorted(self._workers.values(), key=lambda entry: entry[0].pr or 0):
-            said = f"  {plain(one.moment.said, _SAID)}" if one.moment.said else ""
-            yield f"{one.pr:>5}  {one.moment.doing}  {now - since:.0f} s{said}"
+        for pr, (moment, since) in sorted(self._begun.items()):
+            said = f"  {plain(moment.said, _SAID)}" if moment.said else ""
+            yield f"{pr:>5}  {moment.doing}  {now - since:.0f} s{said}"
 
 
 @contextmanager
@@ -124,17 +123,18 @@ class _Lines(Shown):
 
     def __call__(self, row: IndexRow) -> None:
         super().__call__(row)
-        if self.verdicts.total() == self.total:
-            self._print(time.monotonic())
+        self._print(last=self.verdicts.total() == self.total)
 
     def doing(self, one: Doing) -> None:
         """A worker is at something else, or says more."""
         super().doing(one)
-        now = time.monotonic()
-        if now - self._last >= _LINE_SECONDS[self.depth]:
-            self._print(now)
+        self._print()
 
-    def _print(self, now: float) -> None:
+    def _print(self, *, last: bool = False) -> None:
+        """Lines, where the last ones are old or no others will follow."""
+        now = time.monotonic()
+        if not last and now - self._last < _LINE_SECONDS[self.depth]:
+            return
         self._last = now
         count = self.verdicts.total()
         rate = count / max(now - self.began, 1e-9)
