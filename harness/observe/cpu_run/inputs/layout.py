@@ -34,6 +34,8 @@ CASEOPS_MODELS = (
 _CASEOPS = re.compile(r"caseops|lossless_caps", re.IGNORECASE)
 _BYTES = re.compile(r"byte", re.IGNORECASE)
 _SIZE = re.compile(r"(?:sp|fineweb_|bpe_?|vocab_?)(\d{3,5})(?!\d)", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(?=\w*[A-Za-z])\w{1,5}$")
+"""Of a file. A number behind a point is a version: `fineweb_beta_1.0` is a folder."""
 _VARIANTS = 4
 """Most vocabularies made for one submission: the one in force, and others that its program mentions."""
 _DEFAULT_SIZE = 1024
@@ -249,13 +251,13 @@ class _Tree:
         folder = posixpath.dirname(name.rstrip("/"))
         if base.endswith(".bin"):
             self.shards(folder or f"{DATA}/{_usual_set(made.facts.spec)}", base, made)
-            if not folder and "*" not in base and "[" not in base:
+            if not folder:
                 self.shards(DATA, base, made)
         elif base.endswith((".model", ".vocab", ".json")):
             self.model(name if folder else f"{DATA}/tokenizers/{base}", made)
         elif base.endswith(".jsonl"):
             self.place(name if folder else f"{DATA}/{base}", made, made_files.DOCS)
-        elif re.search(r"\.\w{1,5}$", base) is None and not base.endswith(("_", "*")):
+        elif _SUFFIX.search(base) is None and not base.endswith(("_", "*")):
             if base in {"datasets", "tokenizers", "data"}:
                 self.root(folder or ".", made)
             else:

@@ -234,6 +234,21 @@ def test_a_name_with_its_split_to_fill_in(cache: Path) -> None:
     assert len([name for name in found if name.endswith("_sp512.bin")]) == 4
 
 
+def test_a_pattern_with_its_split_to_fill_in(cache: Path) -> None:
+    """A pattern without a folder is looked for in the data folder as well: `DATA_DIR` is joined to it."""
+    found = paths(laid(cache, ("data_dir", "DATA_DIR", "data/"), program='glob(f"fineweb_bpe512_{split}_*.bin")'))
+    assert found["data/fineweb_bpe512_train_000000.bin"] == "train_000000.bin"
+    assert found["data/fineweb_bpe512_val_000000.bin"] == VAL
+
+
+def test_a_number_behind_a_point_is_no_suffix(cache: Path) -> None:
+    """A data set may be named for a version: its shards lie in a folder of that name; a file has a suffix of letters."""
+    folder = "./data/datasets/fineweb_beta_1.0"
+    found = paths(laid(cache, ("data_path", "DATA_PATH", folder), program='open("./data/datasets/notes.txt")'))
+    assert found["data/datasets/fineweb_beta_1.0/fineweb_val_000000.bin"] == VAL
+    assert not any("notes.txt" in name for name in found)
+
+
 def test_a_default_that_a_variable_replaces_is_not_placed(cache: Path) -> None:
     """A path outside that the program has as a default, and that a variable moves, is asked for by nobody."""
     path = "../../../data/datasets/fineweb10B_sp1024"
