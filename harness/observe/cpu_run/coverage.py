@@ -47,13 +47,13 @@ class Truth:
 
 def truths(layout: Layout, cache: Path) -> tuple[Truth, ...]:
     """The streams of a layout, as `Layout.streams` orders them."""
-    first_tokens = {made.spec: made.bos_id for made in layout.made}
+    first_tokens = {made.bos_id for made in layout.made}
     found = []
     for name in layout.streams:
         tokens = unpack_shard((cache / name / VAL).read_bytes())
         sizes = unpack_shard((cache / name / VAL_BYTES).read_bytes()).astype(np.int64)
-        bos = int(tokens[0]) if len(set(first_tokens.values())) != 1 else next(iter(first_tokens.values()))
-        found.append(Truth(tokens == bos, sizes))
+        first_token = next(iter(first_tokens)) if len(first_tokens) == 1 else int(tokens[0])
+        found.append(Truth(tokens == first_token, sizes))
     return tuple(found)
 
 

@@ -161,7 +161,7 @@ def _serve(connection: Connection, other_end: Connection, work: Work, session: S
         _send(connection, {"do": "done", "examined": found.model_dump(mode="json")})
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
-    except (BrokenPipeError, ConnectionError):
+    except ConnectionError:
         os._exit(0)
     except Exception:  # noqa: BLE001  the parent turns it into a harness error with this traceback
         _send(connection, {"do": "failed", "trace": traceback.format_exc(limit=-8)})

@@ -80,6 +80,10 @@ class Executed:
                         counts[i % len(own)] += block[6]
         return found
 
+    def counts(self, path: str) -> Sequence[int]:
+        """How often each stretch of a file ran: never, where the run loaded no such text."""
+        return self.hits.get(path) or [0] * len(self.stretches[path])
+
 
 def _repeats(seen: Sequence[object], marks: Sequence[object]) -> bool:
     """Whether what was seen is the marks, once or several times: a file may be loaded again under another name."""
@@ -131,10 +135,11 @@ def _feature(program: Program, launch: LaunchFacts, one: Expected, done: Execute
         return answer(Ran.UNKNOWN, reason="the text that ran is not the one that was read")
     settings = [setting for setting in launch.settings if setting.name in one.because]
     off = program.without(settings)
-    known = off is not None and off.complete and program.launched.complete
-    pieces = _pieces(program, program.launched.executed - off.executed, done) if known and off is not None else []
+    if off is not None and not (off.complete and program.launched.complete):
+        off = None
+    pieces = _pieces(program, program.launched.executed - off.executed, done) if off is not None else []
     if not pieces:
-        pieces = _uses(program, one.because, done, program.launched.executed if known else None)
+        pieces = _uses(program, one.because, done, program.launched.executed if off is not None else None)
         if not pieces and _uses(program, one.because, done):
             return None
     if not pieces:
@@ -159,22 +164,20 @@ def _pieces(program: Program, switched: Collection[int], done: Executed) -> list
     """What of the switched statements runs together: outermost stretches, functions, and rests behind early exits."""
     found: list[_Piece] = []
     for source in program.sources:
-        hits = done.hits.get(source.path)
-        own = done.stretches[source.path]
+        own, counts = done.stretches[source.path], done.counts(source.path)
         inside = [id(stretch.body[0]) in switched for stretch in own]
         for i, stretch in enumerate(own):
-            count = hits[i] if hits is not None else 0
-            around = hits[stretch.parent] if hits is not None and stretch.parent is not None else 0
+            around = counts[stretch.parent] if stretch.parent is not None else 0
             if not inside[i]:
-                found += _rest(source, own, i, switched, hits)
+                found += _rest(source, own, i, switched, counts)
             elif stretch.owner is not None or stretch.parent is None or not inside[stretch.parent]:
                 whole = stretch.owner is not None
-                found += _piece(source, stretch.body, switched, ran=count > 0, met=around > 0, whole=whole)
+                found += _piece(source, stretch.body, switched, ran=counts[i] > 0, met=around > 0, whole=whole)
     return found
 
 
 def _rest(
-    source: Source, own: Sequence[Stretch], number: int, switched: Collection[int], hits: Sequence[int] | None
+    source: Source, own: Sequence[Stretch], number: int, switched: Collection[int], counts: Sequence[int]
 ) -> list[_Piece]:
     """Switched statements of a stretch that begins before them: an `if` above them leaves when the feature is off."""
     body = own[number].body
@@ -182,12 +185,12 @@ def _rest(
     if not rest:
         return []
     works = next((node for node in rest if not _quiet(node)), rest[0])
-    left = 0
-    for i, stretch in enumerate(own):
-        if hits is not None and stretch.parent == number and _leaves(stretch.body):
-            left += hits[i] if stretch.body[0].lineno < works.lineno else 0
-    came = hits[number] if hits is not None else 0
-    return _piece(source, rest, switched, ran=came > left, met=came > 0, whole=False)
+    left = sum(
+        count
+        for stretch, count in zip(own, counts, strict=True)
+        if stretch.parent == number and _leaves(stretch.body) and stretch.body[0].lineno < works.lineno
+    )
+    return _piece(source, rest, switched, ran=counts[number] > left, met=counts[number] > 0, whole=False)
 
 
 def _leaves(body: Sequence[ast.stmt]) -> bool:
@@ -228,16 +231,14 @@ def _uses(
     """
     found: list[_Piece] = []
     for source in program.sources:
-        hits = done.hits.get(source.path)
         own = done.stretches[source.path]
         known = _aliases(own, names)
-        for i, stretch in enumerate(own):
+        for stretch, count in zip(own, done.counts(source.path), strict=True):
             if reached is not None and id(stretch.body[0]) not in reached:
                 continue
             wanted = known[stretch.function]
             here = [node for node in stretch.body if stretch.function and not _quiet(node) and _computes(node, wanted)]
             if here:
-                count = hits[i] if hits is not None else 0
                 at = At(path=source.path, line=here[0].lineno, end_line=here[-1].end_lineno, layer=source.layer)
                 found.append(_Piece(at, len(here), count > 0, count > 0, whole=False, works=True))
     return found
@@ -273,16 +274,16 @@ def not_executed(program: Program, done: Executed) -> tuple[At, ...]:
     """Functions that the launch reaches, by reading, and the run did not; those inside one of them are not listed."""
     missing: list[At] = []
     for source in program.sources:
-        hits = done.hits.get(source.path)
-        if hits is None and source.path in done.loaded:
+        if source.path not in done.hits and source.path in done.loaded:
             continue  # the text that ran is not the one that was read
+        counts = done.counts(source.path)
         outside: set[int] = set()
         """Stretches of functions that did not run."""
         for i, stretch in enumerate(done.stretches[source.path]):
             node = stretch.owner
             if stretch.parent in outside:
                 outside.add(i)
-            elif node is not None and not (hits is not None and hits[i]):
+            elif node is not None and not counts[i]:
                 outside.add(i)
                 if id(node) in program.launched.entered:
                     at = At(path=source.path, line=node.lineno, end_line=node.end_lineno, layer=source.layer)

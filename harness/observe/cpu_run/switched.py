@@ -17,6 +17,7 @@ from harness.observe.reading.evaluate.evaluator import evaluate
 from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import Source
 from harness.observe.reading.launch.launch import module_names
+from harness.observe.reading.source.index import name_of
 
 OFF = "0"
 """Text of an environment variable that switches off: no number, no truth, no step, and the name of no mode."""
@@ -89,7 +90,7 @@ def last_name(node: ast.expr) -> str | None:
     """`c` of `a.b.c(...)`; None where nothing is named."""
     while isinstance(node, ast.Call):
         node = node.func
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
+    return name_of(node)
 
 
 class Program:
