@@ -20,10 +20,9 @@ _INSTALL = "install them: pip install 'golf-harness[run]', or pip install -e '.[
 class Refusing:
     """Runs nothing and says why."""
 
-    world_size = 1
-
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, world_size: int) -> None:
         self._reason = reason
+        self.world_size = world_size
 
     def run(
         self,
@@ -46,7 +45,7 @@ def open_runner(store: Store, *, warm: bool = False, world_size: int = 1) -> Ite
     """
     reason = refusal()
     if reason is not None:
-        yield Refusing(reason)
+        yield Refusing(reason, world_size)
         return
     # Loaded only where something is run: numpy and sentencepiece make the inputs.
     from harness.observe.cpu_run.runner import CpuRunner

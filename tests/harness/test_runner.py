@@ -43,8 +43,9 @@ def test_missing_packages(tmp_path: Path) -> None:
     assert reason is not None
     assert reason.startswith("torch: not installed")
     assert "pip install" in reason
-    with runner.open_runner(Store(tmp_path)) as opened:
+    with runner.open_runner(Store(tmp_path), world_size=2) as opened:
         assert isinstance(opened, runner.Refusing)
+        assert opened.world_size == 2, "what the store holds of one process is no answer"
 
 
 @pytest.mark.usefixtures("_no_torch")
