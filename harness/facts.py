@@ -28,13 +28,6 @@ class Kept(Frozen):
     folders: tuple[FolderEntry, ...]
 
 
-class Ran(Frozen):
-    """A run in the store. `rung` is the number of the rung that is next, None where the run is finished."""
-
-    run: CpuRunFacts
-    rung: int | None = None
-
-
 class Runner(Protocol):
     """Runs a submission on a CPU."""
 
@@ -83,18 +76,19 @@ def _with_run(submission: SubmissionFacts, source: Source, runner: Runner, store
 def _run(submission: SubmissionFacts, source: Source, runner: Runner, store: Store, show: Show) -> CpuRunFacts:
     """The run, from the store as far as it is there. What is finished is kept at once, so that nothing is run twice."""
     address = run_key(submission.folder, runner.world_size)
-    found = store.get("runs", address, Ran)
-    if found is not None and found.rung is None:
-        return found.run
-    begun = Begun(run=found.run, rung=found.rung) if found is not None and found.rung is not None else None
+    # Under the address lies one or the other; neither has the fields of the other, so it reads as one of them only.
+    finished = store.get("runs", address, CpuRunFacts)
+    if finished is not None:
+        return finished
+    begun = store.get("runs", address, Begun)
 
     def keep(so_far: Begun) -> None:
-        store.put("runs", address, Ran(run=so_far.run, rung=so_far.rung))
+        store.put("runs", address, so_far)
 
     show(Moment("fetching the files"))
     run = runner.run(submission, run_files(submission.folder, source), show, keep, begun)
     if _lasts(run):
-        store.put("runs", address, Ran(run=run))
+        store.put("runs", address, run)
     return run
 
 
