@@ -277,9 +277,12 @@ def bundle(
     console = Console(stderr=True, highlight=False)
     try:
         config = named(preset)
+    except KeyError as error:
+        _stop(str(error.args[0]))
+    try:
         write_submission(config, output, said, _numbers(seeds, "--seeds"), pack_code=packed, told=console.print)
-    except (KeyError, FileExistsError, ModuleNotFoundError) as error:
-        _stop(str(error.args[0]) if isinstance(error, KeyError) else str(error))
+    except (FileExistsError, ModuleNotFoundError) as error:
+        _stop(str(error))
     except RuntimeError as error:
         _stop(str(error), Exit.HARNESS)
     size = (output / "train_gpt.py").stat().st_size
@@ -382,9 +385,8 @@ def main() -> None:
     try:
         app()
     except SystemExit as ending:
-        if (
-            ending.code == Exit.INTERRUPTED
-        ):  # waiting for the threads of a pool that was cut short would end in a traceback
+        # Waiting for the threads of a pool that was cut short would end in a traceback.
+        if ending.code == Exit.INTERRUPTED:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(Exit.INTERRUPTED)
