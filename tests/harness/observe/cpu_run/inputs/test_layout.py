@@ -242,7 +242,7 @@ def test_a_pattern_with_its_split_to_fill_in(cache: Path) -> None:
 
 
 def test_a_number_behind_a_point_is_no_suffix(cache: Path) -> None:
-    """A data set may be named for a version: its shards lie in a folder of that name; a file has a suffix of letters."""
+    """A data set may be named for a version: its shards lie in that folder; files have suffixes of letters."""
     folder = "./data/datasets/fineweb_beta_1.0"
     found = paths(laid(cache, ("data_path", "DATA_PATH", folder), program='open("./data/datasets/notes.txt")'))
     assert found["data/datasets/fineweb_beta_1.0/fineweb_val_000000.bin"] == VAL
