@@ -12,7 +12,6 @@ from harness.observe.cpu_run.missing import missing_package
 from harness.observe.cpu_run.report import Raised, Stack
 from harness.observe.reading.source.script import read_script
 
-_LIMITS = frozenset({"MemoryError"})
 _FULL = "No space left on device"
 _PACKAGES = re.compile(
     r"\b(dep|dependenc|package|librar|modul)\w*\b.{0,40}\b(missing|not (found|installed|available))\b"
@@ -63,18 +62,15 @@ def _fault(raised: Raised, files: Collection[str], declared: Collection[str]) ->
         return Fault.SUBMISSION, f"Define in {raised.name} what is imported from it.", raised.name
     if raised.exception == "OSError" and _FULL in raised.message:
         return Fault.LIMIT, "The run needed more space than it was given.", None
-    if raised.exception in _LIMITS:
+    if raised.exception == "MemoryError":
         return Fault.LIMIT, "The run needed more memory than it was given.", None
     if any(word in raised.message or word in raised.exception for word in _NETWORK):
         remedy = "Put what the script downloads into the folder, or prepare it before the run: there is no network."
         return Fault.SUBMISSION, remedy, None
     folder = _NO_FOLDER.fullmatch(raised.message)
     if folder is not None and not any(path.startswith(f"{folder[1]}/") for path in files):
-        return (
-            Fault.SUBMISSION,
-            f"Make the folder {folder[1]} before writing into it: nothing in the script does.",
-            None,
-        )
+        remedy = f"Make the folder {folder[1]} before writing into it: nothing in the script does."
+        return Fault.SUBMISSION, remedy, None
     own_words = bool(raised.frames) and raised.frames[-1].whose == "submission"
     if own_words and _PACKAGES.search(raised.message):
         return (*_said_missing(raised.message, declared), None)
@@ -103,7 +99,7 @@ def _missing(name: str, files: Collection[str], declared: Collection[str]) -> tu
     found = missing_package(name, declared)
     if found is None:
         return Fault.HARNESS, f"The sandbox lacks {name} of the standard library."
-    return Fault(found.fault), found.sentence
+    return found.fault, found.sentence
 
 
 def _is_own(name: str, files: Collection[str]) -> bool:

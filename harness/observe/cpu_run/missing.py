@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
-Fault = Literal["submission", "machine"]
+from harness.model.cpu_run import Fault
 
 OFFICIAL = frozenset(
     {
@@ -55,14 +54,15 @@ def missing_package(name: str, declared: Collection[str] = ()) -> Remedy | None:
     if package in sys.stdlib_module_names:
         return None
     if package in RUN_EXTRA:
-        return Remedy(package, "machine", f"{package} is missing here: pip install 'golf-harness[run]'.")
+        return Remedy(package, Fault.MACHINE, f"{package} is missing here: pip install 'golf-harness[run]'.")
     if package in _OTHER_MACHINES:
-        return Remedy(package, "submission", _OTHER_MACHINES[package])
+        return Remedy(package, Fault.SUBMISSION, _OTHER_MACHINES[package])
     if package in OFFICIAL or _plain(package) in {_plain(other) for other in declared}:
-        return Remedy(package, "machine", f"{package} belongs to the script's environment but is not installed here.")
+        sentence = f"{package} belongs to the script's environment but is not installed here."
+        return Remedy(package, Fault.MACHINE, sentence)
     return Remedy(
         package,
-        "submission",
+        Fault.SUBMISSION,
         f"{package} is neither in the folder nor in the competition's environment: "
         "ship it, or name it in requirements.txt.",
     )

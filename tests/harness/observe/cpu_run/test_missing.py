@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from harness.model.cpu_run import Fault
 from harness.observe.cpu_run.missing import missing_package
 
 
 @pytest.mark.parametrize(
     ("name", "declared", "fault"),
     [
-        ("modal", (), "submission"),
-        ("mamba_ssm.modules.mamba3", (), "submission"),
-        ("mamba_ssm", ("mamba-ssm",), "machine"),
-        ("brotli", (), "machine"),
-        ("tiktoken", (), "machine"),
+        ("modal", (), Fault.SUBMISSION),
+        ("mamba_ssm.modules.mamba3", (), Fault.SUBMISSION),
+        ("mamba_ssm", ("mamba-ssm",), Fault.MACHINE),
+        ("brotli", (), Fault.MACHINE),
+        ("tiktoken", (), Fault.MACHINE),
     ],
 )
-def test_whose_fault_a_missing_package_is(name: str, declared: tuple[str, ...], fault: str) -> None:
+def test_whose_fault_a_missing_package_is(name: str, declared: tuple[str, ...], fault: Fault) -> None:
     """A package outside the competition's environment is the submission's to ship or to declare."""
     remedy = missing_package(name, declared)
     assert remedy is not None
