@@ -56,15 +56,15 @@ class PositionedArray(np.ndarray):
         into = keywords.get("out", ())
         given = {**keywords, "out": tuple(map(_bare, into))} if into else keywords
         out = getattr(ufunc, method)(*map(_bare, inputs), **_bare_values(given))
+        for one in inputs[:1] if method == "at" else into:
+            if isinstance(one, PositionedArray):
+                one._at = None
         if into:
-            for one in into:
-                if isinstance(one, PositionedArray):
-                    one._at = None
             return into[0] if len(into) == 1 else into
         try:
             if method == "__call__" and not isinstance(out, tuple):
                 return _together(ufunc, inputs, out)
-            if method == "reduce" and ufunc is np.add:
+            if method == "reduce" and ufunc is np.add and _of_all(keywords):
                 return _summed(inputs[0], keywords.get("axis", 0), out)
         except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
             faults.append(f"{ufunc.__name__}: {type(error).__name__}: {error}"[:300])
@@ -101,7 +101,8 @@ class PositionedArray(np.ndarray):
 
     def mean(self, axis: Any = None, *args: Any, **keywords: Any) -> Any:
         """As ndarray.mean: it speaks of all that it is the mean of."""
-        return _summed(self, axis, _bare(self).mean(axis, *args, **_bare_values(keywords)))
+        out = _bare(self).mean(axis, *args, **_bare_values(keywords))
+        return _summed(self, axis, out) if _of_all(keywords) else out
 
     def _changed(self, name: str, args: Any, keywords: Any) -> None:
         """Do what moves or overwrites elements in place; nothing is known of them after it."""
@@ -229,6 +230,11 @@ def _together(ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any) -> Any:
             if factor.size == 1 or np.isin(factor, (0, 1)).all():
                 at = np.where(factor == 0, NOTHING, at)
     return _with(out, at, _bags(inputs))
+
+
+def _of_all(keywords: Any) -> bool:
+    """Whether a sum with these arguments is that of all elements, and of nothing else."""
+    return keywords.get("where", True) is True and "initial" not in keywords
 
 
 def _summed(value: Any, axis: Any, out: Any) -> Any:

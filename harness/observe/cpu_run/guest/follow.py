@@ -127,9 +127,11 @@ def _added(call: Call, left: Any, right: Any) -> Said:
 
 
 def _where(call: Call) -> Said:
-    if len(call.args) < 3:
+    method = call.func is torch.Tensor.where  # which has the condition second
+    condition, first = call.argument(int(method), "condition"), call.argument(int(not method), "input")
+    second = call.argument(2, "other")
+    if second is None:  # asked for the places alone
         return None
-    condition, first, second = call.args[:3]
     given = list(positioned_in((condition, first, second)))
     if call.out.shape != _shape(*(one.shape for one in given)):
         return None
@@ -238,6 +240,8 @@ def _summed(call: Call) -> Said:
 
 def _product(call: Call) -> Said:
     """dot: weights that are 0 leave out."""
+    if call.out.ndim:
+        return None
     left, right = call.args[:2]
     found = [at(one) for one in (left, right) if is_positioned(one)]
     positions = torch.maximum(*found) if len(found) == 2 else found[0]

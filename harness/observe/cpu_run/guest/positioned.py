@@ -32,6 +32,8 @@ Bags = dict[int, Positions]
 Said = tuple[torch.Tensor, Bags] | None
 """Positions of a result, of its shape, and their bags; None where nothing is known."""
 off = torch._C.DisableTorchFunctionSubclass
+_NUMPY_NAMES = {"dim": "axis"}
+"""Names of arguments for which torch takes those of numpy too."""
 _full, _from_numpy = torch.full, torch.from_numpy  # as they are before devices are stood in for
 
 
@@ -48,8 +50,10 @@ class Call:
     """Of a plain tensor that is changed in place: where it was 0 before."""
 
     def argument(self, number: int, name: str, default: Any = None) -> Any:
-        """An argument by its place or its name."""
-        return self.args[number] if len(self.args) > number else self.keywords.get(name, default)
+        """An argument by its place or its name, which may be numpy's."""
+        if len(self.args) > number:
+            return self.args[number]
+        return self.keywords.get(name, self.keywords.get(_NUMPY_NAMES.get(name, name), default))
 
 
 RULES: dict[str, Callable[[Call], Said]] = {}

@@ -210,3 +210,15 @@ def test_masks_in_place() -> None:
     loss = loss.masked_fill(torch.arange(6) == 5, 0.0)
     assert where(loss) == [NOTHING, NOTHING, 2, 3, NOTHING, NOTHING]
     assert rows(torch.dot(loss, torch.tensor([1, 1, 0, 1, 1, 1]).double())).tolist() == [3]
+
+
+def test_arguments_in_their_other_forms() -> None:
+    """A sum over numpy's `axis`, and `where` as a method, speak of what they do in their usual form."""
+    loss = tokens(0, 8).reshape(2, 4).double() + 0.5
+    assert [rows(one).tolist() for one in loss.sum(axis=0)] == [[0, 4], [1, 5], [2, 6], [3, 7]]
+    assert [rows(one).tolist() for one in torch.mean(loss, axis=1)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    kept = loss[0].where(torch.tensor([True, False, True, False]), 0.0)
+    assert where(kept) == [0, NOTHING, 2, NOTHING]
+    assert where(torch.where(torch.tensor([True, False, True, False]), input=loss[0], other=0.0)) == where(kept)
+    assert len(torch.where(loss[0] > 1)) == 1
+    assert type(torch.inner(loss, loss)) is torch.Tensor

@@ -78,6 +78,7 @@ def test_arrays_that_are_changed(tracked: Tracker) -> None:
     for change in (
         lambda a: a.sort(), lambda a: a.fill(3), lambda a: np.copyto(a, 1), lambda a: a.put([0], 5),
         lambda a: a.partition(4), lambda a: np.put(a, [1], 2), lambda a: np.add(a, 1, out=a),
+        lambda a: np.add.at(a, [2, 3], 7),
     ):  # fmt: skip
         array = torch.from_numpy(STREAM[:40].astype(np.int64)).numpy().copy()
         plain = np.asarray(array).copy()
@@ -89,6 +90,18 @@ def test_arrays_that_are_changed(tracked: Tracker) -> None:
     array[3:5] = array[7:9]
     array[0] = 0.5
     assert tracked.rows(array[:6]).tolist() == [UNKNOWN, 1, 2, 7, 8, 5]  # type: ignore[union-attr]
+
+
+def test_sums_of_a_part(tracked: Tracker) -> None:
+    """A sum that numpy makes of some elements, or of more than the elements, does not speak of all of them."""
+    array = torch.from_numpy(STREAM[:40].astype(np.int64)).double().numpy() + 0.25
+    some = np.arange(40) < 3
+    for part in (
+        array.sum(where=some), np.sum(array, where=some), array.mean(where=some), np.mean(array, where=some),
+        array.sum(initial=0.5),
+    ):  # fmt: skip
+        assert tracked.rows(part) is None
+    assert tracked.rows(array.sum()).tolist() == list(range(40))  # type: ignore[union-attr]
 
 
 def test_numbers(tracked: Tracker) -> None:
