@@ -17,6 +17,7 @@ from harness.observe.cpu_run.guest.fidelity import StandIn, stand_in, used
 NAME = "damped Cholesky"
 _SHARES = (1e-6, 1e-4, 1e-2, 1e-1)
 """Shares of the mean diagonal that are added in turn."""
+_NoFactor: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]  # public, but not in __all__
 
 
 def install() -> None:
@@ -33,7 +34,7 @@ def _damped(factorise: Callable[..., Any]) -> Callable[..., Any]:
     def cholesky(matrix: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         try:
             return factorise(matrix, *args, **kwargs)
-        except RuntimeError:  # LinAlgError is one; a wrong shape fails again below
+        except _NoFactor:
             if not bool(torch.isfinite(matrix).all()):
                 raise
         used(NAME)
@@ -42,7 +43,7 @@ def _damped(factorise: Callable[..., Any]) -> Callable[..., Any]:
         for share in _SHARES[:-1]:
             try:
                 return factorise(matrix + share * diagonal * identity, *args, **kwargs)
-            except RuntimeError:  # LinAlgError is one; a wrong shape fails again below
+            except _NoFactor:
                 continue
         return factorise(matrix + _SHARES[-1] * diagonal * identity, *args, **kwargs)
 

@@ -47,11 +47,11 @@ def _product(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def product(*args: Any, **keywords: Any) -> Any:
-        lowered = lowered_type()
+        lowered, given = lowered_type(), _tensors((*args, *keywords.values()))
         if lowered is None:
-            if any(one.dtype is not torch.bfloat16 for one in _tensors(args)):
+            if any(one.dtype is not torch.bfloat16 for one in given):
                 return original(*args, **keywords)  # mixed types are torch's to refuse
-        elif lowered is not torch.bfloat16 or any(one.dtype is torch.float64 for one in _tensors(args)):
+        elif lowered is not torch.bfloat16 or any(one.dtype is torch.float64 for one in given):
             return original(*args, **keywords)
         if any(keywords.get(name) is not None for name in _IN_PLACE):
             return original(*args, **keywords)

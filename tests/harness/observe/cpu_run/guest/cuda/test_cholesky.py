@@ -49,10 +49,13 @@ def test_what_damping_cannot_mend(shim):
     """Numbers that are not finite, and what is no square matrix, raise as torch does."""
 
     def inside():
-        with pytest.raises(RuntimeError):
+        with pytest.raises(torch.linalg.LinAlgError):
             torch.linalg.cholesky(torch.full((2, 2), float("nan")))
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match="square"):
             torch.linalg.cholesky(torch.ones(2, 3))
+        with pytest.raises(RuntimeError, match="at least 2 dimensions"):
+            torch.linalg.cholesky(torch.ones(3))
+        assert cholesky.NAME not in fidelity.taken()
 
     shim(inside)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as functional
 
@@ -37,6 +38,10 @@ def test_products_round_once(shim):
             assert (found == exact.bfloat16()).float().mean() > 0.99
         assert precision.NAME in fidelity.taken()
         assert torch.equal((a.float() @ b.float()).bfloat16(), a @ b)
+        assert torch.equal(functional.linear(input=a, weight=b.T), a @ b)
+        assert torch.equal(torch.matmul(input=a.float(), other=b.float()), a.float() @ b.float())
+        with pytest.raises(RuntimeError, match="dtype"):
+            functional.linear(a, weight=b.T.float())
 
     shim(inside)
 
