@@ -40,8 +40,13 @@ class Places:
         if values.ndim == 0 or values.shape[-1] < GRAM or values.dtype.kind not in "iu":
             return None
         if values.ndim > 1:
-            rows = [self.of(row) for row in values]
-            return None if any(row is None for row in rows) or not rows else np.stack(rows)  # type: ignore[arg-type]
+            rows = []
+            for row in values:
+                found = self.of(row)
+                if found is None:  # most tensors end here, at their first row
+                    return None
+                rows.append(found)
+            return np.stack(rows) if rows else None
         for stream, starts in zip(self._streams, self._starts, strict=True):
             found = self._in(values, stream, starts)
             if found is not None:

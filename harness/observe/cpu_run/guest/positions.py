@@ -1,7 +1,7 @@
 """Which positions of the validation stream a value speaks of: where they enter, and where they are asked for.
 
-They enter with tensors of integers whose content is a stretch of the stream, whoever read it from disk. A run without
-such tensors pays for the comparison of their first tokens only.
+They enter with tensors of integers whose content is a stretch of the stream, whoever read it from disk. Other tensors
+cost the comparison of their first tokens, and where a row is longer than the stream, a search for it.
 """
 
 from __future__ import annotations

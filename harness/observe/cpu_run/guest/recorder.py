@@ -190,7 +190,7 @@ class Recorder:
 
         out = sum(passing(), start)
         known = [one for one in rows if one is not None]
-        if known and len(known) == len(rows) and not start and type(out) in {int, float}:
+        if known and len(known) == len(rows) and type(out) in {int, float} and not start:
             self.tracker.numbers.note([out], [np.concatenate(known)])
         return out
 

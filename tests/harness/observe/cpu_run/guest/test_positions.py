@@ -205,6 +205,7 @@ def test_sum(tracked: Tracker) -> None:
     assert tracked.rows(total([loss[1], loss[2]])).tolist() == [1, 2]  # type: ignore[union-attr]
     assert tracked.rows(total([0.123, loss[3].item()])) is None
     assert total([[1], [2]], []) == [1, 2]
+    assert total([loss[1], loss[2]], torch.zeros(2)).shape == (2,)
     with pytest.raises(TypeError):
         total(["a"])
 
