@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from abc import abstractmethod
 from collections.abc import Iterable
 
 from harness.judge.case import Case
@@ -24,7 +25,23 @@ _TABLES = (".npz", ".npy", ".pkl", ".pickle", ".vocab", ".tiktoken", ".json", ".
 """Files that may hold a tokenizer or its byte counts in a form of the submission's own."""
 
 
-class TokensMeasured(SubmissionRule):
+class _OfScores(SubmissionRule):
+    """Judges each score of a run that may be its result."""
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding where something was run: the worst of those on these scores."""
+        run = case.facts.cpu_run
+        if run is not None and run.attempts:
+            found = [self._one(case, run, coverage) for coverage in _results(run)]
+            found += [self.unknown(case, _open(label)) for label in run.unmatched]
+            yield _worst(found)
+
+    @abstractmethod
+    def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Finding:
+        """What is said of one score; None: it was not matched with what was summed, or no stream was seen."""
+
+
+class TokensMeasured(_OfScores):
     """Every validation token enters the printed score once, as measured.
 
     What: the script was run on a made validation stream. Each position was followed from where the tokens are read to
@@ -46,24 +63,11 @@ class TokensMeasured(SubmissionRule):
     basis = ("validation_set", "whole_set")
     remedy = "Score every token of the validation set once, in order."
 
-    def check(self, case: Case) -> Iterable[Finding]:
-        """One finding where something was run: the worst of those on the scores that may be the result."""
-        run = case.facts.cpu_run
-        if run is not None and run.attempts:
-            found = [finding for coverage in _results(run) for finding in self._one(case, run, coverage)]
-            found += [self.unknown(case, _open(label)) for label in run.unmatched]
-            yield _worst(found)
-
-    def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Iterable[Finding]:
-        if coverage is None or coverage.losses is None:
-            yield self.unknown(case, f"Which tokens entered {_named(coverage)} is not known: {_why(run, coverage)}.")
-            return
-        rows = [_evidence(coverage.losses, stream=coverage.stream)]
-        yield from self._judged(case, run, coverage, coverage.losses, rows)
-
-    def _judged(
-        self, case: Case, run: CpuRunFacts, coverage: Coverage, losses: Covered, rows: list[Evidence]
-    ) -> Iterable[Finding]:
+    def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Finding:
+        losses = coverage.losses if coverage is not None else None
+        if coverage is None or losses is None:
+            return self.unknown(case, f"Which tokens entered {_named(coverage)} is not known: {_why(run, coverage)}.")
+        rows = [_evidence(losses, stream=coverage.stream)]
         sequence = coverage.sequence or coverage.stream
         ends = [(coverage.head or 0, sequence, "first"), (coverage.tail or 0, 2 * sequence, "last")]
         parts = [f"the {which} {number(count)} tokens are left out" for count, most, which in ends if count >= most]
@@ -77,16 +81,11 @@ class TokensMeasured(SubmissionRule):
             parts.append(f"{number(losses.elsewhere)} losses are of no token of the stream")
         if parts:
             message = f"Of {number(coverage.stream)} validation tokens " + ", ".join(parts) + "."
-            yield self._wrong(case, run, coverage, message, rows, again=again)
-            return
-        if doubts := run.doubts():
-            yield self.unknown(
-                case, f"Every token was scored once, but the run is not to be trusted: {doubts[0]}.", rows
-            )
-        elif early or coverage.again is not None:
-            yield from self._tolerable(case, coverage, losses, rows)
-        else:
-            yield self.ok(case, f"{number(losses.tokens)} of {number(coverage.stream)} tokens were scored once.", rows)
+            return self._wrong(case, run, coverage, message, rows, again=again)
+        if run.trusted and (early or coverage.again is not None):
+            return self._tolerable(case, coverage, losses, rows)
+        message = f"{number(losses.once)} of {number(coverage.stream)} tokens were scored once."
+        return self.ok_by_run(case, message, rows)
 
     def _wrong(
         self, case: Case, run: CpuRunFacts, coverage: Coverage, message: str, rows: list[Evidence], *, again: bool
@@ -106,7 +105,7 @@ class TokensMeasured(SubmissionRule):
             return self.fail(case, message, rows, violation_class=None)
         return self.warn(case, message, rows, strength=Strength.SUSPECTED)
 
-    def _tolerable(self, case: Case, coverage: Coverage, losses: Covered, rows: list[Evidence]) -> Iterable[Finding]:
+    def _tolerable(self, case: Case, coverage: Coverage, losses: Covered, rows: list[Evidence]) -> Finding:
         """What accepted records do at the two ends of the stream."""
         tolerance = case.tolerance("window_ends")
         parts = []
@@ -116,10 +115,10 @@ class TokensMeasured(SubmissionRule):
         if coverage.again is not None:
             parts.append(f"{number(losses.several)} tokens of the last window are scored more than once")
         message = "At the ends of the stream " + " and ".join(parts) + "."
-        yield self.fail(case, message, rows, tolerated=tolerance.id if tolerance is not None else None)
+        return self.fail(case, message, rows, tolerated=tolerance.id if tolerance is not None else None)
 
 
-class BytesMeasuredInRun(SubmissionRule):
+class BytesMeasuredInRun(_OfScores):
     """The score divides by the bytes of the tokens that it is of, as measured.
 
     What: the script was run on a made validation stream whose bytes are known for every token. The bytes of all
@@ -139,14 +138,6 @@ class BytesMeasuredInRun(SubmissionRule):
     basis = ("validation_set", "byte_counts")
     remedy = "Count the raw UTF-8 bytes of the scored text, each once."
 
-    def check(self, case: Case) -> Iterable[Finding]:
-        """One finding where something was run: the worst of those on the scores that may be the result."""
-        run = case.facts.cpu_run
-        if run is not None and run.attempts:
-            found = [self._one(case, run, coverage) for coverage in _results(run)]
-            found += [self.unknown(case, _open(label)) for label in run.unmatched]
-            yield _worst(found)
-
     def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Finding:
         if coverage is None or coverage.bytes_counted is None:
             return self.unknown(case, f"The bytes of the scored tokens are not known: {_why(run, coverage)}.")
@@ -161,9 +152,7 @@ class BytesMeasuredInRun(SubmissionRule):
         rows = [_evidence(coverage.losses, **measured)]
         rows += [_evidence(coverage.counts)] if coverage.counts is not None else []
         if abs(ratio - 1) <= SAME_RATIO:
-            if doubts := run.doubts():
-                return self.unknown(case, f"{message}; but the run is not to be trusted: {doubts[0]}.", rows)
-            return self.ok(case, message + ".", rows)
+            return self.ok_by_run(case, message + ".", rows)
         message += f" ({percent(ratio)})."
         own = _own_tables(case)
         if own or coverage.losses.elsewhere:

@@ -8,12 +8,14 @@ from itertools import combinations
 from harness.judge.case import Case
 from harness.judge.families.bytes import BEST_PACKING, code_paths
 from harness.judge.rule import SubmissionRule, number, shown
-from harness.model.cpu_run import CpuRunFacts, WrittenFile
+from harness.model.cpu_run import WrittenFile
 from harness.model.findings import Evidence, Finding, Severity, Strength
 from harness.model.weighed import CodeFile, Weighed
 
 MAX_PARTS = 8
 """Files of which one artifact may consist."""
+_ROWS, _NAMES = 8, 4
+"""Files that a finding shows as evidence, and that its message names."""
 
 
 class BilledIsRead(SubmissionRule):
@@ -46,18 +48,17 @@ class BilledIsRead(SubmissionRule):
         read = [file for file in run.files if file.read is not None and file.size]
         if bill is None or not read:
             return
-        rows = [shown(weighed.total, "total_bytes"), *(_file_row(file) for file in read[:MAX_PARTS])]
+        rows = [shown(weighed.total, "total_bytes"), *(_file_row(file) for file in read[:_ROWS])]
         billed = _parts(bill, read) or _parts(bill, [file for file in run.files if file.size])
         if not billed:
             message = f"The printed total bills {number(bill)} bytes of model; no file that was written has that size."
             yield self.unknown(case, message, rows)
             return
-        yield self._compared(case, run, bill, billed, read, rows)
+        yield self._compared(case, bill, billed, read, rows)
 
     def _compared(
         self,
         case: Case,
-        run: CpuRunFacts,
         bill: int,
         billed: Sequence[WrittenFile],
         read: Sequence[WrittenFile],
@@ -73,9 +74,9 @@ class BilledIsRead(SubmissionRule):
             # What is made after the artifact was loaded is made of the artifact.
             and (loaded is None or file.written is None or file.written < loaded)
         ]
-        names = ", ".join(f"{file.path} ({number(file.size)} bytes)" for file in billed[:4])
+        names = ", ".join(f"{file.path} ({number(file.size)} bytes)" for file in billed[:_NAMES])
         if uncounted:
-            others = ", ".join(f"{file.path} ({number(file.size)} bytes)" for file in uncounted[:4])
+            others = ", ".join(f"{file.path} ({number(file.size)} bytes)" for file in uncounted[:_NAMES])
             if loaded is None:
                 message = f"The printed total bills {names}, which is never read back; evaluation reads {others}."
                 return self.fail(case, message, rows)
@@ -83,10 +84,8 @@ class BilledIsRead(SubmissionRule):
             return self.warn(case, message, rows, strength=Strength.SUSPECTED)
         if loaded is None:
             return self.unknown(case, f"The printed total bills {names}, which was not seen to be read back.", rows)
-        if doubts := run.doubts():
-            words = f"The printed total bills what is read back, but the run is not to be trusted: {doubts[0]}."
-            return self.unknown(case, words, rows)
-        return self.ok(case, f"The {number(bill)} bytes of model in the printed total are all that is read back.", rows)
+        message = f"The {number(bill)} bytes of model in the printed total are all that is read back."
+        return self.ok_by_run(case, message, rows)
 
 
 class BilledCodeRan(SubmissionRule):
@@ -116,13 +115,9 @@ class BilledCodeRan(SubmissionRule):
             return
         ran, billed = weighed.program, weighed.code.value
         whole = {sum(file.size for file in ran), sum(file.read_as for file in ran)}
-        rows = [shown(weighed.code, "code_bytes"), *(_code_row(file) for file in ran[:MAX_PARTS])]
+        rows = [shown(weighed.code, "code_bytes"), *(_code_row(file) for file in ran[:_ROWS])]
         if billed >= min(whole):
-            if doubts := run.doubts():
-                words = f"The printed code bytes cover what ran, but the run is not to be trusted: {doubts[0]}."
-                yield self.unknown(case, words, rows)
-            else:
-                yield self.ok(case, f"The printed {number(billed)} bytes of code cover the files that ran.", rows)
+            yield self.ok_by_run(case, f"The printed {number(billed)} bytes of code cover the files that ran.", rows)
             return
         message = f"The run bills {number(billed)} bytes of code and executed {number(min(whole))}"
         yield self._less(case, weighed, message, rows)
@@ -137,7 +132,9 @@ class BilledCodeRan(SubmissionRule):
             extra = sum(file.size for file in helpers)
             tolerance = case.tolerance("unbilled_helpers")
             small = tolerance is not None and extra <= (tolerance.threshold or 0)
-            message += f"; it bills the launched script alone, without {', '.join(file.path for file in helpers[:4])}."
+            message += (
+                f"; it bills the launched script alone, without {', '.join(file.path for file in helpers[:_NAMES])}."
+            )
             unseen = [file for file in helpers if file.path not in code_paths(case)]
             if over := _over(case, weighed, unseen):
                 return self.fail(case, f"{message} {over}", rows)
@@ -182,17 +179,18 @@ class ShippedWeight(SubmissionRule):
             return
         code = sum(file.size for file in weighed.program)
         total = artifact.size + code
-        rows = [Evidence(path=artifact.path, measured={"bytes": artifact.size}), *map(_code_row, weighed.program[:8])]
+        rows = [
+            Evidence(path=artifact.path, measured={"bytes": artifact.size}),
+            *map(_code_row, weighed.program[:_ROWS]),
+        ]
         message = f"{artifact.path} ({number(artifact.size)} bytes) and the code that ran ({number(code)})"
         if total > limit:
             severity = Severity.VIOLATION if case.track.artifact_strict else Severity.DEFECT
             yield self.fail(
                 case, f"{message} are {number(total)} bytes, more than {number(limit)}.", rows, severity=severity
             )
-        elif doubts := run.doubts():
-            yield self.unknown(case, f"{message} fit, but the run is not to be trusted: {doubts[0]}.", rows)
         else:
-            yield self.ok(case, f"{message} are {number(total)} bytes of {number(limit)}.", rows)
+            yield self.ok_by_run(case, f"{message} are {number(total)} bytes of {number(limit)}.", rows)
 
 
 def _billed_model(weighed: Weighed) -> int | None:
