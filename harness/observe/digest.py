@@ -13,7 +13,7 @@ import harness
 
 _JUDGING = {"competition", "findings", "fingerprints", "leaderboard", "review", "schema"}
 """Models of judgement: facts do not depend on them."""
-_RUNNING = {"coverage", "cpu_run", "inputs", "plan"}
+_RUNNING = {"coverage", "cpu_run", "inputs", "plan", "weighed"}
 """Models of the run on a CPU: what is read without running does not depend on them."""
 _RUN_ROOMS = ("sandbox", "cpu_run")
 

@@ -39,18 +39,12 @@ DEMO = ROOT / "submissions" / "track_cpu_demo" / "2026-11-21_PlainBaseline"
 SHA = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "openai/parameter-golf"
 TARGET = Target(kind=TargetKind.PR, repository="/somewhere/clone", pr=7, ref="refs/pull/7/head", sha=SHA)
-LONG_LOG = COMPLETE["train_seed42.log"].replace(
-    "step:13000/20000 val", "step:2000/20000 train_loss:2.4000 val_loss:2.0800 val_bpb:1.2319 x\nstep:13000/20000 val"
-)
-_NO_COST = {"seconds": 0.0, "peak_mb": None}
 FINDINGS: dict[str, str] = {
     **COMPLETE,
     "submission.json": METADATA.replace("15850000", "16155425").replace("1.2052", "1.1800"),
     "train_gpt.py": "import my_missing_module\n",
 }
 """A submission with something to mend: other numbers than its log, and a script that cannot start."""
-
-
 _KINDS = [
     (outcome, severity, strength)
     for outcome in Outcome
@@ -58,8 +52,6 @@ _KINDS = [
     for strength in Strength
     if outcome in {Outcome.FAIL, Outcome.WARN} or strength is Strength.DERIVED
 ]
-
-
 LINE = At(path="train_gpt.py", line=3)
 FAILURE = RunFailure(
     fault=Fault.HARNESS, exception="RuntimeError", message="sizes do not fit", at=LINE, remedy="Nothing to mend."
