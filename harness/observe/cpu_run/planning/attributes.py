@@ -24,6 +24,11 @@ MAX_DECLARATIONS = 2_000
 _CAN_SHIFT = 64
 _TEST_SIZES = 256
 """Smaller counts of elements that a condition names are not thresholds of quantisation."""
+_LEAST_WIDTH = 32
+"""Fewer rows or columns that a condition names are tiles or groups, not a width of the model."""
+_WEIGHTS = frozenset({"weight", "param", "p", "w"})
+"""Names by which programs go through matrices of weights."""
+
 _MANY_PARAMETERS = 100_000
 """From so many on, a number of parameters is that of the whole model."""
 _COMPRESSORS = frozenset({"compress", "Compressor", "ZstdCompressor", "LZMACompressor"})
@@ -213,6 +218,17 @@ def _least_parameters(compare: ast.Compare) -> ast.expr | None:
     return first if counted and (number_in(first) or 0) >= _MANY_PARAMETERS else None
 
 
+def _measures_weights(node: ast.expr) -> bool:
+    """One size of a matrix of weights: `module.weight.shape[0]`, `p.size(1)`.
+
+    The width from which matrices are initialised, trained or quantised in another way is meant for the full size.
+    """
+    holder = node.value if isinstance(node, ast.Subscript) else node.func if isinstance(node, ast.Call) else None
+    if not isinstance(holder, ast.Attribute) or holder.attr not in ("shape", "size"):
+        return False
+    return name_of(holder.value) in _WEIGHTS
+
+
 def _number_text(value: object) -> int | float | None:
     if not isinstance(value, str) or len(value) > 30:
         return None
@@ -251,6 +267,8 @@ def _literals(parsed: Parsed) -> Iterator[tuple[str, ast.expr, Form]]:
         is_order = isinstance(compare.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE))  # a header has exactly 256 numbers
         if is_order and called(compare.left) == "numel" and (number_in(limit) or 0) >= _TEST_SIZES:
             yield "min_numel", limit, Form.COMPARISON
+        if is_order and _measures_weights(compare.left) and (number_in(limit) or 0) >= _LEAST_WIDTH:
+            yield "min_width", limit, Form.COMPARISON
     for division in parsed.index.of(ast.BinOp):
         whole = isinstance(division.op, ast.FloorDiv) and 1 < (number_in(division.left) or 0) <= _MOST_PROCESSES
         if whole and _counts_processes(division.right):

@@ -96,7 +96,7 @@ _TABLE: Mapping[Meaning, str] = {
         (mlp|ffn|ff)_(hidden|dim|hidden_dim|size|inner) _?default_mlp_hidden intermediate_size d_ff hidden_dim""",
     Meaning.WIDTH: r"""
         (bigram|trigram|skipgram|hash|ngram)_(hash_)?(embed_|emb_)?dim (ve|value|embedding|embed|emb|factor|inst)_?dim
-        (\w+_)?(bottleneck|latent)_dim (tok|tok_emb|geo_embed|num_embed)_dim embed_bottleneck""",
+        (\w+_)?(bottleneck|latent)_dim min_width (tok|tok_emb|geo_embed|num_embed)_dim embed_bottleneck""",
     Meaning.BATCH_SEQUENCES: r"(train_|micro_|device_|per_device_|mini)?_?batch(_size|_seqs|size)? (micro_)?bs",
     Meaning.ACCUMULATION: r"grad(ient)?_accum(ulation)?(_steps)? accum_steps",
 }
