@@ -12,8 +12,8 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from harness.observe.cpu_run.home import HOME
 from harness.observe.cpu_run.report import Raised
-from harness.observe.cpu_run.session import HOME
 from harness.observe.reading.source.grammar import parse
 
 _LOCAL = re.compile(r"(?:cannot access )?local variable '(\w+)'")

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from harness.model.cpu_run import Check, Tamper, TamperKind
+from harness.observe.cpu_run.home import HOME
 from harness.observe.cpu_run.report import Broken, Notice, Report
-from harness.observe.cpu_run.session import HOME, Done, Rank
+from harness.observe.cpu_run.session import Done, Rank
 
 MAX_TAMPERING = 60
 _LATE = 1.0

@@ -12,6 +12,7 @@ from harness.model.facts import SubmissionFacts
 from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung, RunLimits, StepPurpose
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored, truths
 from harness.observe.cpu_run.executed import Executed, features, not_executed, program_of
+from harness.observe.cpu_run.home import INPUTS
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
 from harness.observe.cpu_run.inputs.made import sizes_for
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
@@ -19,7 +20,7 @@ from harness.observe.cpu_run.outcome import Outcome, understood, whole
 from harness.observe.cpu_run.planning.environment import launcher_environment
 from harness.observe.cpu_run.planning.ladder import Failure, next_rung
 from harness.observe.cpu_run.planning.plan import plan_from
-from harness.observe.cpu_run.session import INPUTS, Session, SessionEnded
+from harness.observe.cpu_run.session import Session, SessionEnded
 from harness.observe.cpu_run.switched import Program
 from harness.observe.moment import Moment, Show, last_line, silent
 from harness.observe.reading.source.script import read_script

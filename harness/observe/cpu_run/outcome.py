@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import signal
 from collections.abc import Mapping, Sequence
@@ -26,9 +27,10 @@ from harness.model.plan import Rung
 from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.checks import checks_of, tampering_of
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
+from harness.observe.cpu_run.home import HOME, REPOSITORY, SUBMISSION
 from harness.observe.cpu_run.report import Block, Broken, Report, parse_report
 from harness.observe.cpu_run.scores import matched, result_of, together
-from harness.observe.cpu_run.session import HOME, Done, Rank
+from harness.observe.cpu_run.session import Done, Rank
 from harness.observe.cpu_run.weighed import weighed
 from harness.observe.reading.logs import read_log
 
@@ -50,8 +52,8 @@ _LIMITS = {
 """Endings by which the server says that a limit was passed, in words."""
 _SPOILS = frozenset({TamperKind.FORGED, TamperKind.REPLACED})
 """After these, what the run says of itself is worth nothing."""
-_PLACES = (("run/submission/", ""), ("run/", "../"), ("volumes/", "/"), (".tmp/", "/tmp/"), ("", "~/"))  # noqa: S108
-"""Where files lie below the sandbox's home, and by what name the submission knows these places."""
+_PLACES = (("volumes/", "/"), (".tmp/", "/tmp/"), ("", "~/"))  # noqa: S108  the sandbox's own
+"""Where files lie below the sandbox's home outside of the repository, and how the submission calls these places."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def understood(
         "files": written[:MAX_FILES],
         "totals": totals[:MAX_TOTALS],
         "scores": scores,
-        "weighed": weighed(report, log.runs, "\n".join(lines), files, f"{HOME}/run/submission"),
+        "weighed": weighed(report, log.runs, "\n".join(lines), files, f"{HOME}/{SUBMISSION}"),
         **scored.facts(report, scores, log.runs[-1] if log.runs else None),
         "processes": tuple(snippet(process) for process in report.processes[:20]),
         "others": others,
@@ -216,6 +218,8 @@ def _files(done: Done, report: Report) -> tuple[WrittenFile, ...]:
 
 def _name(path: str) -> str:
     """The name of a file below the sandbox's home, from the submission's folder."""
+    if path.startswith(f"{REPOSITORY}/"):
+        return posixpath.relpath(path, SUBMISSION)
     place, shown = next((place, shown) for place, shown in _PLACES if path.startswith(place))
     return shown + path.removeprefix(place)
 

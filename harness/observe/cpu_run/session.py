@@ -16,13 +16,9 @@ import harness
 from harness.model.plan import RunLimits
 from harness.observe.cpu_run.envelope import Envelope, opened
 from harness.observe.cpu_run.frames import FrameError, receive, send
+from harness.observe.cpu_run.home import HOME, INPUTS, LIBRARY, VOLUMES
 from harness.observe.sandbox.provider import Command, Ended, Ending, Limits, Provider, Sandboxed
 
-HOME = "/scratch"
-LIBRARY = "/opt/lib"
-INPUTS = "/mnt/data"
-VOLUMES = ("/workspace", "/data", "/content", "/kaggle", "/runpod-volume", "/vol")
-"""Places where rented machines keep what is theirs, and where scripts therefore write."""
 _KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(2 << 30)}
 """The C library keeps what is freed: logits come and go, and pages that are new each time take half as long again as
 what is done with them. The peak is lower, too."""
@@ -181,11 +177,6 @@ class Session:
                     cpu_seconds=float(header["cpu_seconds"]),
                     alone=bool(header["alone"]),
                 )
-
-    def content(self, path: str, limit: int) -> bytes:
-        """First bytes of a file that the last run left."""
-        self._send({"do": "get", "path": path, "limit": limit})
-        return self._receive()[1]
 
     def _send(self, header: Mapping[str, Any], blob: bytes = b"") -> None:
         self.used = True

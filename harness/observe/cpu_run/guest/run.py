@@ -18,6 +18,7 @@ from harness.model.plan import Directive
 from harness.observe.cpu_run.guest import clock, cuda, disguise, fidelity, seal, stand_ins, tampering
 from harness.observe.cpu_run.guest.positions import tracker
 from harness.observe.cpu_run.guest.runtime import Runtime
+from harness.observe.cpu_run.home import SUBMISSION
 
 MAX_FRAMES = 12
 MAX_MESSAGE, MAX_NAME, MAX_PATH = 2_000, 200, 4_000
@@ -140,7 +141,7 @@ class Run:
 
 def _environment(job: Mapping[str, Any], root: Path) -> dict[str, str]:
     """The job's own variables, and those of a machine on which somebody has logged in."""
-    home = root.parent.parent
+    home = root.parents[SUBMISSION.count("/")]
     common = {
         "PATH": f"{home / PROGRAMS}:{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 
 from harness.observe.cpu_run.frames import receive, send
 from harness.observe.cpu_run.guest.children import Budget, Child, end_descendants, real, wait
+from harness.observe.cpu_run.home import CLONE, REPOSITORY, SUBMISSION
 
 MAX_LISTED = 2_000
 MAX_HASHED = 256 << 20
@@ -48,8 +49,6 @@ class Server:
                 self.links[header["path"]] = header["target"]
             elif header["do"] == "run":
                 self._run(header)
-            elif header["do"] == "get":
-                send(self.answers, {"event": "file"}, _content(self.home / "run", header["path"], header["limit"]))
 
     def _run(self, job: dict[str, Any]) -> None:
         job["word"] = bytearray(job["word"].encode())  # a child takes it, and leaves nothing of it behind
@@ -83,8 +82,7 @@ class Server:
         """A fresh copy of the submission: what an earlier run left behind or changed is gone. Or the one that is there:
         steps of one entry work on what those before them left.
         """
-        folder = self.home / "run"
-        root = folder / "submission"
+        folder, root = self.home / REPOSITORY, self.home / SUBMISSION
         if not fresh:
             return root
         _remove(folder)
@@ -93,17 +91,21 @@ class Server:
             for left in (self.home / kept).glob("*"):
                 _remove(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         for volume in self.volumes:
-            (self.home / f"volumes{volume}").mkdir(parents=True)
+            place = self.home / f"volumes{volume}"
+            place.mkdir(parents=True)
+            (place / CLONE).symlink_to(folder)
         for path, (data, mode) in self.files.items():
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
             target.chmod(mode)
         for path, source in self.links.items():
-            target = Path(path) if path.startswith("/") else root / path
-            with contextlib.suppress(OSError):  # outside of what can be written to, or a file of the submission's own
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(source)
+            # Scripts look from the folder or from the repository's root; an absolute path leaves both.
+            for base in (root,) if path.startswith("..") else (root, folder):
+                target = base / path
+                with contextlib.suppress(OSError):  # outside of what can be written to, or there is such a file
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.symlink_to(source)
         root.mkdir(parents=True, exist_ok=True)
         return root
 
@@ -162,15 +164,6 @@ def _digest(path: Path) -> str | None:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return None
-
-
-def _content(folder: Path, path: str, limit: int) -> bytes:
-    """First bytes of a regular file that the run left; empty where there is none."""
-    try:
-        with os.fdopen(os.open(folder / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
-            return stream.read(limit)
-    except OSError:
-        return b""
 
 
 def main(home: Path, volumes: list[str]) -> None:

@@ -9,8 +9,8 @@ from harness.model.base import Scalar
 from harness.model.launch import LaunchFacts, Setting, SettingOrigin
 from harness.model.plan import Override
 from harness.model.source import EnvRead
+from harness.observe.cpu_run.home import VOLUMES
 from harness.observe.cpu_run.inputs.names import OUTPUT_SETTING
-from harness.observe.cpu_run.session import VOLUMES
 
 MAX_TEXT = 2_000
 _NOT_OURS = ("PATH", "HOME", "USER", "SHELL", "PYTHON", "LD_", "CUDA_", "XDG_", "TMP", "TEMP")

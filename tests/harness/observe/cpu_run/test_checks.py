@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from harness.model.cpu_run import TamperKind
 from harness.observe.cpu_run.checks import checks_of, tampering_of
 from harness.observe.cpu_run.envelope import Envelope, opened
+from harness.observe.cpu_run.home import HOME, SUBMISSION
 from harness.observe.cpu_run.report import Broken, Report, parse_report
-from harness.observe.cpu_run.session import HOME, Done, Rank
+from harness.observe.cpu_run.session import Done, Rank
 
 WORD = "0123456789abcdef"
 
@@ -33,7 +34,7 @@ def done(said: bytes, **fields: Any) -> Done:
     """The run of one process that said this."""
     rank = Rank("exit 0", seconds=10.2, cpu_seconds=9.0, peak_mb=500.0, said=opened(said, WORD), printed=b"")
     whole = Done(
-        ranks=(rank,), files=(), unchanged=("run/submission/train_gpt.py",), whole=True, cpu_seconds=9.0, alone=True
+        ranks=(rank,), files=(), unchanged=(f"{SUBMISSION}/train_gpt.py",), whole=True, cpu_seconds=9.0, alone=True
     )
     own = {name: fields.pop(name) for name in list(fields) if name in Rank.__dataclass_fields__}
     return replace(whole, ranks=(replace(rank, **own),), **fields)
@@ -90,7 +91,7 @@ def test_honest_run() -> None:
         (done(line("report", report(finished=4.0))), ["time"]),
         (done(line("report", report(marks={"imported": 1.0}))), ["time"]),
         (done(line("report", report(steps=10**7))), ["work"]),
-        (done(line("report", report(read={f"{HOME}/run/submission/train_gpt.py": 1}))), ["files"]),
+        (done(line("report", report(read={f"{HOME}/{SUBMISSION}/train_gpt.py": 1}))), ["files"]),
         (done(line("report", report()), whole=False), ["whole"]),
         (done(line("report", report()), alone=False), ["alone"]),
     ],

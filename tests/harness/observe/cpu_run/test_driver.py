@@ -114,6 +114,24 @@ def test_leaves_nothing_running(runner: CpuRunner) -> None:
     assert facts.failure is None
 
 
+def test_lies_in_a_repository(runner: CpuRunner) -> None:
+    """A script finds data from the repository's root, in a clone on a volume too, and may leave results there."""
+    script = """
+    import glob
+    from pathlib import Path
+    root = Path(__file__).resolve().parents[3]
+    (root / "docs").mkdir()
+    (root / "docs" / "result.bin").write_bytes(b"xx")
+    shards = "data/datasets/fineweb10B_sp1024/fineweb_val_*.bin"
+    found = [sorted(glob.glob(f"{place}/{shards}")) for place in (root, "/workspace/parameter-golf", ".")]
+    print([len(one) for one in found])
+    """
+    facts = run(runner, script)
+    assert facts.failure is None
+    assert facts.printed == ("[1, 1, 1]",)
+    assert [file.path for file in facts.files] == ["../../../docs/result.bin"]
+
+
 def test_files_elsewhere(runner: CpuRunner) -> None:
     """What a run writes beside its folder is found too, under the submission's name for it, and whether it was read."""
     script = """
