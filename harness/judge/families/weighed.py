@@ -64,18 +64,19 @@ class BilledIsRead(SubmissionRule):
         read: Sequence[WrittenFile],
         rows: list[Evidence],
     ) -> Finding:
-        written = min((file.written for file in billed if file.written is not None), default=0)
+        written = min((file.written for file in billed if file.written is not None), default=None)
         loaded = min((file.read for file in billed if file.read is not None), default=None)
         uncounted = [
             file
             for file in read
             if file not in billed
-            and (file.read or 0) > written
+            and (file.read or 0) > (written or 0)
             # What is made after the artifact was loaded is made of the artifact.
             and (loaded is None or file.written is None or file.written < loaded)
         ]
         names = ", ".join(f"{file.path} ({number(file.size)} bytes)" for file in billed[:_NAMES])
-        if uncounted:
+        # Without knowing when the artifact was written, what was read may all have been read by training.
+        if uncounted and (loaded is not None or written is not None):
             others = ", ".join(f"{file.path} ({number(file.size)} bytes)" for file in uncounted[:_NAMES])
             if loaded is None:
                 message = f"The printed total bills {names}, which is never read back; evaluation reads {others}."

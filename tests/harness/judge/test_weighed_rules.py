@@ -87,6 +87,7 @@ def test_read_instead_of_the_artifact() -> None:
     [
         (ran(artifact(bytes_=501)), "no file that was written has that size"),
         (ran(artifact(read=None), RAW), "was not seen to be read back"),
+        (ran(artifact(written=None, read=None), RAW), "was not seen to be read back"),
         (ran(artifact(), checks=()), "That acquits of nothing: nothing was checked from outside"),
     ],
 )
