@@ -101,8 +101,12 @@ def _is_called_wrongly(tree: ast.Module, nodes: Sequence[ast.AST], callee: Seque
 
 
 def _never_named(trees: Sequence[ast.Module], name: str, line: int) -> str | None:
-    """A sentence where nothing that a line of the last text can see binds a name; wrappers may bind any of theirs."""
-    seen = _bound_in(node for tree in trees[:-1] for node in ast.walk(tree)) | _bound_in(_at_the_top(trees[-1]))
+    """A sentence where nothing that a line of the last text can see binds a name.
+
+    Wrappers may bind any of theirs, and any that stands in a string: a key of the namespace that they execute in.
+    """
+    wrapping = [node for tree in trees[:-1] for node in ast.walk(tree)]
+    seen = _bound_in(wrapping) | _words(wrapping) | _bound_in(_at_the_top(trees[-1]))
     for node in ast.walk(trees[-1]):
         if isinstance(node, ast.Global):
             seen.update(node.names)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import textwrap
+import zlib
 
 import pytest
 
@@ -86,13 +88,23 @@ def test_undefined_attribute(script: str, expected: Fault) -> None:
     assert fault(script, line, "AttributeError", "'Args' object has no attribute 'b'") is expected
 
 
-def test_wrapped_text() -> None:
-    """A name that only the wrapper around a text binds is bound."""
-    script = "seen = 1\nexec('def f():\\n return seen, unseen\\nf()')\n"
-    frame = Stack(path="train_gpt.py", layer=1, line=2, function="f", whose="submission")
-    for name in ("seen", "unseen"):
-        raised = Raised(exception="NameError", message=f"name '{name}' is not defined", frames=(frame,))
-        assert blamed(raised, {"train_gpt.py": script.encode()}).fault is Fault.HARNESS  # `exec` may bind anything
+@pytest.mark.parametrize(
+    ("namespace", "name", "expected"),
+    [
+        ("globals()", "seen", Fault.HARNESS),
+        ("globals()", "unseen", Fault.SUBMISSION),
+        ("{'unseen': 1}", "unseen", Fault.HARNESS),
+        ("dict(unseen=1)", "unseen", Fault.HARNESS),
+    ],
+)
+def test_wrapped_text(namespace: str, name: str, expected: Fault) -> None:
+    """A name that the wrapper around a text binds, or puts into the namespace that it executes in, is bound."""
+    text = "import torch\ndef f():\n return seen, unseen\n" + 40 * "size = 1\n" + "f()\n"
+    packed = base64.b85encode(zlib.compress(text.encode())).decode()
+    script = f"import zlib, base64\nseen = 1\nexec(zlib.decompress(base64.b85decode({packed!r})), {namespace})\n"
+    frame = Stack(path="train_gpt.py", layer=1, line=3, function="f", whose="submission")
+    raised = Raised(exception="NameError", message=f"name '{name}' is not defined", frames=(frame,))
+    assert blamed(raised, {"train_gpt.py": script.encode()}).fault is expected
 
 
 def test_file_that_is_refused() -> None:
