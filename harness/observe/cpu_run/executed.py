@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.model.base import At
@@ -185,12 +185,17 @@ def _rest(
     if not rest:
         return []
     works = next((node for node in rest if not _quiet(node)), rest[0])
+    return _piece(source, rest, switched, ran=_came_to(works, own, number, counts), met=counts[number] > 0, whole=False)
+
+
+def _came_to(node: ast.stmt, own: Sequence[Stretch], number: int, counts: Sequence[int]) -> bool:
+    """Whether a run came to a statement of a stretch, past those above it that leave the stretch."""
     left = sum(
         count
         for stretch, count in zip(own, counts, strict=True)
-        if stretch.parent == number and _leaves(stretch.body) and stretch.body[0].lineno < works.lineno
+        if stretch.parent == number and _leaves(stretch.body) and stretch.body[0].lineno < node.lineno
     )
-    return _piece(source, rest, switched, ran=counts[number] > left, met=counts[number] > 0, whole=False)
+    return counts[number] > left
 
 
 def _leaves(body: Sequence[ast.stmt]) -> bool:
@@ -233,14 +238,14 @@ def _uses(
     for source in program.sources:
         own = done.stretches[source.path]
         known = _aliases(own, names)
-        for stretch, count in zip(own, done.counts(source.path), strict=True):
-            if reached is not None and id(stretch.body[0]) not in reached:
-                continue
-            wanted = known[stretch.function]
-            here = [node for node in stretch.body if stretch.function and not _quiet(node) and _computes(node, wanted)]
+        counts = done.counts(source.path)
+        for i, stretch in enumerate(own):
+            met = [node for node in stretch.body if reached is None or id(node) in reached] if stretch.function else []
+            here = [node for node in met if _computes(node, known[stretch.function]) and not _quiet(node)]
             if here:
+                ran = _came_to(here[0], own, i, counts)
                 at = At(path=source.path, line=here[0].lineno, end_line=here[-1].end_lineno, layer=source.layer)
-                found.append(_Piece(at, len(here), count > 0, count > 0, whole=False, works=True))
+                found.append(_Piece(at, len(here), ran, ran, whole=False, works=True))
     return found
 
 
@@ -249,9 +254,21 @@ def _aliases(own: Sequence[Stretch], names: Sequence[str]) -> dict[str, set[str]
     found = {stretch.function: set(names) for stretch in own}
     for stretch in own:
         for node in stretch.body:
-            if isinstance(node, ast.Assign) and _is_name(node.value) and last_name(node.value) in names:
-                found[stretch.function].update(target.id for target in node.targets if isinstance(target, ast.Name))
+            for target, value in _given(node):
+                if _is_name(value) and last_name(value) in names and isinstance(target, ast.Name):
+                    found[stretch.function].add(target.id)
     return found
+
+
+def _given(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """What an assignment gives each of its targets, `a, b = c, d` one by one."""
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        yield node.target, node.value
+    for target in node.targets if isinstance(node, ast.Assign) else ():
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            yield from zip(target.elts, node.value.elts, strict=False)
+        else:
+            yield target, node.value
 
 
 def _is_name(node: ast.expr | None) -> bool:
@@ -262,10 +279,12 @@ def _computes(node: ast.stmt, names: Collection[str]) -> bool:
     """Whether a statement's own expressions give one of the names to a call or an operation, not only to a name."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If, ast.While)):
         return False
-    if isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_name(node.value):
-        return False
+    renamed = {id(value) for _, value in _given(node) if _is_name(value)}
     return any(
-        isinstance(part, (ast.Name, ast.Attribute)) and isinstance(part.ctx, ast.Load) and last_name(part) in names
+        isinstance(part, (ast.Name, ast.Attribute))
+        and isinstance(part.ctx, ast.Load)
+        and last_name(part) in names
+        and id(part) not in renamed
         for part in own_nodes(node)
     )
 

@@ -254,6 +254,26 @@ def test_sizes_of_what_another_setting_leaves_out() -> None:
     assert Run(body, AVERAGING="ema").feature("ema").ran is Ran.EXECUTED
 
 
+@pytest.mark.parametrize(("mode", "ran"), [("plain", None), ("sliding", Ran.EXECUTED)])
+def test_a_size_that_is_only_named(mode: str, ran: Ran | None) -> None:
+    """Giving a size a name, with others in one assignment, executes nothing: what computes with it must run."""
+    run = Run(
+        """
+        def planned(length, args):
+            first, stride = 0, args.eval_stride
+            if os.environ.get("EVALUATION", "plain") == "plain":
+                return list(range(first, length, 8))
+            return list(range(first, length, stride))
+
+        planned(32, Hyperparameters())
+        """,
+        EVAL_STRIDE="2",
+        EVALUATION=mode,
+    )
+    answers = features(run.program, run.launch, expected(run.launch), run.done)
+    assert [one.ran for one in answers if one.feature == "sliding"] == ([] if ran is None else [ran])
+
+
 def test_more_processes() -> None:
     """What only the competition's number of processes switches on did not run in one; to read a size is no use."""
     body = """
