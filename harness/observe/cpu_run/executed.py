@@ -264,11 +264,12 @@ def _given(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
     """What an assignment gives each of its targets, `a, b = c, d` one by one."""
     if isinstance(node, ast.AnnAssign) and node.value is not None:
         yield node.target, node.value
-    for target in node.targets if isinstance(node, ast.Assign) else ():
-        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-            yield from zip(target.elts, node.value.elts, strict=False)
-        else:
-            yield target, node.value
+    elif isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                yield from zip(target.elts, node.value.elts, strict=False)
+            else:
+                yield target, node.value
 
 
 def _is_name(node: ast.expr | None) -> bool:
