@@ -10,7 +10,8 @@ so whoever replaced one changed the observation; a library's function that the o
 replaced for other reasons, and then it only proves nothing any more.
 
 What stays unseen: following `f_back` from a frame of its own and reading `f_locals`, closures and attributes of what it
-was given, memory read by compiled code. Such a script is held by the checks from outside alone.
+was given, files by links or by descriptors of folders, memory read by compiled code. Such a script is held by the
+checks from outside alone.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ _ASKING = (
 )
 _INSIDE = ("mem", "fd", "fdinfo", "maps", "smaps", "pagemap", "environ", "cmdline", "map_files", "root", "cwd", "exe")
 """Entries of a process in /proc that show its inside; of itself, only the first two."""
+_Place = tuple[str, int, int]
+"""Path, layer and line of the submission."""
 _FRAME_PARTS = frozenset({"f_code", "tb_frame", "gi_frame", "__code__"})
 
 
@@ -91,7 +94,7 @@ class Watch:
 
     def __init__(self, runtime: Runtime, tell: seal.Tell, descriptor: int) -> None:
         self._runtime, self._tell, self._descriptor = runtime, tell, descriptor
-        self._told: set[tuple[str, str, object]] = set()
+        self._told: set[tuple[str, str, _Place | None]] = set()
         self._whose: dict[str, str] = {}
         self._busy = threading.local()
         self._supervisors = {1, os.getppid()}
@@ -104,14 +107,10 @@ class Watch:
 
     def finish(self) -> None:
         """Tell what is not as it was installed, and which texts speak of what only the observer speaks of."""
-        for path, layer, line in self._runtime.rewriter.named:
-            self._tell(
-                seal.SEEN,
-                {"kind": LOOKED, "words": "names what watches it", "path": path, "layer": layer, "line": line},
-            )
+        for place in self._runtime.rewriter.named:
+            self._notice(LOOKED, "names what watches it", place)
         for one in self._installed:
-            if (notice := self._compared(one)) is not None:
-                self._tell(seal.SEEN, notice)
+            self._compare(one)
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         judge = _EVENTS.get(event)
@@ -127,14 +126,14 @@ class Watch:
         finally:
             self._busy.now = False
 
-    def _notice(self, kind: str, words: str, place: tuple[str, int, int]) -> None:
+    def _notice(self, kind: str, words: str, place: _Place | None) -> None:
         key = kind, words, place
         if key not in self._told:
             self._told.add(key)
-            path, layer, line = place
-            self._tell(seal.SEEN, {"kind": kind, "words": words, "path": path, "layer": layer, "line": line})
+            where = {} if place is None else dict(zip(("path", "layer", "line"), place, strict=True))
+            self._tell(seal.SEEN, {"kind": kind, "words": words, **where})
 
-    def _asker(self, frame: FrameType | None, *, transparent: bool) -> tuple[str, int, int] | None:
+    def _asker(self, frame: FrameType | None, *, transparent: bool) -> _Place | None:
         """Path, layer and line of the submission's code that asks; None where somebody else does."""
         while frame is not None:
             name = frame.f_code.co_filename
@@ -161,14 +160,14 @@ class Watch:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return None
         try:
-            text = posixpath.normpath(os.fsdecode(path))
-        except (TypeError, ValueError):
+            text = "/" + posixpath.abspath(os.fsdecode(path)).lstrip("/")  # of two slashes in front, both would stay
+        except (TypeError, ValueError, OSError):
             return None
         if text.startswith(OURS):
             return LOOKED, "reads the code that watches it"
         if text.startswith("/proc/"):
-            own = f"/proc/{os.getpid()}"
-            text = "/proc/self" + text[len(own) :] if text.startswith((own + "/", own + "\0")) else text
+            own = f"/proc/{os.getpid()}/"
+            text = f"/proc/self/{text.removeprefix(own)}" if text.startswith(own) else text
             _, _, process, *rest = text.split("/")
             if process.isdigit() and rest[:1] and rest[0] in _INSIDE:
                 return LOOKED, "looks into another process"
@@ -206,20 +205,16 @@ class Watch:
         for name in ("encode", "iterencode", "default"):
             yield _item(CHANGED, vars(json.JSONEncoder), name, "of json.JSONEncoder")
 
-    def _compared(self, one: Expected) -> dict[str, Any] | None:
+    def _compare(self, one: Expected) -> None:
         try:
             changed, found = one.changed_to()
         except Exception:  # noqa: BLE001  what the submission put there may do anything when it is looked at
             changed, found = True, None
-        if not changed:
-            return None
-        code, words = _code(found), f"replaced {one.words}"
+        code = _code(found)
         place = self._runtime.place_of(code.co_filename) if code is not None else None
-        if place is None or code is None:
-            return {"kind": one.kind, "words": words}
-        return {
-            "kind": one.kind, "words": words, "path": place[0], "layer": place[1], "line": code.co_firstlineno,
-        }  # fmt: skip
+        if changed:
+            own = (*place, code.co_firstlineno) if place is not None and code is not None else None
+            self._notice(one.kind, f"replaced {one.words}", own)
 
 
 _Judge = Callable[[Watch, tuple[Any, ...]], tuple[str, str] | None]
