@@ -238,11 +238,23 @@ class Config:
             raise ValueError(f"ROPE_DIMS is {model.rope_dims}: make it even and at most a head's {head_dim} dimensions")
         if not 0 <= model.loop_start <= model.loop_end <= model.num_layers:
             raise ValueError(f"LOOP_START and LOOP_END must lie in order within {model.num_layers} layers")
+        self._windows_cover_what_they_score()
         for section in self.sections():
             for name, choices in _CHOICES.items():
                 value = getattr(section, name, None)
                 if value is not None and value not in choices:
                     raise ValueError(f"{name.upper()} is {value!r}; choose one of {', '.join(choices)}")
+
+    def _windows_cover_what_they_score(self) -> None:
+        """A window scores its last tokens: more of them than it holds would be counted and never scored."""
+        evaluation = self.evaluation
+        lora = evaluation.evaluation in {"ttt_documents", "ttt_stream"}
+        name = "ttt_chunk_tokens" if lora else "eval_stride"
+        scored = getattr(evaluation, name)
+        if evaluation.evaluation != "plain" and not 0 < scored <= self.eval_seq_len:
+            raise ValueError(f"{name.upper()} is {scored}; make it 1 to {self.eval_seq_len}, the tokens of a window")
+        if evaluation.ttt_chunk_tokens <= 0:
+            raise ValueError(f"TTT_CHUNK_TOKENS is {evaluation.ttt_chunk_tokens}; make it at least 1")
 
     def sections(self) -> tuple[Section, ...]:
         """The sections in their order."""

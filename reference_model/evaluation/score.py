@@ -46,7 +46,9 @@ class Tally:
         self.events: list[Event] = []
 
     def add(self, nll: Tensor, first: int, last: int, learner: int = 0) -> None:
-        """Losses in nats (last - first + 1,) of the tokens at these positions."""
+        """Losses in nats (last - first + 1,) of the tokens at these positions. Raises ValueError for another number."""
+        if len(nll) != last - first + 1:
+            raise ValueError(f"{len(nll)} losses were given for the {last - first + 1} positions {first} to {last}")
         self.nats += nll.double().sum()
         self.bytes += self.table.bytes_of(self.tokens[first - 1 : last], self.tokens[first : last + 1]).sum()
         self.counts[first : last + 1] += 1

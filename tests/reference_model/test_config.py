@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from reference_model.config import Config, EvalConfig, ModelConfig, from_environment
+from reference_model.config import Config, DataConfig, EvalConfig, ModelConfig, from_environment
 
 
 def test_field_names_are_unique_over_all_sections() -> None:
@@ -46,3 +46,23 @@ def test_an_impossible_network_is_refused(model: dict[str, object]) -> None:
     """Sizes that do not divide, and choices that do not exist."""
     with pytest.raises(ValueError, match=r"[A-Z_]+"):
         Config(model=replace(ModelConfig(), **model))  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("way", "variable"),
+    [
+        ("sliding", "EVAL_STRIDE"),
+        ("documents", "EVAL_STRIDE"),
+        ("ttt_sgd", "EVAL_STRIDE"),
+        ("ttt_documents", "TTT_CHUNK_TOKENS"),
+        ("ttt_stream", "TTT_CHUNK_TOKENS"),
+    ],
+)
+def test_a_window_that_cannot_hold_what_it_scores_is_refused(way: str, variable: str) -> None:
+    """Tokens beyond a window would be counted as scored at no loss: half the bits a byte, and nobody's."""
+    data = DataConfig(train_seq_len=128, train_batch_tokens=128)
+    field = variable.lower()
+    for wrong in (0, 129):
+        with pytest.raises(ValueError, match=f"{variable} is {wrong}; make it 1 to 128"):
+            Config(data=data, evaluation=EvalConfig(evaluation=way, **{field: wrong}))  # type: ignore[arg-type]  # by name
+    assert Config(data=data, evaluation=EvalConfig(evaluation=way, **{field: 128})).eval_seq_len == 128  # type: ignore[arg-type]  # by name

@@ -170,6 +170,12 @@ def test_a_position_that_is_left_out_or_counted_twice_is_no_score() -> None:
             tally.score()
 
 
+def test_a_position_without_a_loss_is_no_score() -> None:
+    """Fewer losses than positions would count as losses of nothing."""
+    with pytest.raises(ValueError, match="3 losses were given for the 4 positions 1 to 4"):
+        Tally(stream(), table(), World()).add(torch.zeros(3), 1, 4)
+
+
 def _rank(rank: int, ranks: int, path: str, way: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{path}/store", rank=rank, world_size=ranks)
     torch.set_num_threads(1)
