@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor, nn
 
 from reference_model.config import ModelConfig
 from reference_model.model.adapters import NO_ADAPTERS, Adapters
+from reference_model.model.kernel import attended
 from reference_model.model.linear import Linear
 from reference_model.model.norm import rms_norm
 from reference_model.model.rope import rotated
@@ -23,15 +23,7 @@ class Positions(NamedTuple):
     """(seq, rope_dims / 2)."""
     sin: Tensor
     mask: Tensor | None
-    """(seq, seq), true where a token sees another; None: all before it and itself."""
-
-
-def window_mask(seq: int, window: int, device: torch.device | None = None) -> Tensor | None:
-    """Each token sees itself and the `window - 1` before it; None for a window of 0 or one that covers `seq`."""
-    if not window or window >= seq:
-        return None
-    distance = torch.arange(seq, device=device)[:, None] - torch.arange(seq, device=device)[None, :]
-    return (distance >= 0) & (distance < window)
+    """What `window_mask` makes."""
 
 
 class Attention(nn.Module):
@@ -41,7 +33,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
         self.head_dim = config.model_dim // config.num_heads
-        self.exclusive = exclusive
+        self.exclusive, self.window = exclusive, config.attention_window
         kv_dim = self.kv_heads * self.head_dim
         self.query = Linear(config.model_dim, config.model_dim)
         self.key = Linear(config.model_dim, kv_dim)
@@ -63,10 +55,7 @@ class Attention(nn.Module):
         q, k = rotated(q, positions.cos, positions.sin), rotated(k, positions.cos, positions.sin)
         if self.q_gain is not None:
             q = q * self.q_gain.to(q.dtype)[:, None, None]
-        mask = positions.mask
-        y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=self.kv_heads != self.heads
-        )
+        y = attended(q, k, v, positions.mask, self.window)
         if self.exclusive:
             y = without_own_value(y, v)
         out: Tensor = self.output(y.transpose(1, 2).reshape(batch, seq, dim), adapters.get("output"))

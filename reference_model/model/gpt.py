@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from reference_model.config import ModelConfig
 from reference_model.model.adapters import NO_ADAPTERS, Adapter, Adapters
-from reference_model.model.attention import Positions, window_mask
+from reference_model.model.attention import Positions
 from reference_model.model.bigram import BigramHash
 from reference_model.model.block import Block
 from reference_model.model.depth import depth_of
 from reference_model.model.init import initialize, spectral
+from reference_model.model.kernel import window_mask
 from reference_model.model.linear import Linear
 from reference_model.model.norm import RMSNorm, rms_norm
 from reference_model.model.rope import rope_tables

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
+from torch import Tensor
 
 from reference_model.config import ModelConfig
-from reference_model.model.attention import Attention, window_mask
+from reference_model.model.attention import Attention
 from reference_model.model.gpt import GPT
+from reference_model.model.kernel import attended
 
 CONFIG = ModelConfig(vocab_size=64, model_dim=32, num_heads=4, num_kv_heads=2, num_layers=1)
 
@@ -37,14 +40,29 @@ def test_grouped_queries_equal_full_attention_with_repeated_heads() -> None:
     torch.testing.assert_close(grouped(x, positions), full(x, positions))
 
 
-def test_the_window_ends() -> None:
-    """A token sees itself and window - 1 tokens before it, and nothing else."""
-    mask = window_mask(6, 3)
-    assert mask is not None
-    assert mask.sum(dim=1).tolist() == [1, 2, 3, 3, 3, 3]
-    assert mask[5].tolist() == [False, False, False, True, True, True]
-    assert window_mask(6, 6) is None
-    assert window_mask(6, 0) is None
+def test_the_gain_scales_the_scores_of_its_head() -> None:
+    """Queries and keys are normalised, so a gain of c is a factor c of every product of the head, whatever x's size."""
+    layer = attention(replace(CONFIG, num_kv_heads=4))
+    positions = GPT(CONFIG, 16).positions(6, torch.device("cpu"))
+    x = torch.randn(1, 6, 32, generator=torch.Generator().manual_seed(3))
+    asked: list[Tensor] = []
+
+    def heard(
+        q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, window: int
+    ) -> torch.Tensor:
+        asked.append(q @ k.transpose(-1, -2))
+        return attended(q, k, v, mask, window)
+
+    assert layer.q_gain is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reference_model.model.attention.attended", heard)
+        torch.nn.init.ones_(layer.q_gain)
+        layer(x, positions)
+        with torch.no_grad():
+            layer.q_gain[1] = 3.0
+        layer(5 * x, positions)
+    factors = torch.tensor([1.0, 3.0, 1.0, 1.0])[None, :, None, None]
+    torch.testing.assert_close(asked[1], factors * asked[0], rtol=1e-4, atol=1e-5)
 
 
 def test_a_token_beyond_the_window_has_no_gradient() -> None:
