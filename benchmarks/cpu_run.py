@@ -123,13 +123,8 @@ def shortfall(run: CpuRunFacts) -> tuple[Fault, str] | None:
     missing = [stage.value for stage in RunStage if stage not in run.reached]
     if missing:
         return Fault.HARNESS, f"not seen to be {', '.join(missing)}"
-    unexecuted = [one.feature.value for one in run.fidelity.features if _unexecuted(run, one.feature)]
-    return (Fault.HARNESS, f"did not execute {', '.join(unexecuted)}") if unexecuted else None
-
-
-def _unexecuted(run: CpuRunFacts, feature: Feature) -> bool:
-    answers = {one.feature: one.ran for one in run.fidelity.features}
-    return feature in EVALUATION and answers[feature] is Ran.NOT_EXECUTED
+    idle = [one for one in run.fidelity.features if one.feature in EVALUATION and one.ran is Ran.NOT_EXECUTED]
+    return (Fault.HARNESS, f"did not execute {', '.join(one.feature.value for one in idle)}") if idle else None
 
 
 def summary(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
@@ -182,8 +177,8 @@ def features(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
 def costs(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
     """Seconds and memory of one submission, all its attempts together."""
     seconds = [taken for _, _, taken in rows]
-    work = [sum(a.cpu_seconds or 0.0 for a in run.attempts) for _, run, _ in rows]
-    memory = [max((a.peak_mb or 0.0 for a in run.attempts), default=0.0) for _, run, _ in rows]
+    work = [run.cpu_seconds for _, run, _ in rows]
+    memory = [run.peak_mb or 0.0 for _, run, _ in rows]
     print()
     for what, values in (("seconds", seconds), ("processor seconds of the runs", work), ("peak memory in MB", memory)):
         ordered = sorted(values)

@@ -223,6 +223,21 @@ class CpuRunFacts(Frozen):
     """Seconds that planning and making the inputs took."""
 
     @property
+    def seconds(self) -> float:
+        """Of all attempts."""
+        return round(sum(one.seconds for one in self.attempts), 3)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all attempts, as far as they were measured."""
+        return round(sum(one.cpu_seconds or 0.0 for one in self.attempts), 3)
+
+    @property
+    def peak_mb(self) -> float | None:
+        """The most that an attempt used; None where that was not measured."""
+        return max((one.peak_mb for one in self.attempts if one.peak_mb is not None), default=None)
+
+    @property
     def trusted(self) -> bool:
         """Whether what was observed may acquit: the checks from outside held, and nothing was tampered with."""
         return not self.doubts()

@@ -38,9 +38,9 @@ class IndexRun(Frozen):
             folder=folder,
             reached=run.reached,
             fault=run.failure.fault if run.failure is not None else None,
-            seconds=round(sum(attempt.seconds for attempt in run.attempts), 3),
-            cpu_seconds=round(sum(attempt.cpu_seconds or 0.0 for attempt in run.attempts), 3),
-            peak_mb=max((one.peak_mb for one in run.attempts if one.peak_mb is not None), default=None),
+            seconds=run.seconds,
+            cpu_seconds=run.cpu_seconds,
+            peak_mb=run.peak_mb,
         )
 
 
