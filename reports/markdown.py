@@ -254,7 +254,7 @@ class _Writer:
             cells = (words(stage.status.value), number(stage.seconds, ".1f"), number(stage.peak_mb, ".0f"))
             yield f"| {code(stage.name, 60)} | {' | '.join(cells)} | {code(stage.reason or '', 200)} |"
         yield ""
-        for file in one.cpu_run.files[:_ROWS]:
+        for file in one.cpu_run.files:
             back = ", read back" if file.reloaded else ""
             yield f"- wrote {code(file.path, 120)}: {bytes_of(file.size)}{back}"
         for line in one.cpu_run.printed if one.cpu_run.failure is not None else ():

@@ -21,7 +21,7 @@ from reports import words
 from reports.figures import figures
 from reports.groups import Group, findings_of, grouped, steps, unexamined
 from reports.links import Links, basis_link
-from reports.ran import ran, size
+from reports.ran import ran
 from reports.text import plain
 
 
@@ -67,8 +67,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"words": words, "Group": Group, "grouped": grouped, "basis_link": basis_link}
-    made.globals |= {"ran": ran, "size": size}
+    made.globals |= {"words": words, "Group": Group, "grouped": grouped, "basis_link": basis_link, "ran": ran}
     shorten: Callable[[str, int], str] = plain
     made.filters |= {"plain": shorten, "short": words.short}
     return made

@@ -5,7 +5,6 @@ Every line is a label of ours and a text that may hold words of the submission; 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from harness.model.coverage import Coverage
@@ -140,19 +139,14 @@ def _unreal(fidelity: Fidelity) -> str:
     edited = sum(one.meaning is None for one in fidelity.edits)
     shrunk = len(fidelity.overrides) + len(fidelity.edits) - set_ - edited
     counted = (
-        (shrunk, "size", "changed"),
-        (set_, "other setting", "changed"),
-        (edited, "piece of source", "rewritten"),
+        (shrunk, "size", "sizes", "changed"),
+        (set_, "other setting", "other settings", "changed"),
+        (edited, "piece of source", "pieces of source", "rewritten"),
     )
-    parts = [_counted(count, what, done) for count, what, done in counted if count]
+    parts = [f"{count} {one if count == 1 else many} {done}" for count, one, many, done in counted if count]
     for exact, words in ((True, "stood in for exactly"), (False, "stood in for, which is not examined")):
-        names = Counter(one.name for one in fidelity.stand_ins if one.exact is exact)
+        names = list(dict.fromkeys(one.name for one in fidelity.stand_ins if one.exact is exact))
         if names:
             more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-            parts.append(f"{', '.join(list(names)[:_NAMES_SHOWN])}{more} {words}")
+            parts.append(f"{', '.join(names[:_NAMES_SHOWN])}{more} {words}")
     return "; ".join(parts)
-
-
-def _counted(count: int, what: str, done: str) -> str:
-    plural = what.replace("piece", "pieces") if "piece" in what else f"{what}s"
-    return f"{count} {what if count == 1 else plural} {done}"
