@@ -166,9 +166,10 @@ def wait(children: Sequence[Child], budget: Budget) -> None:
         if why is None and (next_look is None or now >= next_look):
             next_look = now + _LOOK
             why = budget.passed(sum(child.cpu_seconds or 0.0 for child in children))
-        for child in running if why is not None else ():
-            if not child.status:
-                child.end(why or "")
+        if why is not None:
+            for child in children:
+                if not child.status:
+                    child.end(why)
     budget.passed(sum(child.cpu_seconds or 0.0 for child in children))
 
 

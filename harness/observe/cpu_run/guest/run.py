@@ -86,7 +86,7 @@ class Run:
     """One run of a job: what is set up before the submission starts, and what is told when it has ended."""
 
     def __init__(self, job: Mapping[str, Any], root: Path, tell: seal.Tell, descriptor: int) -> None:
-        self._job, self._root = job, root
+        self._job = job
         directives = [Directive.model_validate(one) for one in job.get("directives", ())]
         self.runtime = Runtime(root, clock.real, directives, tracker(job.get("streams", ())))
         self._began = clock.real()

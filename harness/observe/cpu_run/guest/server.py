@@ -27,6 +27,7 @@ from harness.observe.cpu_run.guest.children import Budget, Child, end_descendant
 from harness.observe.cpu_run.home import CLONE, REPOSITORY, SUBMISSION
 
 MAX_LISTED = 2_000
+"""Files that are told of, of those that changed and of the others."""
 MAX_HASHED = 256 << 20
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
@@ -61,16 +62,19 @@ class Server:
         for child in children:
             child.finish()
         after, whole = _listing(self.home)
-        files = [
-            {"path": _shown(path), "bytes": size, "sha256": _digest(self.home / path) if size <= MAX_HASHED else None}
-            for path, (size, changed) in after.items()
-            if before.get(path) != (size, changed)
-        ][:MAX_LISTED]
+        changed = [path for path, seen in after.items() if before.get(path) != seen]
+        unchanged = [_shown(path) for path, seen in after.items() if before.get(path) == seen]
+        whole = whole and max(len(changed), len(unchanged)) <= MAX_LISTED
+        files = []
+        for path in changed[:MAX_LISTED]:
+            size = after[path][0]
+            digest = _digest(self.home / path) if size <= MAX_HASHED else None
+            files.append({"path": _shown(path), "bytes": size, "sha256": digest})
         for child in children:
             send(self.answers, {"event": "rank", **_measured(child)}, child.report)
         ended = {"event": "ended", "cpu_seconds": round(budget.used, 3), "alone": alone}
-        unchanged = [_shown(path) for path, seen in after.items() if before.get(path) == seen][:MAX_LISTED]
-        send(self.answers, ended, json.dumps({"changed": files, "unchanged": unchanged, "whole": whole}).encode())
+        found = {"changed": files, "unchanged": unchanged[:MAX_LISTED], "whole": whole}
+        send(self.answers, ended, json.dumps(found).encode())
 
     def _child(self, job: Mapping[str, Any], root: Path, rank: int) -> Child:
         def heard(data: bytes) -> None:

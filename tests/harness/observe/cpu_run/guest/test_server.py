@@ -1,0 +1,47 @@
+"""What the server tells of the files that a run left, in a real sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests_support.sandbox import needs_sandbox
+
+from harness.model.plan import RunLimits
+from harness.observe.cpu_run.guest.server import MAX_LISTED
+from harness.observe.cpu_run.session import Done, Session
+from harness.observe.sandbox.bubblewrap import Bubblewrap
+from harness.observe.sandbox.provider import Limits
+
+pytestmark = needs_sandbox
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    """One sandbox for all runs of this file."""
+    with Session(Bubblewrap(), Limits(wall_seconds=600, cpu_seconds=600, memory_bytes=4 << 30, processes=256)) as found:
+        yield found
+
+
+def run(session: Session, script: str) -> Done:
+    """A script."""
+    session.put("main.py", script.encode())
+    job = {"script": "main.py", "arguments": ["main.py"], "environment": {}}
+    return session.run(job, RunLimits(cpu_seconds=60, wall_seconds=120))
+
+
+def test_changed_files(session: Session) -> None:
+    """What a run wrote is listed with its size and digest, what it left alone by its name."""
+    done = run(session, "open('new', 'w').write('abc')\n")
+    [(_, size, digest)] = [one for one in done.files if one[0].endswith("/new")]
+    assert (size, digest) == (3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    assert any(path.endswith("/main.py") for path in done.unchanged)
+    assert done.whole
+
+
+def test_more_files_than_are_told_of(session: Session) -> None:
+    """A list that is cut off does not pass for a whole one."""
+    done = run(session, f"for number in range({MAX_LISTED + 1}): open(f'{{number}}', 'w').close()\n")
+    assert done.status == "exit 0"
+    assert len(done.files) == MAX_LISTED
+    assert not done.whole
