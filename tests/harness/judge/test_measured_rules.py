@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests_support.cases import AS_OF, COMPLETE, facts_of
+from tests_support.runs import found
 
-from harness.judge.judge import judge
 from harness.model.base import At
 from harness.model.coverage import Coverage, Covered, Span
 from harness.model.cpu_run import Attempt, Check, CpuRunFacts, Fidelity, RunStage, Tamper, TamperKind
-from harness.model.facts import Facts
 from harness.model.findings import Finding, Outcome, Severity, Strength
 from harness.model.plan import Meaning, Override
-from harness.model.target import Target, TargetKind
 
 STREAM, SEQUENCE = 2048, 64
 HELD = (Check(name="exit", held=True, words="the exit status is what was reported"),)
@@ -42,14 +39,6 @@ def run(coverage: Coverage | None, *sizes: Meaning, **changes: Any) -> CpuRunFac
         "coverage": coverage, "fidelity": Fidelity(overrides=overrides), "checks": HELD,
     }  # fmt: skip
     return CpuRunFacts(**(fields | changes))
-
-
-def found(run: CpuRunFacts | None, rule: str, **files: str) -> list[Finding]:
-    """What one rule says of a complete submission that was run so."""
-    submission = facts_of({**COMPLETE, **files}).model_copy(update={"cpu_run": run})
-    target = Target(kind=TargetKind.PR, repository="r", pr=1, sha="0" * 40)
-    review = judge(Facts(observed_by="0" * 16, target=target, submissions=(submission,)), AS_OF)
-    return [finding for finding in review.submissions[0].findings if finding.rule == rule]
 
 
 def only(run: CpuRunFacts, rule: str, **files: str) -> Finding:

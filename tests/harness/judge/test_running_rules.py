@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests_support.cases import AS_OF, COMPLETE, facts_of
+from tests_support.runs import found, reviewed
 
-from harness.judge.judge import judge
 from harness.model.base import At
 from harness.model.cpu_run import (
     Check,
@@ -19,26 +18,12 @@ from harness.model.cpu_run import (
     Tamper,
     TamperKind,
 )
-from harness.model.facts import Facts
-from harness.model.findings import Finding, Outcome, Severity
+from harness.model.findings import Outcome, Severity
 from harness.model.plan import Feature
-from harness.model.review import Depth, Review, Verdict
-from harness.model.target import Target, TargetKind
+from harness.model.review import Depth, Verdict
 
 CHECKS = (Check(name="exit", held=True, words="exit status and report do not agree"),)
 """What was checked from outside of an honest run."""
-
-
-def reviewed(run: CpuRunFacts | None) -> Review:
-    """The review of a complete submission that was run so."""
-    submission = facts_of(COMPLETE).model_copy(update={"cpu_run": run})
-    target = Target(kind=TargetKind.PR, repository="r", pr=1, sha="0" * 40)
-    return judge(Facts(observed_by="0" * 16, target=target, submissions=(submission,)), AS_OF)
-
-
-def found(run: CpuRunFacts | None, rule: str = "PG011") -> list[Finding]:
-    """What one rule says of it."""
-    return [finding for finding in reviewed(run).submissions[0].findings if finding.rule == rule]
 
 
 def failed(fault: Fault, module: str | None = "modal") -> CpuRunFacts:
@@ -50,22 +35,22 @@ def failed(fault: Fault, module: str | None = "modal") -> CpuRunFacts:
 
 def test_imports() -> None:
     """An import that fails through the submission's fault is a defect with its line and a remedy."""
-    (finding,) = found(failed(Fault.SUBMISSION))
+    (finding,) = found(failed(Fault.SUBMISSION), "PG011")
     assert (finding.outcome, finding.violation_class) == (Outcome.FAIL, "import_error")
     assert [(row.path, row.line) for row in finding.evidence] == [("train_gpt.py", 4)]
     assert "modal" in finding.message
     reached = CpuRunFacts(reached=(RunStage.DECODED, RunStage.IMPORTED), checks=CHECKS)
-    (finding,) = found(reached)
+    (finding,) = found(reached, "PG011")
     assert finding.outcome is Outcome.PASS
     looked = (Tamper(kind=TamperKind.LOOKED, words="adds an audit hook"),)
-    (finding,) = found(reached.model_copy(update={"tampering": looked}))
+    (finding,) = found(reached.model_copy(update={"tampering": looked}), "PG011")
     assert finding.outcome is Outcome.INCONCLUSIVE
 
 
 def test_as_launched() -> None:
     """A file that its own launcher can run ends at the launcher's import all the same, whatever the run reached."""
     failure = failed(Fault.SUBMISSION).failure
-    (finding,) = found(CpuRunFacts(reached=tuple(RunStage), as_launched=failure))
+    (finding,) = found(CpuRunFacts(reached=tuple(RunStage), as_launched=failure), "PG011")
     assert (finding.outcome, finding.severity) == (Outcome.FAIL, Severity.DEFECT)
     assert [(row.path, row.line) for row in finding.evidence] == [("train_gpt.py", 4)]
 
@@ -76,7 +61,7 @@ def test_as_launched() -> None:
 )
 def test_nothing_is_laid_to_a_submission_that_was_not_at_fault(run: CpuRunFacts) -> None:
     """Where machine, harness or something else failed, or nothing can be run, the question stays open: inconclusive."""
-    (finding,) = found(run)
+    (finding,) = found(run, "PG011")
     assert finding.outcome is Outcome.INCONCLUSIVE
     assert reviewed(run).compliance.verdict is Verdict.INCONCLUSIVE
     assert run.refused is None or run.refused in finding.message
@@ -84,7 +69,7 @@ def test_nothing_is_laid_to_a_submission_that_was_not_at_fault(run: CpuRunFacts)
 
 def test_without_a_run() -> None:
     """Where no run was asked for, the rule says nothing."""
-    assert found(None) == []
+    assert found(None, "PG011") == []
 
 
 def test_depth_and_gaps() -> None:

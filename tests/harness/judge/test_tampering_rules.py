@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests_support.cases import AS_OF, COMPLETE, facts_of
+from tests_support.runs import found, reviewed
 
-from harness.judge.judge import judge
 from harness.model.base import At
 from harness.model.cpu_run import Check, CpuRunFacts, RunStage, Tamper, TamperKind
-from harness.model.facts import Facts
-from harness.model.findings import Finding, Outcome, Strength
-from harness.model.review import Review, Verdict
-from harness.model.target import Target, TargetKind
+from harness.model.findings import Outcome, Strength
+from harness.model.review import Verdict
 
 PLACE = At(path="train_gpt.py", line=7)
 
@@ -21,18 +18,6 @@ def run(*kinds: TamperKind, held: bool = True) -> CpuRunFacts:
     check = Check(name="time", held=held, words="the times that are reported cannot be")
     tampering = tuple(Tamper(kind=kind, words=f"{kind} it", at=PLACE) for kind in kinds)
     return CpuRunFacts(reached=tuple(RunStage), checks=(check,), tampering=tampering)
-
-
-def reviewed(facts: CpuRunFacts | None) -> Review:
-    """The review of a complete submission that was run so."""
-    submission = facts_of(COMPLETE).model_copy(update={"cpu_run": facts})
-    target = Target(kind=TargetKind.PR, repository="r", pr=1, sha="0" * 40)
-    return judge(Facts(observed_by="0" * 16, target=target, submissions=(submission,)), AS_OF)
-
-
-def found(facts: CpuRunFacts | None, rule: str) -> list[Finding]:
-    """What one rule says of it."""
-    return [finding for finding in reviewed(facts).submissions[0].findings if finding.rule == rule]
 
 
 @pytest.mark.parametrize("kind", [TamperKind.REPLACED, TamperKind.FORGED])

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests_support.cases import AS_OF, COMPLETE, facts_of
+from tests_support.runs import found
 
-from harness.judge.judge import judge
 from harness.model.base import At, Fact
 from harness.model.cpu_run import Check, CpuRunFacts, RunStage, WrittenFile
-from harness.model.facts import Facts
-from harness.model.findings import Finding, Outcome, Severity, Strength
-from harness.model.target import Target, TargetKind
+from harness.model.findings import Outcome, Severity, Strength
 from harness.model.weighed import CodeFile, ShippedFile, Weighed
 
 CODE = CodeFile(path="train_gpt.py", size=1_010, read_as=1_000)
@@ -33,14 +30,6 @@ def ran(*files: WrittenFile, checks: tuple[Check, ...] = HELD, **weights: Any) -
     """A run that bills 1,000 bytes of code and 500 of model."""
     given: dict[str, Any] = {"total": size(1_500), "code": size(1_000), "program": (CODE,), **weights}
     return CpuRunFacts(reached=tuple(RunStage), files=files, checks=checks, weighed=Weighed(**given))
-
-
-def found(run: CpuRunFacts, rule: str) -> list[Finding]:
-    """What one rule says of a complete submission that was run so."""
-    submission = facts_of(COMPLETE).model_copy(update={"cpu_run": run})
-    target = Target(kind=TargetKind.PR, repository="r", pr=1, sha="0" * 40)
-    review = judge(Facts(observed_by="0" * 16, target=target, submissions=(submission,)), AS_OF)
-    return [finding for finding in review.submissions[0].findings if finding.rule == rule]
 
 
 RAW = artifact("final_model.pt", 9_000, written=None, read=3)
