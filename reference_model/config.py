@@ -197,7 +197,7 @@ class EvalConfig:
     ttt_lr: float = 0.01
     ttt_chunk_tokens: int = 256
     ttt_epochs: int = 1
-    """Passes over a chunk that is scored."""
+    """Passes over a chunk that is scored (`ttt_sgd`; adapters take one step a chunk)."""
     ttt_lora_rank: int = 8
     ttt_lora_targets: str = "query,value,head"
     ttt_layers_last_n: int = 0

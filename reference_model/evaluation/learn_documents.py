@@ -2,8 +2,8 @@
 
 Documents are cut into chunks. A chunk is scored with the adapters as they are; then they take one step of Adam on that
 chunk, and the next chunk is scored. Nothing is learned from a document's last chunk, since nothing comes after it, and
-every document begins with new adapters. Documents of about the same length share a batch, in which every row has
-adapters of its own.
+every document begins with the same new adapters. Documents of about the same length share a batch, in which every row
+has adapters of its own.
 
 `ttt_documents` sees nothing before its document; `ttt_stream` sees the tokens before it as context (causal all the
 same: they come earlier in the stream).
@@ -30,7 +30,11 @@ BETAS, EPS = (0.9, 0.95), 1e-10
 
 
 def adapters_for(model: GPT, config: Config, rows: int, device: torch.device) -> Adapters:
-    """New adapters for a batch of documents: on the layers that TTT_LORA_TARGETS and TTT_LAYERS_LAST_N name."""
+    """New adapters for a batch of documents: on the layers that TTT_LORA_TARGETS and TTT_LAYERS_LAST_N name.
+
+    They are drawn from the seed alone, so that no document's score depends on its batch or its rank.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
     targets = set(config.evaluation.ttt_lora_targets.split(","))
     first = model.config.num_layers - (config.evaluation.ttt_layers_last_n or model.config.num_layers)
     rank = config.evaluation.ttt_lora_rank
@@ -39,9 +43,10 @@ def adapters_for(model: GPT, config: Config, rows: int, device: torch.device) ->
         parts = name.split(".")
         if isinstance(module, Linear) and parts[0] == "blocks" and int(parts[1]) >= first and parts[-1] in targets:
             out, into = module.weight.shape
-            made[name] = Adapter(rows, into, out, rank, device)
+            made[name] = Adapter(rows, into, out, rank, generator, device)
     if "head" in targets:
-        made["head"] = Adapter(rows, model.config.model_dim, model.config.vocab_size, rank, device)
+        sizes = model.config.model_dim, model.config.vocab_size
+        made["head"] = Adapter(rows, *sizes, rank, generator, device)
     if not made:
         raise ValueError(f"TTT_LORA_TARGETS is {config.evaluation.ttt_lora_targets!r}: no layer has such a name")
     return Adapters(made)
@@ -62,8 +67,7 @@ def learn_documents(model: GPT, tally: Tally, config: Config) -> None:
     model.requires_grad_(requires_grad=False)
     device = tally.tokens.device
     for number, group in enumerate(_groups(tally, config)):
-        rows = max(len(group), 1)
-        adapters = adapters_for(model, config, rows, device)
+        adapters = adapters_for(model, config, len(group), device)
         optimizer = _optimizer(adapters, config)
         tally.events.append(Event(Kind.RESET, number, 0, 0))
         for step in range(len(group[0])):

@@ -14,20 +14,26 @@ from torch import Tensor, nn
 
 
 class Adapter(nn.Module):
-    """delta(x)_b = x_b A_bᵀ B_bᵀ, with A (batch, rank, in) uniform in ±1/√in and B (batch, out, rank) zero."""
+    """delta(x)_b = x_b A_bᵀ B_bᵀ, with A (batch, rank, in) uniform in ±1/√in and B (batch, out, rank) zero.
 
-    def __init__(self, batch: int, dim_in: int, dim_out: int, rank: int, device: torch.device | None = None) -> None:
+    All rows start with the same A, drawn from `generator`: what a row learns depends on what it is given, and on
+    nothing that shares its batch.
+    """
+
+    def __init__(
+        self,
+        batch: int,
+        dim_in: int,
+        dim_out: int,
+        rank: int,
+        generator: torch.Generator,
+        device: torch.device | None = None,
+    ) -> None:
         super().__init__()
-        self.down = nn.Parameter(torch.empty(batch, rank, dim_in, device=device))
-        self.up = nn.Parameter(torch.empty(batch, dim_out, rank, device=device))
-        self.reset()
-
-    @torch.no_grad()
-    def reset(self) -> None:
-        """Forget everything: the adapter adds nothing again."""
-        bound = 1.0 / math.sqrt(self.down.size(-1))
-        self.down.uniform_(-bound, bound)
-        self.up.zero_()
+        bound = 1.0 / math.sqrt(dim_in)
+        down = torch.empty(rank, dim_in).uniform_(-bound, bound, generator=generator)
+        self.down = nn.Parameter(down.to(device).repeat(batch, 1, 1))
+        self.up = nn.Parameter(torch.zeros(batch, dim_out, rank, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, seq, in) -> (batch, seq, out)."""
@@ -56,11 +62,6 @@ class Adapters:
         """All matrices."""
         for adapter in self.by_name.values():
             yield from adapter.parameters()
-
-    def reset(self) -> None:
-        """Reset every adapter."""
-        for adapter in self.by_name.values():
-            adapter.reset()
 
 
 NO_ADAPTERS = Adapters({})

@@ -65,7 +65,6 @@ def run(config: Config, tokens: Tensor | None = None, world: World | None = None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Tally, "add", heard)
-        torch.manual_seed(0)
         score, tally = evaluated(
             model_of(config), stream() if tokens is None else tokens, table(), config, world or World()
         )
@@ -118,6 +117,13 @@ def test_documents_do_not_learn_of_each_other() -> None:
     first, second = run(config_of("ttt_documents"))[2], run(config_of("ttt_documents"), other)[2]
     assert first[38:] == pytest.approx(second[38:], rel=1e-6)
     assert first[1:37] != second[1:37]
+
+
+@pytest.mark.parametrize("way", ["ttt_documents", "ttt_stream"])
+def test_documents_do_not_depend_on_those_beside_them_in_a_batch(way: str) -> None:
+    """One document at a time, or five at once: every loss is the same but for the order of sums."""
+    first, second = (run(config_of(way, eval_batch_seqs=size))[2] for size in (1, 5))
+    assert first == pytest.approx(second, rel=1e-4)
 
 
 @pytest.mark.parametrize("way", ["ttt_documents", "ttt_stream", "ttt_sgd"])
@@ -179,14 +185,13 @@ def test_a_position_without_a_loss_is_no_score() -> None:
 def _rank(rank: int, ranks: int, path: str, way: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{path}/store", rank=rank, world_size=ranks)
     torch.set_num_threads(1)
-    torch.manual_seed(0)
     config = config_of(way)
     score, tally = evaluated(model_of(config), stream(), table(), config, World(rank, ranks))
     torch.save([score.val_loss, score.bytes, [tuple(event) for event in tally.events]], f"{path}/{rank}.pt")
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("way", ["sliding", "ttt_documents", "ttt_sgd"])
+@pytest.mark.parametrize("way", ["documents", "sliding", "ttt_documents", "ttt_stream", "ttt_sgd"])
 def test_two_ranks_score_what_one_does(tmp_path, way: str) -> None:
     """Two real processes share the windows and end with the score of one."""
     torch.multiprocessing.spawn(_rank, args=(2, str(tmp_path), way), nprocs=2)
@@ -194,7 +199,6 @@ def test_two_ranks_score_what_one_does(tmp_path, way: str) -> None:
     found = [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in range(2)]
     assert found[0][:2] == found[1][:2]
     assert found[0][1] == alone.bytes
-    # Adapters of different ranks draw their first matrices apart, so documents learn a little differently.
-    assert found[0][0] == pytest.approx(alone.val_loss, rel=2e-2 if way == "ttt_documents" else 1e-5)
+    assert found[0][0] == pytest.approx(alone.val_loss, rel=1e-5)
     scored = [Event(*e) for _, _, events in found for e in events if e[0] == "score"]
     assert violations(scored) == []

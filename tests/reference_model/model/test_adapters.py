@@ -5,20 +5,25 @@ import torch
 from reference_model.model.adapters import Adapter, Adapters
 
 
-def test_a_new_adapter_adds_nothing_and_reset_brings_that_back() -> None:
-    """B is zero."""
-    adapter = Adapter(2, 8, 6, rank=4)
+def adapter_of(rows: int, seed: int = 0) -> Adapter:
+    """From 8 to 6 dimensions, rank 4."""
+    return Adapter(rows, 8, 6, rank=4, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_new_adapter_adds_nothing() -> None:
+    """B is zero; A lies in ±1/√in, the same in every row, and comes from the generator alone."""
+    adapter = adapter_of(2)
     x = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
     assert not adapter(x).any()
-    torch.nn.init.ones_(adapter.up)
-    assert adapter(x).any()
-    adapter.reset()
-    assert not adapter(x).any()
+    assert adapter.down.abs().max() <= 8**-0.5
+    assert torch.equal(adapter.down[0], adapter.down[1])
+    assert torch.equal(adapter.down[:1], adapter_of(1).down)
+    assert not torch.equal(adapter.down, adapter_of(2, seed=1).down)
 
 
 def test_rows_are_independent() -> None:
     """Row 1's loss gives row 0's matrices no gradient."""
-    adapter = Adapter(2, 8, 6, rank=4)
+    adapter = adapter_of(2)
     torch.nn.init.ones_(adapter.up)
     adapter(torch.ones(2, 5, 8))[1].sum().backward()
     for matrix in (adapter.down, adapter.up):
@@ -29,7 +34,7 @@ def test_rows_are_independent() -> None:
 
 def test_names_lead_to_layers() -> None:
     """Adapters below a module are found by the rest of their names."""
-    one = Adapter(1, 4, 4, rank=2)
+    one = adapter_of(1)
     adapters = Adapters({"blocks.3.attention.query": one})
     assert adapters.of("blocks.3").of("attention").get("query") is one
     assert adapters.of("blocks.30").get("attention.query") is None
