@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
-from harness.observe.cpu_run.guest.positioned import Bags, bagged, faults, listed
+from harness.observe.cpu_run.guest.positioned import Bags, bagged, failed, listed
 
 Note = Callable[[list[Any], list[Positions]], None]
 """Told of the numbers that came out together, and of the positions that each of them speaks of."""
@@ -67,7 +67,7 @@ class PositionedArray(np.ndarray):
             if method == "reduce" and ufunc is np.add and _of_all(keywords):
                 return _summed(inputs[0], keywords.get("axis", 0), out)
         except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
-            faults.append(f"{ufunc.__name__}: {type(error).__name__}: {error}"[:300])
+            failed(ufunc.__name__, error)
         return out
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -83,7 +83,7 @@ class PositionedArray(np.ndarray):
         try:
             return _with(out, func(_positions(args[0]), *map(_bare, args[1:]), **_bare_values(kwargs)), _bags(args))
         except Exception as error:  # noqa: BLE001  as above
-            faults.append(f"{name}: {type(error).__name__}: {error}"[:300])
+            failed(name, error)
             return out
 
     def astype(self, *args: Any, **keywords: Any) -> Any:

@@ -64,8 +64,15 @@ OTHERS: list[Callable[[Call], Said]] = []
 """Rules for operations that have no word."""
 CONVERSIONS: dict[str, Callable[[Call], Any]] = {}
 """Operations whose results are no tensors: what is given in their stead."""
+MAX_FAULTS = 20
 faults: list[str] = []
-"""Failures of rules: ours. Their results are plain."""
+"""The first failures of rules: ours. Their results are plain."""
+
+
+def failed(name: str, error: Exception) -> None:
+    """A rule for this operation failed. What we fail to follow must not change the run, nor fill its memory."""
+    if len(faults) < MAX_FAULTS:
+        faults.append(f"{name}: {type(error).__name__}: {error}"[:300])
 
 
 class Held:
@@ -104,7 +111,7 @@ class Positioned(torch.Tensor):
                 try:
                     return _placed(call, in_place=in_place)
                 except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
-                    faults.append(f"{name}: {type(error).__name__}: {error}"[:300])
+                    failed(name, error)
             return call.out
 
 

@@ -222,3 +222,12 @@ def test_arguments_in_their_other_forms() -> None:
     assert where(torch.where(torch.tensor([True, False, True, False]), input=loss[0], other=0.0)) == where(kept)
     assert len(torch.where(loss[0] > 1)) == 1
     assert type(torch.inner(loss, loss)) is torch.Tensor
+
+
+def test_faults_are_few_and_short() -> None:
+    """A rule that fails at every step of a run does not fill its memory."""
+    for _ in range(1_000):
+        positioned.failed("add", ValueError("x" * 10_000))
+    assert len(positioned.faults) == positioned.MAX_FAULTS
+    assert max(map(len, positioned.faults)) <= 300
+    positioned.faults.clear()
