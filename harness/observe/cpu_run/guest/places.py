@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -90,11 +89,3 @@ def spans(times: NDArray[np.integer[Any]]) -> list[tuple[int, int, int]]:
         for first, last in zip([0, *(end + 1 for end in ends)], [*ends, len(times) - 1], strict=True)
         if times[first]
     ]
-
-
-def expanded(runs: Sequence[tuple[int, int, int]], size: int) -> NDArray[np.int64]:
-    """The counts that `spans` made these runs of."""
-    times = np.zeros(size, np.int64)
-    for first, last, count in runs:
-        times[first : last + 1] = count
-    return times

@@ -25,8 +25,9 @@ WIDENED = (
     "acos", "asin", "cosh", "erfinv", "exp", "expm1", "log", "log10", "log2", "log1p", "reciprocal", "rsqrt", "sinh",
     "tan", "pow", "cumprod", "cumsum", "prod", "sum", "norm", "renorm", "dist", "cdist", "logsumexp", "softmax",
     "log_softmax", "softmin", "softplus", "layer_norm", "group_norm", "cosine_similarity", "normalize",
+    "vector_norm", "matrix_norm",
 )  # fmt: skip
-"""Functions that are computed in float32, in torch, as methods and in torch.nn.functional."""
+"""Functions that are computed in float32, wherever torch has them."""
 _OPERATORS = ("__pow__", "__rpow__", "__rtruediv__", "__rdiv__")
 LOWERED = ("mv", "addmv", "addr")
 """Functions that CUDA's autocast lowers and the CPU's does not."""
@@ -116,8 +117,7 @@ def install() -> None:
         set_autocast_gpu_dtype=lambda dtype: torch.set_autocast_dtype("cpu", dtype),
     )
     for owner in (torch, torch.Tensor, torch.nn.functional, torch.special, torch.linalg):
-        names = (*WIDENED, *_OPERATORS) if owner is torch.Tensor else WIDENED
-        for name in (*names, "vector_norm", "matrix_norm"):
+        for name in (*WIDENED, *_OPERATORS) if owner is torch.Tensor else WIDENED:
             if hasattr(owner, name):
                 setattr(owner, name, _widening(getattr(owner, name)))
         for name in LOWERED:

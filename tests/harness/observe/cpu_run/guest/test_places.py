@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.observe.cpu_run.guest.places import GRAM, UNKNOWN, Places, expanded, spans
+from harness.observe.cpu_run.guest.places import GRAM, UNKNOWN, Places, spans
 
 STREAM = np.random.default_rng(0).integers(0, 1_000, 400).astype(np.uint16)
 PLACES = Places(STREAM)
@@ -60,4 +60,8 @@ def test_bytes_of_tokens() -> None:
 @given(st.lists(st.integers(0, 3), max_size=40))
 def test_spans(times: list[int]) -> None:
     """Runs of counts give the counts again."""
-    assert expanded(spans(np.array(times, np.int64)), len(times)).tolist() == times
+    again = [0] * len(times)
+    for first, last, count in spans(np.array(times, np.int64)):
+        assert count
+        again[first : last + 1] = [count] * (last + 1 - first)
+    assert again == times
