@@ -27,7 +27,7 @@ from harness.observe.reading.flow.labels import (
 )
 from harness.observe.reading.flow.names import stored_names
 from harness.observe.reading.flow.records import MixRecord
-from harness.observe.reading.flow.state import Exhausted, Frame, Scope
+from harness.observe.reading.flow.state import Exhausted, Frame, Scope, mapped
 from harness.observe.reading.flow.statements import Statements
 from harness.observe.reading.source.index import parts_of
 
@@ -98,7 +98,10 @@ class Expressions(Statements):
             if value is not None:
                 found.append(value)
         if found:
-            return found[0] if len(found) == 1 else join([flat(value) for value in found])
+            value = found[0] if len(found) == 1 else join([flat(value) for value in found])
+            # Of objects in a list, the one that a loop has chosen: what it says differs from iteration to iteration.
+            by = of_kind(base, "varies")
+            return mapped(value, lambda labels, _: labels.union(by), 0) if by else value
         if not name.startswith(_PARTS):
             # What a module of torch tells of itself is a size; only parameters and methods stand for it.
             modules = [

@@ -71,6 +71,60 @@ def test_what_the_score_knew(evaluate: str, known: set[bool], *, renamed: bool) 
     assert knowing(order(evaluate, renamed=renamed)) == known
 
 
+PLANNED = """
+class Window(typing.NamedTuple):
+    start: int
+    stop: int
+
+class Batch:
+    def __init__(self, tokens, windows):
+        starts = torch.tensor([window.start for window in windows])
+        rows = tokens[starts[:, None] + torch.arange(windows[0].stop - windows[0].start + 1)]
+        self.x, self.y = rows[:, :-1], rows[:, 1:]
+
+def windows(length, seq):
+    for start in range(0, length - 1, seq):
+        yield Window(start, min(start + seq, length - 1))
+
+def evaluate(args, model, tokens):
+    opt = torch.optim.SGD(model.parameters(), lr=0.1)
+    planned = list(windows(tokens.numel(), args.seq))
+    plan = [planned[at : at + 16] for at in range(0, len(planned), 16)]
+    total, count = 0.0, 0
+    for chunk in plan:
+        batch = Batch(tokens, chunk)
+        SCORE
+        LEARN
+    return total / count / math.log(2)
+"""
+_SCORE = """with torch.no_grad():
+            nll = model(batch.x, batch.y)
+        total += nll.sum().item()
+        count += nll.numel()"""
+_LEARN = """opt.zero_grad()
+        model(batch.x, batch.y).mean().backward()
+        opt.step()"""
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize(
+    ("first", "second", "chosen", "known"),
+    [
+        (_SCORE, _LEARN, "chunk", set()),
+        (_LEARN, _SCORE, "chunk", {True}),
+        (_SCORE, _LEARN, "plan[0]", {False}),
+    ],
+    ids=["score_first", "train_first", "always_the_first"],
+)
+def test_pieces_chosen_through_objects(
+    first: str, second: str, chosen: str, known: set[bool], *, renamed: bool
+) -> None:
+    """Windows that are planned before the loop are pieces of it; a window that the loop does not choose is none."""
+    evaluate = PLANNED.replace("Batch(tokens, chunk)", f"Batch(tokens, {chosen})")
+    evaluate = "import typing\n" + evaluate.replace("SCORE", first).replace("LEARN", second)
+    assert knowing(order(evaluate, renamed=renamed)) == known
+
+
 def test_who_learns() -> None:
     """A module that learns is told from loose tensors, and the backward pass is named."""
     adapt, delta = order(ADAPT_FIRST), order(DELTA)
