@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from harness.model.base import At, snippet
 from harness.model.cpu_run import Fault, RunFailure
-from harness.observe.cpu_run.broken import broken_by, lacking_program
-from harness.observe.cpu_run.missing import missing_package
+from harness.observe.cpu_run.broken import broken_by
+from harness.observe.cpu_run.missing import lacking_program, missing_package
 from harness.observe.cpu_run.report import Raised, Stack
 from harness.observe.reading.source.script import read_script
 

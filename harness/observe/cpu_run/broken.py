@@ -9,10 +9,8 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from harness.observe.cpu_run.home import HOME
 from harness.observe.cpu_run.report import Raised
 from harness.observe.reading.source.grammar import parse
 
@@ -25,9 +23,6 @@ _INDEX_TYPE = re.compile(
 _SIGNATURE = re.compile(
     r"(?P<callee>[\w.<>]+)\(\) (?:got an unexpected keyword argument|got multiple values|missing \d+ required|takes )"
 )
-_PROGRAM = re.compile(r"((?:/[\w.-]+)*/)?([\w.-]+\.py)\b")
-_OF_THE_MACHINE = (HOME, "/usr", "/opt", sys.prefix)
-"""Beginnings of paths at which a missing program says nothing of the submission, or is one of its own."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _UNSEEN = frozenset({"exec", "globals", "locals", "vars", "setattr", "__dict__", "__getattr__", "*"})
@@ -67,19 +62,6 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
         return _never_set(nodes, found[1], found[2]) if found is not None else None
     except RecursionError:  # a tree thousands of levels deep
         return None
-
-
-def lacking_program(raised: Raised, files: Collection[str]) -> str | None:
-    """The Python file that a script wants and its folder does not hold; None where that is not what failed.
-
-    A file of another submission, in a folder beside it, is not the submission's own although it has the same name.
-    """
-    found = _PROGRAM.search(raised.message) if raised.exception == "FileNotFoundError" else None
-    if found is None:
-        return None
-    elsewhere = found[1] is not None and found[1] != "/" and not found[1].startswith(_OF_THE_MACHINE)
-    held = any(path.rpartition("/")[2] == found[2] for path in files)
-    return found[2] if elsewhere or not held else None
 
 
 def _is_called_wrongly(tree: ast.Module, nodes: Sequence[ast.AST], callee: Sequence[str], line: int) -> bool:

@@ -1,12 +1,16 @@
-"""An import that failed: whose fault it is, and what mends it."""
+"""A module or a program that a run did not find: whose fault it is, and what mends it."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from harness.model.cpu_run import Fault
+from harness.observe.cpu_run.home import HOME, VOLUMES
+from harness.observe.cpu_run.report import Raised
 
 OFFICIAL = frozenset(
     {
@@ -33,6 +37,10 @@ _OTHER_MACHINES = {
     "mlx": "MLX runs on Apple's machines only: the script cannot run on 8xH100.",
     "tensorrt_llm": "tensorrt_llm is no part of the competition's environment: guard its import.",
 }
+
+_PROGRAM = re.compile(r"((?:/[\w.-]+)*/)?([\w.-]+\.py)\b")
+_OF_THE_MACHINE = (HOME, *VOLUMES, "/usr", "/opt", sys.prefix)
+"""Folders below which a missing program says nothing of the submission, or is one of its own."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,20 @@ def missing_package(name: str, declared: Collection[str] = ()) -> Remedy | None:
         f"{package} is neither in the folder nor in the competition's environment: "
         "ship it, or name it in requirements.txt.",
     )
+
+
+def lacking_program(raised: Raised, files: Collection[str]) -> str | None:
+    """The Python file that a script wants and its folder does not hold; None where that is not what failed.
+
+    A file of another submission, in a folder beside it, is not the submission's own although it has the same name.
+    """
+    found = _PROGRAM.search(raised.message) if raised.exception == "FileNotFoundError" else None
+    if found is None:
+        return None
+    folder = PurePosixPath(found[1] or "/")
+    elsewhere = folder != PurePosixPath("/") and not any(map(folder.is_relative_to, _OF_THE_MACHINE))
+    held = any(path.rpartition("/")[2] == found[2] for path in files)
+    return found[2] if elsewhere or not held else None
 
 
 def _plain(name: str) -> str:

@@ -152,6 +152,7 @@ def test_calls(script: str, message: str, expected: Fault) -> None:
         ("No files found for pattern: ./data/fineweb_val_*.bin", Fault.HARNESS),
         ("[Errno 2] No such file or directory: '/records/track_x/2026-04-09_Other/train_gpt.py'", Fault.SUBMISSION),
         ("[Errno 2] No such file or directory: '/usr/lib/python3/train_gpt.py'", Fault.HARNESS),
+        ("[Errno 2] No such file or directory: '/workspace/parameter-golf/train_gpt.py'", Fault.HARNESS),
     ],
 )
 def test_programs_that_are_missing(message: str, expected: Fault) -> None:
