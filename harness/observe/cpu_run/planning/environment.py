@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 
 from harness.model.base import Scalar
 from harness.model.launch import LaunchFacts, Setting, SettingOrigin
@@ -18,12 +19,10 @@ _NOT_OURS = ("PATH", "HOME", "USER", "SHELL", "PYTHON", "LD_", "CUDA_", "XDG_", 
 _MARKUP = ("$", "`", "**", "...", "…", "\n", "\0")
 """What is left of prose or of a shell's own language in a value that was read from a README."""
 _OPPOSITES = (("1", "0"), ("True", "False"), ("true", "false"), ("yes", "no"), ("on", "off"), ("TRUE", "FALSE"))
-
-
 _WHOLE = 8
 """A command that sets so many variables of the program sets all that matter."""
-_WRITABLE = ("/tmp", "/dev/", *VOLUMES)  # noqa: S108  the run's own
-"""Beginnings of paths that a run can write to as they are."""
+_WRITABLE = ("/tmp", "/dev", *VOLUMES)  # noqa: S108  the run's own
+"""Folders below which a run can write as it is told."""
 
 
 def launcher_environment(world_size: int = 1, rank: int = 0, port: int = 29_500) -> dict[str, str]:
@@ -111,7 +110,7 @@ def moved_outputs(settings: Iterable[Setting]) -> tuple[Override, ...]:
         )
         for one in settings
         if one.env is not None and isinstance(one.value, str) and one.value.startswith("/") and one.value.strip("/")
-        if OUTPUT_SETTING.search(one.env) and not one.value.startswith(_WRITABLE)
+        if OUTPUT_SETTING.search(one.env) and not any(map(PurePosixPath(one.value).is_relative_to, _WRITABLE))
     )
 
 

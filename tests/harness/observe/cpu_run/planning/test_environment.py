@@ -98,6 +98,7 @@ def test_the_read_that_tells_the_type_counts() -> None:
         ("LOG_PATH", "/home/somebody/train.log", "./train.log"),
         ("OUTPUT_DIR", "/workspace/out", None),
         ("SAVE_DIR", "/tmp/out", None),
+        ("SAVE_DIR", "/database/out", "./out"),
         ("CHECKPOINT", "logs/model.pt", None),
         ("CACHE_DIR", "/", None),
         ("DATA_PATH", "/mnt/drive/data", None),
