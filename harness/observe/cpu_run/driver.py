@@ -54,9 +54,9 @@ class Trial:
     """The validation streams that lie there."""
 
 
-def sandbox_limits(plan: Plan | None = None) -> Limits:
+def sandbox_limits() -> Limits:
     """Limits of the sandbox of one submission: each run has its own within them. Wall time is that until the first."""
-    each = plan.limits if plan is not None else RunLimits()
+    each = RunLimits()
     return Limits(
         wall_seconds=600.0, cpu_seconds=_STEPS * each.cpu_seconds, memory_bytes=each.memory_bytes, processes=256
     )
@@ -102,7 +102,7 @@ def run_on_cpu(
     best = begun.run if begun is not None else CpuRunFacts()
     attempts = list(best.attempts)
     number: int | None = begun.rung if begun is not None else 0
-    launched: RunFailure | None = None
+    launched = best.as_launched
     noticed = dict.fromkeys(best.tampering)  # of all attempts, whichever got furthest
     inputs_seconds = trial.seconds + best.inputs_seconds
     sandbox_seconds = best.sandbox_seconds
@@ -124,12 +124,13 @@ def run_on_cpu(
         started = time.perf_counter()
         _fill(trial, session)
         sandbox_seconds += time.perf_counter() - started
-        launched = _as_launched(trial, session) if begun is None else begun.run.as_launched
+        if begun is None:
+            launched = _as_launched(trial, session)
         while number is not None:
             keep(Begun(run=told(), rung=number))
             rung = trial.plan.rungs[number]
             outcome, attempt = _attempt(trial, rung, session, show)
-            noticed = {**noticed, **dict.fromkeys(outcome.facts.tampering)}
+            noticed |= dict.fromkeys(outcome.facts.tampering)
             if not attempts or len(outcome.facts.reached) >= len(best.reached):
                 best = outcome.facts
             attempts.append(attempt)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 import textwrap
 from pathlib import Path
+from typing import cast
 
 from tests_support.cases import facts_of
 from tests_support.sandbox import needs_sandbox
 
-from harness.model.cpu_run import CpuRunFacts, Fault, RunStage, TamperKind
+from harness.model.cpu_run import Begun, CpuRunFacts, Fault, RunFailure, RunStage, TamperKind
+from harness.observe.cpu_run.driver import Trial, prepared, run_on_cpu
 from harness.observe.cpu_run.runner import CpuRunner
+from harness.observe.cpu_run.session import Session, SessionEnded
+from harness.observe.sandbox.provider import Ended, Ending
 
 ROOT = Path(__file__).parents[4]
 DEMO = ROOT / "submissions" / "track_cpu_demo" / "2026-11-21_PlainBaseline"
@@ -181,3 +185,21 @@ def test_programs_of_the_machine(runner: CpuRunner) -> None:
     assert {file.path for file in facts.files} == {"raw.bin", "packed.lrz", "again.bin"}
     packed = [one for one in facts.fidelity.stand_ins if one.name == "lrzip" and not one.exact]
     assert packed or shutil.which("lrzip") is not None
+
+
+def test_sandbox_that_ends_before_a_run_goes_on(tmp_path: Path) -> None:
+    """What an earlier part of the run has found is kept, and the end is told."""
+
+    class Gone:
+        def wait_ready(self) -> None:
+            raise SessionEnded(Ending(Ended.DISK), "it is full")
+
+    files = {"train_gpt.py": b"print('here')\n"}
+    trial = prepared(facts_of(dict(files)), files, tmp_path)
+    assert isinstance(trial, Trial)
+    launched = RunFailure(fault=Fault.SUBMISSION, exception="ModuleNotFoundError", message="no modal", module="modal")
+    begun = Begun(run=CpuRunFacts(as_launched=launched), rung=1)
+    facts = run_on_cpu(trial, cast(Session, Gone()), begun=begun)
+    assert facts.as_launched == launched
+    assert facts.failure is not None
+    assert facts.failure.fault is Fault.LIMIT
