@@ -3,8 +3,9 @@
     buffer <- momentum · buffer + g;   u = g + momentum · buffer;   W <- (1 - lr · decay) W - lr · s · orthogonal(u)
 
 with s = max(1, rows / columns)^½. `row_norm` divides the rows of u by their norms first (MuonEq-R): rows of small
-gradients get their share of the step. With several ranks each orthogonalises its share of the matrices, and all get
-all updates; the result does not depend on how many there are.
+gradients get their share of the step. With several ranks each orthogonalises its share of the matrices, which is nearly
+all of the work, and all get all updates. Every rank keeps all momentum, so that the result does not depend on how many
+there are, and the first rank's state is all that a checkpoint needs.
 """
 
 from __future__ import annotations
@@ -64,9 +65,10 @@ class Muon(torch.optim.Optimizer):
         ranks, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
+            directions = [self._direction(p, group) for p in parameters]
             updates = [
-                self._update(p, group) if index % ranks == rank else torch.zeros_like(p)
-                for index, p in enumerate(parameters)
+                orthogonalized(u, int(group["ns_steps"])) if index % ranks == rank else torch.zeros_like(u)
+                for index, u in enumerate(directions)
             ]
             if ranks > 1 and updates:
                 flat = torch.cat([update.flatten() for update in updates])
@@ -76,7 +78,8 @@ class Muon(torch.optim.Optimizer):
                 p.mul_(1.0 - group["lr"] * group["decay"])
                 p.add_(update.view_as(p), alpha=-group["lr"] * max(1.0, p.size(0) / p.size(1)) ** 0.5)
 
-    def _update(self, p: nn.Parameter, group: dict[str, float]) -> Tensor:
+    def _direction(self, p: nn.Parameter, group: dict[str, float]) -> Tensor:
+        """u of the formula, after the momentum has taken up the gradient."""
         gradient = p.grad
         if gradient is None:
             raise ValueError("a parameter without a gradient has no update")
@@ -86,4 +89,4 @@ class Muon(torch.optim.Optimizer):
         buffer: Tensor = state["buffer"]
         buffer.mul_(group["momentum"]).add_(gradient)
         u = gradient + group["momentum"] * buffer
-        return orthogonalized(row_normalized(u) if group["row_norm"] else u, int(group["ns_steps"]))
+        return row_normalized(u) if group["row_norm"] else u

@@ -3,6 +3,8 @@
 import pytest
 import torch
 import torch.distributed as dist
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from reference_model.optim.muon import Muon, orthogonalized, row_normalized
@@ -34,6 +36,17 @@ def test_rows_can_be_scaled_when_they_are_normalised() -> None:
     torch.testing.assert_close(row_normalized(scaled), row_normalized(g), rtol=1e-4, atol=1e-6)
 
 
+@given(rows=st.integers(2, 24), columns=st.integers(2, 24), seed=st.integers(0, 999))
+def test_directions_are_kept(rows: int, columns: int, seed: int) -> None:
+    """Of any shape, U and V of the gradient stay: only singular values move, and none turns round."""
+    g = gradient(rows, columns, seed)
+    u, s, v = torch.linalg.svd(g, full_matrices=False)
+    middle = u.T @ orthogonalized(g, 5) @ v.T
+    torch.testing.assert_close(middle, middle.diagonal().diag(), rtol=0, atol=1e-3)
+    assert middle.diagonal()[s > 1e-2 * s[0]].min() > 0.3
+    assert middle.diagonal().max() < 1.25
+
+
 def test_one_step_by_hand() -> None:
     """Nesterov momentum, decoupled decay, factor for tall matrices."""
     p = nn.Parameter(gradient(8, 2, 1))
@@ -51,17 +64,18 @@ def _rank(rank: int, ranks: int, path: str) -> None:
 
 
 def _trained() -> list[torch.Tensor]:
+    """Three matrices after three steps, and their momentum."""
     parameters = [nn.Parameter(gradient(6, 4, seed)) for seed in range(3)]
     optimizer = Muon(parameters, lr=0.1, momentum=0.9)
     for step in range(3):
         for seed, p in enumerate(parameters):
             p.grad = gradient(6, 4, 100 * step + seed)
         optimizer.step()
-    return [p.detach() for p in parameters]
+    return [p.detach() for p in parameters] + [optimizer.state[p]["buffer"] for p in parameters]
 
 
 def test_the_number_of_ranks_does_not_matter(tmp_path) -> None:
-    """Two real processes that share the matrices end with the weights of one."""
+    """Two real processes that share the matrices end with the weights of one, and each with all of its momentum."""
     torch.multiprocessing.spawn(_rank, args=(2, str(tmp_path)), nprocs=2)
     for rank in range(2):
         for ours, alone in zip(torch.load(tmp_path / f"{rank}.pt"), _trained(), strict=True):
