@@ -11,10 +11,10 @@ from harness.model.plan import Expected, Feature
 
 _SWITCHES: tuple[tuple[Feature, str], ...] = (
     (Feature.SLOT, r"(use_|enable_)?slot(_enabled|_enable|_steps)?"),
-    (Feature.TTT, r"(use_|run_|enable_|do_)?(\w+_)?ttt(_enabled?|_epochs|_mode|_steps|_grad_steps)?"),
+    (Feature.TTT, r"(use_|run_|enable_|do_)?(\w+_)?ttt(_enabled?|_epochs|_mode|_steps|_grad_steps|(_lora)?_rank)?"),
     (Feature.SLIDING, r"(\w+_)?(eval|sw|sliding|val_sliding)_stride|sliding_window_enabled|sliding_eval"),
-    (Feature.GPTQ, r"(use_|full_|enable_)?gptq(_enabled|_lite)?|gptq_cal(ib(ration)?)?_(batches|samples)"),
-    (Feature.QAT, r"(late_|use_|enable_)?qat(_enabled|_int\d)?|late_qat_threshold"),
+    (Feature.GPTQ, r"(use_|full_|enable_)?gptq(_enabled|_lite)?|gptq_(cal(ib(ration)?)?_)?(batches|samples)"),
+    (Feature.QAT, r"(late_|use_|enable_)?qat(_enabled|_int\d|_bits)?|late_qat_threshold"),
     (Feature.EMA, r"(use_|enable_)?ema(_enabled|_decay)?"),
     (Feature.SWA, r"(use_|enable_)?(swa|lawa)(_enabled)?|swa_every"),
     (Feature.NGRAM, r"(use_|enable_)?(ngram|ppm|phrase)(_cache|_enabled)?|(\w+_)?ngram(_\w+)?_(enabled|order|buckets)"),
