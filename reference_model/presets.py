@@ -184,6 +184,52 @@ TINY_CPU = Config(
 )
 """What two CPU cores train in about a minute."""
 
+CPU_BASELINE = replace(
+    TINY_CPU,
+    model=replace(TINY_CPU.model, mlp_mult=2, block_scales=True, resid_mix="learned", skips="add"),
+    schedule=replace(TINY_CPU.schedule, iterations=150, warmdown_iters=75),
+)
+"""The competition's own script at the size of a CPU: every part of it, int8 and zlib, windows side by side."""
+
+CPU_SCORE_FIRST = replace(
+    CPU_BASELINE,
+    model=replace(
+        TINY_CPU.model,
+        activation="leaky_relu2",
+        rope_dims=8,
+        rope_ntk=True,
+        xsa_last_n=3,
+        ln_scale=True,
+        skips="gated",
+        loop_start=1,
+        loop_end=2,
+        loop_visits=2,
+        parallel_from=2,
+        ortho_init=True,
+    ),
+    optim=replace(TINY_CPU.optim, matrix_optimizer="muon_rows"),
+    averaging=AveragingConfig(averaging="ema", ema_decay=0.9),
+    quant=QuantConfig(quantizer="gptq", gptq_batches=8, codec="brotli"),
+    evaluation=EvalConfig(evaluation="ttt_sgd", ttt_lr=0.1, ttt_chunk_tokens=2_048, ttt_epochs=2),
+)
+"""What `score_first_1493` is made of, at the size of a CPU."""
+
+CPU_LORA = replace(
+    CPU_BASELINE,
+    model=replace(TINY_CPU.model, xsa_last_n=1, value_residual=True, smear=True, resid_mix="phase"),
+    quant=QuantConfig(quantizer="int6", codec="lzma", qat_bits=6, qat_start=0.25),
+    evaluation=EvalConfig(evaluation="ttt_documents", ttt_chunk_tokens=64, ttt_lora_rank=4),
+)
+"""Low-rank adapters that every document trains anew, on a network of CPU size."""
+
+CPU_HASH = replace(
+    CPU_BASELINE,
+    model=replace(TINY_CPU.model, activation="leaky_relu2", bigram_buckets=512, bigram_dim=32),
+    quant=QuantConfig(quantizer="mixed", codec="zstd"),
+    evaluation=replace(CPU_SCORE_FIRST.evaluation, ttt_hash_buckets=4_096),
+)
+"""Score-first training with a table of token pairs that exists in evaluation only, at the size of a CPU."""
+
 PRESETS = {
     "naive_baseline": NAIVE_BASELINE,
     "pr371": PR371,
@@ -193,6 +239,10 @@ PRESETS = {
     "pr1254_fixed": PR1254_FIXED,
     "score_first_1493": SCORE_FIRST_1493,
     "tiny_cpu": TINY_CPU,
+    "cpu_baseline": CPU_BASELINE,
+    "cpu_score_first": CPU_SCORE_FIRST,
+    "cpu_lora": CPU_LORA,
+    "cpu_hash": CPU_HASH,
 }
 """By the name that `--preset` takes."""
 
