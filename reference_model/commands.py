@@ -7,9 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from reference_model.artifact.format import ArtifactError
-from reference_model.rundir import RunError
-
 
 def parser(module: str, about: str) -> argparse.ArgumentParser:
     """The parser of `python -m reference_model.<module>`, with the option that all have."""
@@ -19,10 +16,13 @@ def parser(module: str, about: str) -> argparse.ArgumentParser:
 
 
 def told(command: Callable[[Sequence[str] | None], None]) -> None:
-    """Run a command; what a user can mend is a sentence, not a traceback."""
+    """Run a command; what a user can mend is one line and exit code 2, not a traceback."""
     try:
         command(None)
-    except (RunError, ArtifactError, FileNotFoundError, KeyError, ValueError) as error:
-        sys.exit(f"reference_model: {error.args[0] if error.args else error}")
+    except (ImportError, KeyError, OSError, ValueError) as error:
+        reason = error.args[0] if isinstance(error, KeyError) else error  # the text of a KeyError is quoted
+        sys.stderr.write(f"reference_model: {' '.join(str(reason).split())}\n")
+        sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit("reference_model: stopped; the same command goes on from the last checkpoint")
+        sys.stderr.write("reference_model: stopped; training goes on from its last checkpoint with the same command\n")
+        sys.exit(130)

@@ -176,7 +176,7 @@ class QuantConfig:
     codec: str = "zlib"
     """`zlib`, `zstd`, `lzma` or `brotli` (bytes shuffled by stride first)."""
     qat_bits: int = 0
-    """Bits of the fake quantisation in training; 0: none."""
+    """Bits of the fake quantisation in training, which are those of the quantiser; 0: none."""
     qat_start: float = 0.15
     """It begins when the learning rate has fallen to this share; where `qat_by_steps`, when this share of the run has
     passed."""
@@ -239,6 +239,7 @@ class Config:
         if not 0 <= model.loop_start <= model.loop_end <= model.num_layers:
             raise ValueError(f"LOOP_START and LOOP_END must lie in order within {model.num_layers} layers")
         self._windows_cover_what_they_score()
+        self._training_rounds_as_the_exporter_does()
         for section in self.sections():
             for name, choices in _CHOICES.items():
                 value = getattr(section, name, None)
@@ -255,6 +256,15 @@ class Config:
             raise ValueError(f"{name.upper()} is {scored}; make it 1 to {self.eval_seq_len}, the tokens of a window")
         if evaluation.ttt_chunk_tokens <= 0:
             raise ValueError(f"TTT_CHUNK_TOKENS is {evaluation.ttt_chunk_tokens}; make it at least 1")
+
+    def _training_rounds_as_the_exporter_does(self) -> None:
+        quant = self.quant
+        exact = {"int8": 8, "int6": 6}.get(quant.quantizer) if quant.scale_floor == "eps" else None
+        if quant.qat_bits and quant.qat_bits != exact:
+            raise ValueError(
+                f"QAT_BITS is {quant.qat_bits}, but QUANTIZER {quant.quantizer} with SCALE_FLOOR {quant.scale_floor} "
+                "rounds otherwise: make it 0, or take int8 with 8 or int6 with 6 bits and the floor eps"
+            )
 
     def sections(self) -> tuple[Section, ...]:
         """The sections in their order."""

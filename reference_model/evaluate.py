@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from reference_model.commands import parser, told
@@ -20,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = from_environment(run.config())
     if not run.artifact.exists():
         raise RunError(f"{run.path} has no artifact: pack it first (python -m reference_model.pack --run {run.path})")
-    with joined(threads=os.cpu_count()) as world:
+    with joined() as world:
         seeded(config.seed)
         log = Log(world, run.path / "logs" / f"{config.run_id}.txt", keep=True)
         scored(run.artifact, config, opened(config, world), world, log, clock(world.device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
@@ -42,6 +43,8 @@ class RunDir:
         placed = self._placed(config)
         if kept.exists() and self.config() != placed:
             raise RunError(f"{self.path} holds a run of another configuration: choose another folder, or remove it")
+        if placed != config:
+            self._prepare(config.model.vocab_size)
         self._write(kept, json.dumps(asdict(placed), indent=2).encode())
         return placed
 
@@ -51,6 +54,8 @@ class RunDir:
             data = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(f"{self.path} holds no run: train one first (python -m reference_model.train)") from None
+        except ValueError as error:
+            raise RunError(f"{self.path / 'config.json'} cannot be read ({error}): remove the folder") from error
         config: Config = _filled(Config(), data)
         return config
 
@@ -62,24 +67,34 @@ class RunDir:
         beside.replace(self.path / f"{name}.pt")
 
     def load(self, name: str) -> dict[str, Any] | None:
-        """What was kept under a name, or None. Reading it runs no code."""
+        """What was kept under a name, or None. Reading it runs no code. Raises RunError for a damaged file."""
         path = self.path / f"{name}.pt"
         if not path.exists():
             return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise RunError(f"{path} is damaged: remove it, and train again") from error
         return state
 
     def _placed(self, config: Config) -> Config:
-        """The configuration with the embedded text where it is asked for and does not lie there yet."""
+        """The configuration with data in this folder, where the embedded text is asked for and does not lie there."""
         name = Path(config.data.data_path).name
         if not name.startswith(EMBEDDED) or Path(config.data.data_path).exists():
             return config
-        vocab_size = config.model.vocab_size
-        tokenizer = self.path / "data" / "tokenizers" / f"english_{vocab_size}_bpe.model"
-        dataset = self.path / "data" / "datasets" / f"english_sp{vocab_size}"
-        if not dataset.exists() or not tokenizer.exists():
-            prepare(self.path / "data", vocab_size)
-        return replace(config, data=replace(config.data, data_path=str(dataset), tokenizer_path=str(tokenizer)))
+        data, vocab_size = self.path / "data", config.model.vocab_size
+        dataset, tokenizer = data / "datasets" / f"english_sp{vocab_size}", f"english_{vocab_size}_bpe.model"
+        return replace(
+            config,
+            data=replace(config.data, data_path=str(dataset), tokenizer_path=str(data / "tokenizers" / tokenizer)),
+        )
+
+    def _prepare(self, vocab_size: int) -> None:
+        """The embedded text as the data of this run, whole or not at all."""
+        data, beside = self.path / "data", self.path / f".data.{os.getpid()}"
+        if not data.exists():
+            prepare(beside, vocab_size)
+            beside.replace(data)
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -54,10 +54,8 @@ class World:
 
 
 @contextlib.contextmanager
-def joined(threads: int | None = None) -> Iterator[World]:
+def joined() -> Iterator[World]:
     """The world that torchrun's variables describe; a single process without them."""
-    if threads is not None:
-        torch.set_num_threads(threads)
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     gpu = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if gpu else torch.device("cpu")
@@ -82,6 +80,12 @@ def clock(device: torch.device) -> Clock:
         return time.perf_counter()
 
     return now
+
+
+def fused(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same function in fused kernels, made anew for every shape of what it is given."""
+    made: Callable[..., Tensor] = torch.compile(function, dynamic=False)
+    return made
 
 
 def seeded(seed: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +55,7 @@ def train(config: Config, run: RunDir, world: World, checkpoint_every: int, cons
                 console.print(f"step {made.step}: {found.val_bpb:.4f} bits per byte on validation text")
 
         def saved(now: Trainer) -> None:
-            if world.leads and checkpoint_every and now.step % checkpoint_every == 0:
+            if world.leads and checkpoint_every > 0 and now.step % checkpoint_every == 0:
                 run.save("checkpoint", now.state())
 
         trainer.train(told_step, validate, saved)
@@ -71,15 +70,18 @@ def train(config: Config, run: RunDir, world: World, checkpoint_every: int, cons
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     made = parser("train", __doc__.partition(": ")[2])
-    made.add_argument("--preset", default="tiny_cpu", choices=sorted(PRESETS), help="default: %(default)s")
+    made.add_argument("--preset", default="tiny_cpu", metavar="NAME", help=f"one of {', '.join(PRESETS)}")
     made.add_argument(
         "--checkpoint-every", type=int, default=50, metavar="STEPS", help="0: never; default: %(default)s"
     )
     given = made.parse_args(arguments)
     console = Console(stderr=True)
-    with joined(threads=os.cpu_count()) as world:
-        run = RunDir(given.run)
-        config = run.begin(from_environment(preset(given.preset)))
+    wanted, run = from_environment(preset(given.preset)), RunDir(given.run)
+    with joined() as world:
+        if world.leads:
+            run.begin(wanted)
+        world.wait()
+        config = run.begin(wanted)
         losses = train(config, run, world, given.checkpoint_every, console)
     if world.leads:
         console.print(chart(losses, "loss in nats per token over the steps of this part"), highlight=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from reference_model.model.linear import Linear
 from reference_model.optim.averaging import average_of
 from reference_model.optim.groups import optimizers
 from reference_model.optim.schedule import Progress, lr_scale, muon_momentum, share_done
-from reference_model.runtime import Clock, World, autocast
+from reference_model.quant.plan import precisions
+from reference_model.runtime import Clock, World, autocast, fused
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Step:
     """Factor of the learning rates."""
 
 
+class Phase(NamedTuple):
+    """What begins in the course of a run and then stays."""
+
+    looping: bool
+    """The loop over layers."""
+    rounding: bool
+    """Fake quantisation."""
+
+
 class Trainer:
     """A model in training. `train` may be called again after `restore`."""
 
@@ -41,10 +51,9 @@ class Trainer:
         self.optimizers = optimizers(self.model, config.optim)
         self.average = average_of(self.model, config.averaging)
         self.step, self.seconds = 0, 0.0
+        self.rounded = _rounded(self.model, config)
         # Fused kernels are worth their making on a GPU only.
-        self.loss: Callable[[Tensor, Tensor], Tensor] = (
-            torch.compile(self.model, dynamic=False) if world.device.type == "cuda" else self.model
-        )
+        self.loss: Callable[[Tensor, Tensor], Tensor] = fused(self.model) if world.device.type == "cuda" else self.model
 
     @property
     def progress(self) -> Progress:
@@ -59,14 +68,16 @@ class Trainer:
         return self.step >= schedule.iterations or late
 
     def warm_up(self) -> None:
-        """Steps whose every effect is undone: they compile, and wake thread pools and allocators."""
-        before = self.state()
+        """Steps whose every effect is undone: they compile every phase, and wake thread pools and allocators."""
+        stream = self.loader.stream.state()
         kept = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        for _ in range(self.config.schedule.warmup_steps):
+        phases = self._phases()
+        for number in range(self.config.schedule.warmup_steps):
+            self._switch(phases[number % len(phases)])
             self._learn(1.0)
         self.model.load_state_dict(kept)
         self.optimizers = optimizers(self.model, self.config.optim)
-        self.loader.stream.restore(before["stream"])
+        self.loader.stream.restore(stream)
 
     def train(
         self,
@@ -78,13 +89,13 @@ class Trainer:
         schedule = self.config.schedule
         since = self.clock()
         while True:
+            scale = lr_scale(schedule, self.progress)
+            self._switch(self._phase(scale))
             if self.over or (schedule.val_loss_every and self.step % schedule.val_loss_every == 0):
                 validate(self.model, self.progress)
                 since = self.clock()
             if self.over:
                 return
-            scale = lr_scale(schedule, self.progress)
-            self._switch(scale)
             loss = self._learn(scale)
             self.step += 1
             if self.average is not None:
@@ -102,7 +113,7 @@ class Trainer:
             dtypes = {name: tensor.dtype for name, tensor in self.model.state_dict().items()}
             weights = {name: tensor.to(dtypes[name]) for name, tensor in self.average.weights().items()}
             self.model.load_state_dict(weights)
-        _set_qat(self.model, 0)
+        self._switch(Phase(self._phases()[-1].looping, rounding=False))
         return self.model
 
     def state(self) -> dict[str, Any]:
@@ -150,13 +161,23 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         return float(self.world.sum(total)) / self.world.size
 
-    def _switch(self, scale: float) -> None:
-        """What begins in the course of a run: the loop over layers, and fake quantisation."""
+    def _phases(self) -> list[Phase]:
+        """All that a run of this configuration may come to, the last with everything on."""
+        loops = (False, True) if self.config.model.loop_visits > 1 else (False,)
+        rounds = (False, True) if self.rounded else (False,)
+        return [Phase(looping, rounding) for looping in loops for rounding in rounds]
+
+    def _phase(self, scale: float) -> Phase:
+        """That of the next step, whose learning rates have the factor `scale`."""
         done = share_done(self.config.schedule, self.progress)
         model, quant = self.config.model, self.config.quant
-        self.model.loop.on = model.loop_visits > 1 and done >= model.loop_at
         begun = done >= quant.qat_start if quant.qat_by_steps else scale <= quant.qat_start
-        _set_qat(self.model, quant.qat_bits if begun else 0)
+        return Phase(model.loop_visits > 1 and done >= model.loop_at, begun)
+
+    def _switch(self, phase: Phase) -> None:
+        self.model.loop.on = phase.looping
+        for linear in self.rounded:
+            linear.qat_bits = self.config.quant.qat_bits if phase.rounding else 0
 
     def _agreed(self, seconds: float) -> float:
         """The first rank's clock, so that all ranks end with the same step."""
@@ -166,7 +187,10 @@ class Trainer:
         return float(self.world.sum(told))
 
 
-def _set_qat(model: GPT, bits: int) -> None:
-    for module in model.modules():
-        if isinstance(module, Linear) and module.qat_bits != bits:
-            module.qat_bits = bits
+def _rounded(model: GPT, config: Config) -> list[Linear]:
+    """The layers that the exporter rounds, where training is to see it; those that it leaves alone, training does."""
+    if not config.quant.qat_bits:
+        return []
+    plan = precisions(model, config.quant)
+    named = ((f"{name}.weight", module) for name, module in model.named_modules() if isinstance(module, Linear))
+    return [module for name, module in named if plan[name].bits == config.quant.qat_bits]

@@ -79,9 +79,9 @@ class Swa:
         self.taken += 1
 
     def weights(self) -> dict[str, Tensor]:
-        """The mean. Raises RuntimeError without a snapshot: packing the last weights instead would be silent."""
+        """The mean. Raises ValueError without a snapshot: packing the last weights instead would be silent."""
         if not self.taken:
-            raise RuntimeError(
+            raise ValueError(
                 "SWA has no snapshot: the learning rate never fell far enough; lower SWA_START or lengthen the warmdown"
             )
         return {name: tensor / self.taken for name, tensor in self.sum.items()}

@@ -79,7 +79,7 @@ class Muon(torch.optim.Optimizer):
                 p.add_(update.view_as(p), alpha=-group["lr"] * max(1.0, p.size(0) / p.size(1)) ** 0.5)
 
     def _direction(self, p: nn.Parameter, group: dict[str, float]) -> Tensor:
-        """u of the formula, after the momentum has taken up the gradient."""
+        """The u of the formula, after the momentum has taken up the gradient."""
         gradient = p.grad
         if gradient is None:
             raise ValueError("a parameter without a gradient has no update")

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from reference_model.model.adapters import NO_ADAPTERS
 from reference_model.model.gpt import GPT
 from reference_model.model.linear import Linear
 from reference_model.quant.grid import SMALLEST_SCALE, Quantized, qmax_of, quantized
@@ -22,7 +21,7 @@ BLOCK = 128
 
 
 class Hessians:
-    """Σ x xᵀ (in, in) of what every linear layer, and the tied output matrix, is given."""
+    """Σ x xᵀ (in, in) of what every linear layer and the output matrix, tied or not, is given."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -45,9 +44,7 @@ def collected(model: GPT, batches: Iterable[Tensor]) -> Hessians:
     handles = [listen(name, module) for name, module in model.named_modules() if isinstance(module, Linear)]
     try:
         for ids in batches:
-            hidden = model.hidden(ids, NO_ADAPTERS)
-            if model.head is None:
-                hessians.add("embedding.weight", hidden)
+            hessians.add("embedding.weight" if model.head is None else "head.weight", model.hidden(ids))
     finally:
         for handle in handles:
             handle.remove()

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from reference_model.config import Config, DataConfig, EvalConfig, ModelConfig, from_environment
+from reference_model.config import Config, DataConfig, EvalConfig, ModelConfig, QuantConfig, from_environment
 
 
 def test_field_names_are_unique_over_all_sections() -> None:
@@ -66,3 +66,18 @@ def test_a_window_that_cannot_hold_what_it_scores_is_refused(way: str, variable:
         with pytest.raises(ValueError, match=f"{variable} is {wrong}; make it 1 to 128"):
             Config(data=data, evaluation=EvalConfig(evaluation=way, **{field: wrong}))  # type: ignore[arg-type]  # by name
     assert Config(data=data, evaluation=EvalConfig(evaluation=way, **{field: 128})).eval_seq_len == 128  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize(
+    "quant",
+    [
+        {"quantizer": "int8", "qat_bits": 6},
+        {"quantizer": "mixed", "qat_bits": 6},
+        {"quantizer": "gptq", "qat_bits": 6},
+        {"quantizer": "int6", "qat_bits": 6, "scale_floor": "legacy"},
+    ],
+)
+def test_training_cannot_round_otherwise_than_the_exporter(quant: dict[str, object]) -> None:
+    """A fake quantisation that the artifact does not have is refused."""
+    with pytest.raises(ValueError, match="QAT_BITS is 6"):
+        Config(quant=QuantConfig(**quant))  # type: ignore[arg-type]  # fields by name

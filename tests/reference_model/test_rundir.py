@@ -34,6 +34,23 @@ def test_no_run(tmp_path: Path) -> None:
     assert RunDir(tmp_path).load("weights") is None
 
 
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    """Weights cut off at any place, and a configuration that is no JSON: the message names the file."""
+    run = RunDir(tmp_path)
+    run.save("weights", {"a": torch.arange(300)})
+    data = (tmp_path / "weights.pt").read_bytes()
+    for length in (0, 1, 100, len(data) - 1):
+        (tmp_path / "weights.pt").write_bytes(data[:length])
+        with pytest.raises(RunError, match=r"weights\.pt is damaged"):
+            run.load("weights")
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(RunError, match=r"config\.json cannot be read"):
+        run.config()
+    (tmp_path / "config.json").write_text('{"depth": 3}')
+    with pytest.raises(RunError, match="depth"):
+        run.config()
+
+
 def test_tensors_come_back(tmp_path: Path) -> None:
     """State of a checkpoint, read without running code."""
     run = RunDir(tmp_path)
@@ -50,3 +67,18 @@ def test_the_embedded_text_is_prepared_where_it_is_asked_for(tmp_path: Path, mon
     config = RunDir(tmp_path / "run").begin(PRESETS["tiny_cpu"])
     assert Path(config.data.tokenizer_path).is_file()
     assert len(list(Path(config.data.data_path).glob("fineweb_*.bin"))) == 2
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.json", "data"}
+
+
+def test_a_kill_while_data_is_prepared_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a data set is never taken for a whole one."""
+    monkeypatch.chdir(tmp_path)
+
+    def killed(output: Path, vocab_size: int) -> None:
+        (output / "datasets" / f"english_sp{vocab_size}").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reference_model.rundir.prepare", killed)
+    with pytest.raises(KeyboardInterrupt):
+        RunDir(tmp_path / "run").begin(PRESETS["tiny_cpu"])
+    assert not (tmp_path / "run" / "data").exists()

@@ -126,6 +126,44 @@ def test_fake_quantisation_begins_late_and_ends_with_training(shard: Path) -> No
     assert layer.qat_bits == 0
 
 
+def test_what_the_exporter_leaves_alone_training_does_not_round(shard: Path) -> None:
+    """Key matrices that are packed in float16 are not rounded to six bits before."""
+    quant = QuantConfig(quantizer="int6", qat_bits=6, qat_start=1.0, keep_last_keys=1)
+    made = trainer(replace(CONFIG, quant=quant), shard)
+    made.train()
+    made.warm_up()  # ends with everything on
+    plain = [n for n, m in made.model.named_modules() if isinstance(m, Linear) and not m.qat_bits]
+    assert plain == ["blocks.1.attention.key"]
+
+
+def test_warm_up_goes_through_every_phase(shard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loop off and on, fake quantisation off and on: nothing is left to be compiled when the clock runs."""
+    model = replace(CONFIG.model, loop_start=1, loop_end=2, loop_visits=2)
+    schedule = replace(CONFIG.schedule, warmup_steps=5)
+    made = trainer(replace(CONFIG, model=model, schedule=schedule, quant=QuantConfig(qat_bits=8)), shard)
+    seen: list[tuple[bool, int]] = []
+    monkeypatch.setattr(made, "_learn", lambda _: seen.append((made.model.loop.on, made.rounded[0].qat_bits)))
+    made.warm_up()
+    assert seen == [(False, 0), (False, 8), (True, 0), (True, 8), (False, 0)]
+
+
+def test_a_restored_run_validates_in_the_phase_that_it_stood_in(shard: Path) -> None:
+    """Whether the loop is on follows from the step alone, not from what the process did before."""
+    model = replace(CONFIG.model, num_layers=3, loop_start=1, loop_end=2, loop_visits=2, loop_at=0.5)
+    config = replace(CONFIG, model=model, schedule=replace(CONFIG.schedule, val_loss_every=10))
+    whole, again = trainer(config, shard), trainer(config, shard)
+    phases: dict[int, list[tuple[int, bool]]] = {0: [], 1: []}
+    kept: dict[str, object] = {}
+    whole.train(
+        validate=lambda m, now: phases[0].append((now.step, m.loop.on)),
+        saved=lambda made: kept.update(copy.deepcopy(made.state())) if made.step == 10 else None,
+    )
+    again.restore(kept)
+    again.train(validate=lambda m, now: phases[1].append((now.step, m.loop.on)))
+    assert phases[0] == [(0, False), (10, False), (20, True), (30, True)]
+    assert phases[1] == phases[0][1:]
+
+
 def test_the_loop_is_switched_on(shard: Path) -> None:
     """At its share of the run."""
     model = replace(CONFIG.model, num_layers=3, loop_start=1, loop_end=2, loop_visits=2, loop_at=0.5)

@@ -36,7 +36,7 @@ def test_swa_without_a_snapshot_is_loud() -> None:
     """A run whose learning rate never falls averages nothing, and says so."""
     swa = Swa(start=0.6, snapshots=24)
     swa.update(model(1.0), 1.0)
-    with pytest.raises(RuntimeError, match="SWA_START"):
+    with pytest.raises(ValueError, match="SWA_START"):
         swa.weights()
 
 

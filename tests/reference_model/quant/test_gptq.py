@@ -53,3 +53,14 @@ def test_every_layer_is_heard() -> None:
     assert once["blocks.1.mlp.down.weight"].shape == (64, 64)
     torch.testing.assert_close(twice["embedding.weight"], 2 * once["embedding.weight"])
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_an_output_matrix_that_is_not_tied_is_heard() -> None:
+    """It is given the last states, as the embedding is where it is tied."""
+    sizes = {"vocab_size": 64, "num_layers": 1, "model_dim": 32, "num_heads": 4, "num_kv_heads": 2}
+    batch = torch.randint(0, 64, (2, 16), generator=torch.Generator().manual_seed(0))
+    tied, free = (GPT(ModelConfig(**sizes, tie_embeddings=tie), 16) for tie in (True, False))  # type: ignore[arg-type]  # by name
+    free.load_state_dict({**free.state_dict(), **tied.state_dict()})
+    found = collected(free, [batch]).sums
+    assert "embedding.weight" not in found
+    torch.testing.assert_close(found["head.weight"], collected(tied, [batch]).sums["embedding.weight"])
