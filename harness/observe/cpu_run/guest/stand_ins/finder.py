@@ -38,26 +38,36 @@ class Unprovided:
 class StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds modules in a table of names to what they contain. Contents are asked for at the first import.
 
-    `open_packages`: packages of which every submodule exists, filled by the content of the package.
+    `open_packages`: packages of which every submodule exists, filled by the content of the package. `yields`: what is
+    installed comes first; a folder that only has the name of a package is not that package.
     """
 
-    def __init__(self, table: Mapping[str, Callable[[], Names]], open_packages: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        table: Mapping[str, Callable[[], Names]],
+        open_packages: frozenset[str] = frozenset(),
+        *,
+        yields: bool = False,
+    ) -> None:
         self.table = dict(table)
         self.open_packages = open_packages
+        self.yields = yields
         self._packages = {name.rpartition(".")[0] for name in table} | open_packages
 
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None = None,  # noqa: ARG002  the protocol's
+        path: Sequence[str] | None = None,
         target: ModuleType | None = None,  # noqa: ARG002  the protocol's
     ) -> importlib.machinery.ModuleSpec | None:
         """The spec of a module of the table."""
+        if fullname not in self.table and fullname.partition(".")[0] not in self.open_packages:
+            return None
+        if self.yields and _installed(fullname, path):
+            return None
         if fullname in self.table:
             return importlib.machinery.ModuleSpec(fullname, self, is_package=fullname in self._packages)
-        if fullname.partition(".")[0] in self.open_packages:
-            return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
-        return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:  # noqa: ARG002  the protocol's
         """None: an ordinary module."""
@@ -70,10 +80,17 @@ class StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__dict__.update(make())
         module.__dict__.setdefault("__getattr__", _unprovided(name))
 
-    def install(self, *, first: bool) -> None:
-        """Put the finder before or behind all others, once."""
+    def install(self) -> None:
+        """Put the finder before all others, once."""
         if self not in sys.meta_path:
-            sys.meta_path.insert(0 if first else len(sys.meta_path), self)
+            sys.meta_path.insert(0, self)
+
+
+def _installed(fullname: str, path: Sequence[str] | None) -> bool:
+    """Whether Python finds a module of that name, other than a folder without `__init__.py`."""
+    parent = fullname.rpartition(".")[0]
+    found = importlib.machinery.PathFinder.find_spec(fullname, path) if not parent or path else None
+    return found is not None and found.origin is not None
 
 
 def _unprovided(module: str) -> Callable[[str], object]:

@@ -41,12 +41,12 @@ def _where_missing() -> dict[str, Callable[[], Names]]:
 
 _FIRST = StandInFinder(_always())
 _MODAL = StandInFinder({modal.NAME: modal.names}, frozenset({modal.NAME}))
-_LAST = StandInFinder(_where_missing(), frozenset(inert.OBSERVERS))
+_LAST = StandInFinder(_where_missing(), frozenset(inert.OBSERVERS), yields=True)
 
 
 def provide_modal() -> None:
     """Let `import modal` find a stand-in: for runs whose entry point modal itself would call."""
-    _MODAL.install(first=True)
+    _MODAL.install()
 
 
 def install() -> None:
@@ -56,5 +56,5 @@ def install() -> None:
     _triton.has_triton()
     importlib.import_module("torch._inductor.runtime.triton_compat")
     extensions.install()
-    _FIRST.install(first=True)
-    _LAST.install(first=False)
+    _FIRST.install()
+    _LAST.install()

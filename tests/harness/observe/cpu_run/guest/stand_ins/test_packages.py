@@ -71,10 +71,19 @@ def test_a_package_that_nobody_stands_in_for_stays_missing():
 def test_real_packages_win():
     """A package that is installed is not replaced, unless it needs a GPU or the network."""
     assert isinstance(importlib.import_module("numpy"), ModuleType)
-    finder = StandInFinder({"numpy": dict, "surely_missing": lambda: {"x": 1}})
-    finder.install(first=False)
+    finder = StandInFinder({"numpy": dict, "surely_missing": lambda: {"x": 1}}, yields=True)
+    finder.install()
     sys.modules.pop("surely_missing", None)
     assert importlib.util.find_spec("numpy").loader is not finder
+    assert importlib.import_module("surely_missing").x == 1
+
+
+def test_a_folder_is_no_package(tmp_path, monkeypatch):
+    """A folder that only has the name of a package, like the one wandb writes its runs to, does not hide it."""
+    (tmp_path / "surely_missing").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    StandInFinder({"surely_missing": lambda: {"x": 1}}, yields=True).install()
+    sys.modules.pop("surely_missing", None)
     assert importlib.import_module("surely_missing").x == 1
 
 
@@ -87,7 +96,7 @@ def test_nothing_is_made_before_it_is_imported():
         return {"x": 2}
 
     finder = StandInFinder({"made_late": content})
-    finder.install(first=True)
+    finder.install()
     assert importlib.util.find_spec("made_late") is not None
     assert calls == []
     assert importlib.import_module("made_late").x == importlib.import_module("made_late").x == 2
