@@ -28,6 +28,9 @@ class Covered(Frozen):
     """Additions of positions in all."""
     elsewhere: int
     """Further elements added up that are no tokens of the stream: padding."""
+    looked: int = 0
+    """Additions whose values were not followed: their positions are those of the tokens that the program looked at for
+    them, one after the other, each once and none left out."""
 
 
 class Coverage(Frozen):

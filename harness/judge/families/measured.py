@@ -65,7 +65,7 @@ class TokensMeasured(_OfScores):
 
     def _one(self, case: Case, run: CpuRunFacts, coverage: Coverage | None) -> Finding:
         losses = coverage.losses if coverage is not None else None
-        if coverage is None or losses is None:
+        if coverage is None or losses is None or losses.looked:
             return self.unknown(case, f"Which tokens entered {_named(coverage)} is not known: {_why(run, coverage)}.")
         rows = [_evidence(losses, stream=coverage.stream)]
         sequence = coverage.sequence or coverage.stream
@@ -123,7 +123,9 @@ class BytesMeasuredInRun(_OfScores):
 
     What: the script was run on a made validation stream whose bytes are known for every token. The bytes of all
     positions that entered the sum of losses, each as often as it did, are compared with the sum below the line.
-    The competition's formula gives the very same number; up to 0.4 % is let pass for counts of decoded text.
+    The competition's formula gives the very same number; up to 0.4 % is let pass for counts of decoded text. Where a
+    loop does arithmetic of its own on one token after the other, each addition is taken for one of the token that the
+    program looked at last; that may convict where it went through every token once, and acquits of nothing.
     Why: bits per byte fall in proportion when bytes are counted that are not there.
     Mend: count the UTF-8 bytes of the raw text: one for a byte piece, the leading space once and not after a boundary;
     with case operators read the bytes of the original text from the sidecar.
@@ -151,9 +153,13 @@ class BytesMeasuredInRun(_OfScores):
         measured = {"bytes_counted": coverage.bytes_counted, "bytes_true": coverage.bytes_true}
         rows = [_evidence(coverage.losses, **measured)]
         rows += [_evidence(coverage.counts)] if coverage.counts is not None else []
-        if abs(ratio - 1) <= SAME_RATIO:
+        if coverage.losses.looked:
+            message += ", each of them the one that the program looked at for an addition"
+        if abs(ratio - 1) <= SAME_RATIO and not coverage.losses.looked:
             return self.ok_by_run(case, message + ".", rows)
         message += f" ({percent(ratio)})."
+        if ratio - 1 <= SURPLUS and coverage.losses.looked:
+            return self.unknown(case, message, rows)
         own = _own_tables(case)
         if own or coverage.losses.elsewhere:
             why = f" {own[0]} may hold a tokenizer that the made stream does not fit." if own else ""

@@ -119,6 +119,9 @@ def coverage_of(
     first, last = (int(np.flatnonzero(times)[end]) for end in (0, -1))
     gaps = (times == 0) & ~truth.starts
     gaps[:first] = gaps[last:] = False
+    if told_losses.looked and (gaps.any() or (times > 1).any()):
+        # Where a program looks decides nothing by itself; only where it goes through all tokens is each look one score.
+        return found.model_copy(update={"untold": told_losses.looked})
     again = np.flatnonzero(times > 1)
     known = {
         "losses": _covered(losses, told_losses),
@@ -151,6 +154,7 @@ class _Told:
     times: Times
     elsewhere: int
     untold: int
+    looked: int
 
 
 def _sums(report: Report, score: MatchedScore) -> tuple[_Sum, _Sum] | None:
@@ -179,13 +183,13 @@ def _at(report: Report, place: At) -> Iterator[_Sum]:
 
 
 def _times(report: Report, one: _Sum, size: int) -> _Told:
-    for number, back, elsewhere, untold, spans in report.covered:
+    for number, back, elsewhere, untold, looked, spans in report.covered:
         if (number, back) == (one.number, one.back):
             times = np.zeros(size, np.int64)
             for first, last, count in spans:
                 times[max(0, first) : last + 1] = count
-            return _Told(times, elsewhere, untold)
-    return _Told(np.zeros(size, np.int64), 0, one.site[5])
+            return _Told(times, elsewhere, untold, looked)
+    return _Told(np.zeros(size, np.int64), 0, one.site[5], 0)
 
 
 def _covered(one: _Sum, told: _Told) -> Covered:
@@ -198,6 +202,7 @@ def _covered(one: _Sum, told: _Told) -> Covered:
         several=int((told.times > 1).sum()),
         tokens=int(told.times.sum()),
         elsewhere=told.elsewhere,
+        looked=told.looked,
     )
 
 

@@ -44,9 +44,10 @@ Added = tuple[Short, int, int, Short, Short, int, tuple[float | None, ...]]
 """Path, layer, line, target, function, additions, ends of the sums."""
 
 
-Positions = tuple[int, int, int, int, tuple[tuple[int, int, int], ...]]
+Positions = tuple[int, int, int, int, int, tuple[tuple[int, int, int], ...]]
 """Number of a sum's site among the sums, which of its sums from the last, elements added that stand at no known place,
-additions of which nothing is known, and runs of positions: first, last, how often."""
+additions of which nothing is known, additions whose position is that of the token that the program looked at for them,
+and runs of positions: first, last, how often."""
 
 
 class Stream(Frozen):

@@ -56,6 +56,18 @@ def test_whole_set(rule: str) -> None:
     assert only(run(measured(), tampering=looked), rule).outcome is Outcome.INCONCLUSIVE
 
 
+def test_tokens_that_were_looked_at() -> None:
+    """Where tokens are known by what the program looked at, too many bytes convict; nothing else is decided."""
+    losses = measured().losses
+    assert losses is not None
+    looked = losses.model_copy(update={"looked": 1984})
+    for counted, outcome in ((7_300.0, Outcome.FAIL), (6_700.0, Outcome.INCONCLUSIVE), (6_000.0, Outcome.INCONCLUSIVE)):
+        facts = run(measured(losses=looked, bytes_counted=counted))
+        assert only(facts, "PG311").outcome is outcome
+        assert only(facts, "PG310").outcome is Outcome.INCONCLUSIVE
+    assert only(run(measured(losses=looked, bytes_counted=7_300.0)), "PG311").strength is Strength.DERIVED
+
+
 @pytest.mark.parametrize("rule", ["PG310", "PG311"])
 def test_unknown(rule: str) -> None:
     """Without a run the rules are silent; what was not followed is inconclusive, never a pass."""

@@ -22,6 +22,8 @@ from harness.observe.cpu_run.inputs.shards import unpack_shard
 _ENTRIES = ("from_numpy", "frombuffer", "from_file", "tensor", "as_tensor", "asarray")
 _FLOATS, _WHOLE = 1_024, 8
 """Numbers that are remembered: fractions hardly collide, whole numbers do."""
+_LOOKS = 64
+"""Looks at single numbers that are remembered."""
 
 
 class Numbers:
@@ -35,12 +37,18 @@ class Numbers:
         self._floats: OrderedDict[float, deque[Positions]] = OrderedDict()
         self._whole: deque[tuple[float, Positions]] = deque(maxlen=_WHOLE)
         self._list: deque[tuple[float, Positions]] = deque()
+        self.looks = 0
+        """How often the program took out a single number."""
+        self._looked: deque[Positions] = deque(maxlen=_LOOKS)
 
-    def note(self, values: list[Any], rows: list[Positions]) -> None:
-        """Numbers came out together; a list is taken up in its order."""
+    def note(self, values: list[Any], rows: list[Positions], *, made: bool = False) -> None:
+        """Numbers came out together; a list is taken up in its order. `made`: of others that had come out before."""
         pairs = [(one, own) for one, own in zip(values, rows, strict=True) if type(one) in {int, float}]
         if len(pairs) > 1:
             self._list = deque(pair for pair in pairs if _is_whole(pair[0]))
+        elif pairs and not made:
+            self.looks += 1
+            self._looked.append(pairs[0][1])
         new: set[float] = set()
         for value, own in pairs:
             if _is_whole(value):
@@ -55,6 +63,13 @@ class Numbers:
                 self._floats.move_to_end(known)
         while len(self._floats) > _FLOATS:
             self._floats.popitem(last=False)
+
+    def latest(self, looks: int) -> Positions | None:
+        """The latest position among those of the last so many looks; None where one was at several, or none known."""
+        seen = list(self._looked)[-looks:] if 0 < looks <= len(self._looked) else []
+        latest = max(seen, key=lambda one: int(one.max()), default=None)
+        single = all(len(one) == 1 for one in seen)
+        return latest if latest is not None and single and latest[0] >= 0 else None
 
     def of(self, value: float) -> Positions | None:
         """What a number speaks of; None where it is not one that came out."""

@@ -22,7 +22,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from harness.observe.cpu_run.guest.clock import wall
 from harness.observe.cpu_run.guest.places import spans
 from harness.observe.cpu_run.guest.positions import Tracker
-from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, Rewriter
+from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, SUMS, Rewriter
 
 MAX_TOTALS = 2_000
 """Finished sums kept of one site."""
@@ -37,18 +37,20 @@ MAX_SPANS = 200_000
 class Covered:
     """Which positions of the validation stream one sum has added up, and how often."""
 
-    __slots__ = ("elsewhere", "times", "untold")
+    __slots__ = ("elsewhere", "looked", "times", "untold")
 
     def __init__(self, size: int) -> None:
         self.times: NDArray[np.int64] = np.zeros(size, np.int64)
-        self.elsewhere = self.untold = 0
-        """Elements added that stand at no known place; additions of which nothing is known."""
+        self.elsewhere = self.untold = self.looked = 0
+        """Elements added that stand at no known place; additions of which nothing is known; additions of which it is
+        known at which token the program looked for them."""
 
-    def add(self, rows: NDArray[np.int64] | None) -> None:
-        """Something was added that speaks of these positions."""
+    def add(self, rows: NDArray[np.int64] | None, *, looked: bool = False) -> None:
+        """Something was added that speaks of these positions; `looked`: by what was looked at before."""
         if rows is None:
             self.untold += 1
             return
+        self.looked += looked
         known = rows[rows >= 0]
         self.elsewhere += len(rows) - len(known)
         self.times += np.bincount(known, minlength=len(self.times))
@@ -78,17 +80,19 @@ class Sum:
         self.last = value
         return begins
 
-    def cover(self, rows: NDArray[np.int64] | None, size: int, *, begins: bool, whole: bool) -> None:
+    def cover(
+        self, rows: NDArray[np.int64] | None, size: int, *, begins: bool, whole: bool, looked: bool = False
+    ) -> None:
         """What was added, or where `whole` what the sum is, speaks of these positions out of `size`."""
         if begins or not self.covered:
             self.covered.append(Covered(size))
         elif whole or len(self.covered[-1].times) != size:  # set anew, or the stream is known from now on
             self.covered[-1] = Covered(size)
-        self.covered[-1].add(rows)
+        self.covered[-1].add(rows, looked=looked)
 
     def so_far(self) -> NDArray[np.int64] | None:
         """The positions of the sum in progress, each as often as it was added; None where not all are known."""
-        if not self.covered or self.covered[-1].untold or self.covered[-1].elsewhere:
+        if not self.covered or self.covered[-1].untold or self.covered[-1].elsewhere or self.covered[-1].looked:
             return None
         times = self.covered[-1].times
         return np.repeat(np.arange(len(times)), times)
@@ -107,6 +111,8 @@ class Recorder:
         self.clock = clock
         self.tracker = tracker
         self._addends: dict[int, tuple[float | None, NDArray[np.int64] | None]] = {}
+        self._looks: dict[int, int] = {}
+        """Of blocks that add something up: looks at single numbers until they were entered last."""
         self.hits: dict[int, int] = {}
         self.sums: dict[int, Sum] = {}
         self.order = itertools.count(1)
@@ -131,6 +137,7 @@ class Recorder:
         return {
             **own,
             HIT: self._hit,
+            SUMS: self._sums,
             ADDED: self._added,
             ADDEND: self._addend,
             IMPORTED: lambda: self.mark("imported"),
@@ -159,6 +166,12 @@ class Recorder:
     def _hit(self, block: int) -> None:
         self.hits[block] = self.hits.get(block, 0) + 1
 
+    def _sums(self, block: int) -> None:
+        """A block is entered in which something is added up."""
+        self._hit(block)
+        if self.tracker is not None:
+            self._looks[block] = self.tracker.numbers.looks
+
     def _addend(self, site: int, value: Any) -> Any:
         """What is about to be added, handed on as it is."""
         self._addends[site] = _number(value), self._rows(value)
@@ -175,7 +188,9 @@ class Recorder:
             found = self.sums[site] = Sum()
         begins = found.add(number, added)
         if self.tracker is not None:
-            found.cover(rows, self.tracker.size, begins=begins, whole=whole)
+            looked = rows is None and not whole
+            rows = self._looked_at(self.rewriter.sites[site].block) if looked else rows
+            found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked)
 
     def _sum(self, values: Iterable[Any], /, start: Any = 0) -> Any:
         """`sum` as the submission sees it: its result speaks of all that was summed up."""
@@ -191,8 +206,15 @@ class Recorder:
         out = sum(passing(), start)
         known = [one for one in rows if one is not None]
         if known and len(known) == len(rows) and type(out) in {int, float} and not start:
-            self.tracker.numbers.note([out], [np.concatenate(known)])
+            self.tracker.numbers.note([out], [np.concatenate(known)], made=True)
         return out
+
+    def _looked_at(self, block: int) -> NDArray[np.int64] | None:
+        """The token for which a loop does its arithmetic: the latest that it looked at since it came round."""
+        if self.tracker is None or self.tracker.stream is None:
+            return None
+        numbers = self.tracker.numbers
+        return numbers.latest(numbers.looks - self._looks.get(block, numbers.looks))
 
     def _rows(self, value: object) -> NDArray[np.int64] | None:
         """The positions that a value speaks of, be it another sum as it stands."""
@@ -278,7 +300,7 @@ class Recorder:
                 runs = spans(covered.times)
                 left -= len(runs)
                 if runs and left >= 0:
-                    found.append([number, back, covered.elsewhere, covered.untold, runs])
+                    found.append([number, back, covered.elsewhere, covered.untold, covered.looked, runs])
         return found
 
     def _stream(self) -> dict[str, Any] | None:

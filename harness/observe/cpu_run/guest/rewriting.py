@@ -15,7 +15,8 @@ from harness.model.plan import Directive
 from harness.observe.cpu_run.guest.edits import MisplacedError, rewritten
 from harness.observe.reading.source.grammar import parse
 
-HIT, ADDED, ADDEND, IMPORTED = "__golf_hit__", "__golf_added__", "__golf_addend__", "__golf_imported__"
+HIT, SUMS, ADDED = "__golf_hit__", "__golf_sums__", "__golf_added__"
+ADDEND, IMPORTED = "__golf_addend__", "__golf_imported__"
 """Names under which the rewritten source finds its recorder among the builtins."""
 OWN = "__golf_"
 """What all of these names begin with."""
@@ -47,6 +48,8 @@ class Site:
     line: int
     target: str
     function: str
+    block: int
+    """Number of the block that it stands in."""
 
 
 class Rewriter:
@@ -96,6 +99,8 @@ class _Pass(ast.NodeTransformer):
     def __init__(self, rewriter: Rewriter, path: str, layer: int) -> None:
         self.rewriter, self.path, self.layer = rewriter, path, layer
         self.names: list[str] = []
+        self.block = 0
+        """Number of the block that is worked on."""
 
     def module(self, tree: ast.Module) -> None:
         """Change a whole tree in place."""
@@ -113,9 +118,12 @@ class _Pass(ast.NodeTransformer):
         function = ".".join(self.names)
         self.rewriter.blocks.append(Block(self.path, self.layer, body[0].lineno, last, function, opens))
         changed: list[ast.stmt] = []
+        around, self.block, known = self.block, number, len(self.rewriter.sites)
         for node in body:
             changed += self._statement(node)
-        changed.insert(_start(changed), _call(HIT, [number], changed[0]))
+        self.block = around
+        sums = any(site.block == number for site in self.rewriter.sites[known:])
+        changed.insert(_start(changed), _call(SUMS if sums else HIT, [number], changed[0]))
         return changed
 
     def _statement(self, node: ast.stmt) -> list[ast.stmt]:
@@ -146,7 +154,7 @@ class _Pass(ast.NodeTransformer):
         number = len(self.rewriter.sites)
         words = ast.unparse(target)
         _show_addend(node, words, number)
-        self.rewriter.sites.append(Site(self.path, self.layer, node.lineno, words, ".".join(self.names)))
+        self.rewriter.sites.append(Site(self.path, self.layer, node.lineno, words, ".".join(self.names), self.block))
         value = ast.parse(words, mode="eval").body
         return _call(ADDED, [number, value], node)
 
@@ -170,9 +178,10 @@ def _show_addend(node: ast.stmt, target: str, number: int) -> None:
     if isinstance(node, ast.AugAssign):
         node.value = _handed_on(node.value, number)
     elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
-        side = "right" if ast.unparse(node.value.left) == target else "left"
-        if ast.unparse(getattr(node.value, "right" if side == "left" else "left")) == target:
-            setattr(node.value, side, _handed_on(getattr(node.value, side), number))
+        if ast.unparse(node.value.left) == target:
+            node.value.right = _handed_on(node.value.right, number)
+        elif ast.unparse(node.value.right) == target:
+            node.value.left = _handed_on(node.value.left, number)
 
 
 def _handed_on(value: ast.expr, number: int) -> ast.expr:

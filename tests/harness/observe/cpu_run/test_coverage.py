@@ -29,7 +29,7 @@ def known(losses: Any, counts: Any, nats: float = 51 * math.log(2), count: float
             ("t.py", 0, 9, "other", "f", 9, (1.0,)),
         ),
         covered=tuple(
-            (number, 0, told.get("elsewhere", 0), told.get("untold", 0), runs)
+            (number, 0, told.get("elsewhere", 0), told.get("untold", 0), told.get("looked", 0), runs)
             for number, runs in ((0, losses), (1, counts))
             if runs
         ),
@@ -72,6 +72,16 @@ def test_unknown_stays_unknown() -> None:
     assert found.bytes_true == 48
 
 
+def test_tokens_that_were_looked_at() -> None:
+    """Where the program looked tells what it scored only if it went through all tokens, each once."""
+    whole = known(((1, 9, 1), (11, 17, 1)), ((1, 17, 1),), looked=16)
+    assert whole.losses is not None
+    assert (whole.losses.looked, whole.untold, whole.bytes_true) == (16, 0, 48)
+    for runs in (((1, 9, 1), (12, 17, 1)), ((1, 9, 1), (11, 16, 1), (17, 17, 2))):
+        part = known(runs, ((1, 17, 1),), looked=15)
+        assert (part.losses, part.bytes_true, part.untold) == (None, None, 15)
+
+
 def test_pads_are_told() -> None:
     """Elements that are no tokens of the stream are counted apart."""
     found = known(((1, 17, 1),), ((1, 17, 1),), elsewhere=7)
@@ -98,7 +108,7 @@ def test_other_results() -> None:
         ended="end",
         sums=(("t.py", 0, 5, "loss", "f", 9, (math.log(2),)), ("t.py", 0, 6, "count", "f", 9, (1.0,)),
               ("t.py", 0, 7, "mix", "g", 9, (math.log(2) / 2,)), ("t.py", 0, 8, "count", "g", 9, (1.0,))),
-        covered=((0, 0, 0, 0, ((1, 5, 1),)),),
+        covered=((0, 0, 0, 0, 0, ((1, 5, 1),)),),
         stream=Stream(number=0, size=SIZE),
     )  # fmt: skip
     matched = [

@@ -174,7 +174,7 @@ def sums(recorder: Recorder) -> dict[str, list[tuple[int, int, tuple[tuple[int, 
     report = recorder.report()
     names = [row[3] for row in report["sums"]]
     found: dict[str, list[Any]] = {}
-    for number, _, elsewhere, untold, runs in report["covered"]:
+    for number, _, elsewhere, untold, _, runs in report["covered"]:
         found.setdefault(names[number], []).append((elsewhere, untold, tuple(runs)))
     return found
 
@@ -192,6 +192,39 @@ def test_recorder(tracked: Tracker, numbers: bool) -> None:
     assert found["size"][0] == (0, 0, ((0, 191, 1),) if numbers else ((1, 192, 1),))
     space["evaluate"](numbers, 1, 32)
     assert sums(recorder)["total"][0][2] == tuple((at + 1, at + 16, 1) for at in range(0, 192, 32))
+
+
+LOOKING = """
+import math, numpy as np, torch
+
+def evaluate(first, last, ahead):
+    tokens = torch.from_numpy(STREAM.astype(np.int64))
+    targets, losses = tokens[1:].numpy(), (tokens[1:].double() + 0.3).numpy()
+    total, size = 0.0, 0
+    for i in range(first, last):
+        token, before = int(targets[i]), int(tokens[i])
+        other = int(tokens[i + 9]) if ahead and i % 7 == 0 else 0
+        total += math.log(1.5 + math.exp(-float(losses[i])))
+        size += token % 4 + 0 * sum((token, before))
+    return total, size
+"""
+
+
+def test_loops_that_look(tracked: Tracker) -> None:
+    """What a loop computes of single numbers speaks of the latest token that it looked at since it came round."""
+    rewriter = Rewriter()
+    recorder = Recorder(rewriter, lambda: 0.0, tracked)
+    space: dict[str, Any] = {"__builtins__": {**vars(builtins), **recorder.builtins()}, "STREAM": STREAM}
+    exec(rewriter.compiled(textwrap.dedent(LOOKING), "a.py", 0, "a.py"), space)
+
+    def covered() -> dict[str, Any]:
+        rows = recorder.report()
+        return {rows["sums"][row[0]][3]: tuple(row[2:]) for row in reversed(rows["covered"])}
+
+    space["evaluate"](0, 40, ahead=False)
+    assert covered() == {"total": (0, 0, 40, [(1, 40, 1)]), "size": (0, 0, 40, [(1, 40, 1)])}
+    space["evaluate"](3, 40, ahead=True)
+    assert covered()["total"][3] != [(4, 40, 1)], "a look ahead is told as it was, for others to see that it is none"
 
 
 def test_sum(tracked: Tracker) -> None:

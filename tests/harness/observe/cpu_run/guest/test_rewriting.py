@@ -12,7 +12,7 @@ import pytest
 
 from harness.model.base import At
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, Rewriter
+from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, SUMS, Rewriter
 
 
 class Seen:
@@ -27,7 +27,11 @@ class Seen:
 
     def run(self, text: str) -> dict[str, Any]:
         """Execute a text rewritten; its variables."""
-        names = {HIT: self.hits.append, ADDED: lambda site, value: self.added.append((site, value))}
+        names = {
+            HIT: self.hits.append,
+            SUMS: self.hits.append,
+            ADDED: lambda site, value: self.added.append((site, value)),
+        }
         names[ADDEND] = self._addend
         names[IMPORTED] = lambda: setattr(self, "imported_after", len(self.hits))
         space: dict[str, Any] = {"__builtins__": {**vars(builtins), **names}, "__name__": "__main__"}
