@@ -273,7 +273,8 @@ def bundle(
     from reference_model.presets import preset as named
     from reference_model.submission import Described, write_submission
 
-    said = Described(name or preset, author, github_id, track, dt.datetime.now(dt.UTC).date(), hardware)
+    command = " ".join(["golf bundle --preset", preset, *(["--seeds", seeds] if seeds else []), *["--packed"] * packed])
+    said = Described(name or preset, author, github_id, track, dt.datetime.now(dt.UTC).date(), hardware, command)
     console = Console(stderr=True, highlight=False)
     try:
         config = named(preset)

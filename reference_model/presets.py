@@ -210,7 +210,7 @@ CPU_SCORE_FIRST = replace(
     optim=replace(TINY_CPU.optim, matrix_optimizer="muon_rows"),
     averaging=AveragingConfig(averaging="ema", ema_decay=0.9),
     quant=QuantConfig(quantizer="gptq", gptq_batches=8, codec="brotli"),
-    evaluation=EvalConfig(evaluation="ttt_sgd", ttt_lr=0.1, ttt_chunk_tokens=2_048, ttt_epochs=2),
+    evaluation=EvalConfig(evaluation="ttt_sgd", ttt_lr=0.1, ttt_chunk_tokens=1_024),
 )
 """What `score_first_1493` is made of, at the size of a CPU."""
 

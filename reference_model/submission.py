@@ -19,9 +19,15 @@ from pathlib import Path
 
 from reference_model.bundle import bundle
 from reference_model.config import Config
+from reference_model.corpus import EMBEDDED
 from reference_model.describe import techniques
 
 ARTIFACT = "final_model.bin"
+UNPACK = (
+    """python -c 'import base64, lzma; text = open("train_gpt.py").read().split("\\"")[1]; """
+    """print(lzma.decompress(base64.b85decode(text)).decode())'"""
+)
+"""Prints the program in a wrapped script."""
 _FINAL = re.compile(r"^final_\w+_exact val_loss:([\d.]+) val_bpb:([\d.]+)$", re.MULTILINE)
 _TOTAL = re.compile(r"^Total submission size \S+: (\d+) bytes$", re.MULTILINE)
 _LAST_STEP = re.compile(r"^step:(\d+)/\d+ val_loss:\S+ val_bpb:\S+ train_time:(\d+)ms", re.MULTILINE)
@@ -51,6 +57,8 @@ class Described:
     track: str
     date: dt.date
     hardware: str
+    command: str
+    """What made the folder."""
 
 
 def wrapped(text: str) -> str:
@@ -93,7 +101,7 @@ def write_submission(
     (folder / "submission.json").write_text(
         json.dumps(_metadata(config, described, results, code), indent=2) + "\n", encoding="utf-8"
     )
-    (folder / "README.md").write_text(_readme(config, described, results, code), encoding="utf-8")
+    (folder / "README.md").write_text(_readme(config, described, results, code, pack_code=pack_code), encoding="utf-8")
     return results
 
 
@@ -157,7 +165,7 @@ def _metadata(config: Config, described: Described, results: Sequence[Result], c
         "hardware": described.hardware,
         "val_loss": round(statistics.mean(r.val_loss for r in results), 8),
         "val_bpb": round(statistics.mean(r.val_bpb for r in results), 8),
-        "val_bpb_std": round(statistics.stdev(r.val_bpb for r in results), 8) if len(results) > 1 else 0.0,
+        **({"val_bpb_std": round(statistics.stdev(r.val_bpb for r in results), 8)} if len(results) > 1 else {}),
         "bytes_total": max(r.bytes_total for r in results),
         "seeds": [r.seed for r in results],
         "seed_results": {
@@ -174,7 +182,7 @@ def _metadata(config: Config, described: Described, results: Sequence[Result], c
     }
 
 
-def _readme(config: Config, described: Described, results: Sequence[Result], code: int) -> str:
+def _readme(config: Config, described: Described, results: Sequence[Result], code: int, *, pack_code: bool) -> str:
     lines = [f"# {described.name}", "", *(f"- {item}" for item in techniques(config)), ""]
     if results:
         columns = ("seed", "val_loss", "val_bpb", "artifact + code, bytes", "steps", "training", "evaluation")
@@ -185,16 +193,33 @@ def _readme(config: Config, described: Described, results: Sequence[Result], cod
             f"| {r.steps} | {r.train_seconds:.1f} s | {r.eval_seconds:.1f} s |"
             for r in results
         ]
-        mean = statistics.mean(r.val_bpb for r in results)
-        lines += ["", f"**val_bpb {mean:.8f}**, the mean of {len(results)} seeds, on {described.hardware}.", ""]
+        mean, count = statistics.mean(r.val_bpb for r in results), len(results)
+        made = f"the mean of {count} seeds" if count > 1 else "one seed"
+        lines += [
+            "",
+            f"**val_bpb {mean:.8f}**, {made}, on {described.hardware}. Every number is that of a log here.",
+            "",
+        ]
+    data = config.data
+    lines += ["## Run it", "", "```"]
+    if Path(data.data_path).name.startswith(EMBEDDED):
+        root = Path(data.data_path).parents[1]
+        size = config.model.vocab_size
+        lines.append(f"python -m reference_model.corpus.prepare --output {root} --vocab-size {size}")
     lines += [
-        "## Run it",
-        "",
-        "```",
-        f"DATA_PATH={config.data.data_path} TOKENIZER_PATH={config.data.tokenizer_path} SEED=42 python train_gpt.py",
+        f"DATA_PATH={data.data_path} TOKENIZER_PATH={data.tokenizer_path} SEED=42 python train_gpt.py",
         "```",
         "",
         "Under `torchrun --nproc_per_node=8` it uses all processes. Every setting answers to the variable of its name.",
         "",
     ]
-    return "\n".join(lines)
+    if pack_code:
+        lines += [
+            "`train_gpt.py` is one compressed line, made from the same source as the others; this shows what it runs:",
+            "",
+            "```",
+            UNPACK,
+            "```",
+            "",
+        ]
+    return "\n".join([*lines, f"Made by `{described.command}`.", ""])

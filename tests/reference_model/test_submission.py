@@ -2,15 +2,16 @@
 
 import datetime as dt
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reference_model.presets import TINY_CPU
-from reference_model.submission import Described, read_result, wrapped, write_submission
+from reference_model.submission import UNPACK, Described, read_result, wrapped, write_submission
 
-DESCRIBED = Described("Tiny", "Somebody", "somebody", "cpu_demo", dt.date(2026, 1, 2), "2 CPU cores")
+DESCRIBED = Described("Tiny", "Somebody", "somebody", "cpu_demo", dt.date(2026, 1, 2), "2 CPU cores", "golf bundle")
 SHORT = replace(
     TINY_CPU,
     model=replace(TINY_CPU.model, model_dim=32, num_layers=1),
@@ -33,7 +34,18 @@ def test_a_folder_with_a_run(tmp_path: Path, pack_code: bool) -> None:
     log = (folder / "train_seed7.log").read_text()
     assert log.startswith((folder / "train_gpt.py").read_text())
     assert str(tmp_path) not in log
-    assert f"{result.val_bpb:.8f}" in (folder / "README.md").read_text()
+    readme = (folder / "README.md").read_text()
+    assert f"{result.val_bpb:.8f}**, one seed, on 2 CPU cores" in readme
+    assert "prepare --output data --vocab-size 1024" in readme
+    assert (UNPACK in readme) is pack_code
+    assert "val_bpb_std" not in metadata, "one seed has no spread"
+
+
+def test_the_command_for_a_wrapped_script_shows_what_it_runs(tmp_path: Path) -> None:
+    """What the README of such a folder says."""
+    (tmp_path / "train_gpt.py").write_text(wrapped("FOUND = 42\n"))
+    shown = subprocess.run(UNPACK, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "FOUND=42"
 
 
 def test_without_seeds_nothing_is_claimed(tmp_path: Path) -> None:
