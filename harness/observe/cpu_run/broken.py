@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from harness.observe.cpu_run.report import Raised
 from harness.observe.reading.source.grammar import parse
 
+_AMBIGUOUS = "Boolean value of Tensor with more than one value is ambiguous"
 _LOCAL = re.compile(r"(?:cannot access )?local variable '(\w+)'")
 _NAME = re.compile(r"name '(\w+)' is not defined")
 _ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
@@ -46,11 +47,15 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
     if not trees or line is None or len(trees) != len(texts):
         return None
     try:
+        by_itself = _fails_by_itself(raised, trees[-1], line)
+        if by_itself is not None:
+            return by_itself
         local = _LOCAL.match(raised.message) if raised.exception == "UnboundLocalError" else None
         if local is not None and not _may_be_bound(trees[-1], line, local[1]):
             return f"No way through the function gives {local[1]} a value before line {line} reads it."
-        if _binds_unseen(trees[-1]):
-            return None
+        early = _named_too_early(raised, trees, line)
+        if early is not None or _binds_unseen(trees[-1]):
+            return early
         nodes = [node for tree in trees for node in ast.walk(tree)]
         named = _NAME.match(raised.message) if raised.exception == "NameError" else None
         if named is not None:
@@ -62,6 +67,46 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
         return _never_set(nodes, found[1], found[2]) if found is not None else None
     except RecursionError:  # a tree thousands of levels deep
         return None
+
+
+def _fails_by_itself(raised: Raised, tree: ast.Module, line: int) -> str | None:
+    """What one line does that fails with any values, by the expressions that it holds."""
+    here = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr) and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    asks = any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "input" for node in here
+    )
+    if raised.exception == "EOFError" and asks:
+        return "The program asks at the keyboard, where nobody sits behind torchrun: read it from the environment."
+    searches = any(
+        isinstance(node, ast.Compare) and any(isinstance(one, (ast.In, ast.NotIn)) for one in node.ops) for node in here
+    )
+    if raised.message.startswith(_AMBIGUOUS) and searches:
+        return "`in` compares tensors by their values, which are more than one at any size: look for their ids."
+    return None
+
+
+def _named_too_early(raised: Raised, trees: Sequence[ast.Module], line: int) -> str | None:
+    """A sentence where a line of the module's own scope reads a name that only statements below it bind.
+
+    What comes below has not been executed when the line is, so that it may bind what it likes.
+    """
+    named = _NAME.match(raised.message) if raised.exception == "NameError" else None
+    inside = any(
+        _holds(node.body, line) if isinstance(node, _Function) else node.lineno <= line <= (node.end_lineno or line)
+        for node in ast.walk(trees[-1])
+        if isinstance(node, _SCOPES)
+    )
+    if named is None or inside:
+        return None
+    above = ast.Module([node for node in trees[-1].body if node.lineno <= line], [])
+    if _binds_unseen(above) or named[1] not in _bound_in(_at_the_top(trees[-1])):
+        return None
+    found = _never_named([*trees[:-1], above], named[1], line)
+    return None if found is None else f"Line {line} reads {named[1]} before anything gives it a value."
 
 
 def _is_called_wrongly(tree: ast.Module, nodes: Sequence[ast.AST], callee: Sequence[str], line: int) -> bool:

@@ -24,6 +24,7 @@ def fault(script: str, line: int, exception: str, message: str) -> Fault:
     return failure.fault
 
 
+AMBIGUOUS = "Boolean value of Tensor with more than one value is ambiguous"
 UNBOUND = [
     # bound only on a way that returns
     ("def f(a):\n if a:\n  y = 1\n  return y\n return y\n", 5, Fault.SUBMISSION),
@@ -62,7 +63,12 @@ def test_unbound_local(script: str, line: int, expected: Fault) -> None:
         ("def f():\n return nowhere\nif f:\n import b as nowhere\n", Fault.HARNESS),
         ("def f():\n return nowhere\ndef g():\n nowhere = 1\n", Fault.SUBMISSION),
         ("def f():\n def g(): return nowhere\n nowhere = 1\n", Fault.HARNESS),
-        ("class A:\n x = nowhere\nnowhere = 1\n", Fault.HARNESS),
+        ("class A:\n x = nowhere\nnowhere = 1\n", Fault.SUBMISSION),
+        ("def f(\n x: nowhere.b):\n pass\nfrom a import nowhere\nexec('f')\n", Fault.SUBMISSION),
+        ("if f():\n x = nowhere\nelse: nowhere = 1\n", Fault.HARNESS),
+        ("while True:\n x = nowhere\n nowhere = 1\n", Fault.HARNESS),
+        ("exec('nowhere = 1')\nx = nowhere\nnowhere = 1\n", Fault.HARNESS),
+        ("def f():\n return nowhere\nnowhere = 1\n", Fault.HARNESS),
     ],
 )
 def test_undefined_name(script: str, expected: Fault) -> None:
@@ -122,6 +128,20 @@ def test_type_of_an_index() -> None:
     )
     assert fault("f()\n", 1, "RuntimeError", words.format("UInt16")) is Fault.SUBMISSION
     assert fault("f()\n", 1, "RuntimeError", words.format("Float")) is Fault.HARNESS
+
+
+@pytest.mark.parametrize(
+    ("script", "exception", "message", "expected"),
+    [
+        ("seed = input('Seed? ') or 42\n", "EOFError", "EOF when reading a line", Fault.SUBMISSION),
+        ("seed = load(stream)\n", "EOFError", "Ran out of input", Fault.HARNESS),
+        ("if p not in scalars: pass\n", "RuntimeError", AMBIGUOUS, Fault.SUBMISSION),
+        ("if loss > best: pass\n", "RuntimeError", AMBIGUOUS, Fault.HARNESS),
+    ],
+)
+def test_lines_that_fail_with_any_values(script: str, exception: str, message: str, expected: Fault) -> None:
+    """A question at the keyboard, and a search for a tensor by its value, fail at every size."""
+    assert fault(script, 1, exception, message) is expected
 
 
 CLASS = "class A:\n def __init__(self, a, *, b=1):\n  pass\n"
