@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; variables of the environment change the evaluation (`EVALUATION=ttt_sgd`)."""
     given = parser("evaluate", __doc__.partition(": ")[2]).parse_args(arguments)
     run = RunDir(given.run)
-    config = from_environment(run.config())
+    config = run.placed(from_environment(run.config()))
     if not run.artifact.exists():
         raise RunError(f"{run.path} has no artifact: pack it first (python -m reference_model.pack --run {run.path})")
     with joined() as world:

@@ -35,29 +35,34 @@ class RunDir:
         return self.path / "final_model.bin"
 
     def begin(self, config: Config) -> Config:
-        """Take the folder for this configuration; its data is prepared where it is the embedded text.
+        """Take the folder for this configuration, as `placed`; its data is prepared where it is the embedded text.
 
         Raises RunError where another configuration's run lies there.
         """
         kept = self.path / "config.json"
-        placed = self._placed(config)
-        if kept.exists() and self.config() != placed:
+        if kept.exists() and self._kept() != config:
             raise RunError(f"{self.path} holds a run of another configuration: choose another folder, or remove it")
+        placed = self.placed(config)
         if placed != config:
             self._prepare(config.model.vocab_size)
-        self._write(kept, json.dumps(asdict(placed), indent=2).encode())
+        self._write(kept, json.dumps(asdict(config), indent=2).encode())
         return placed
 
     def config(self) -> Config:
-        """The configuration of the run. Raises RunError where there is none."""
-        try:
-            data = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RunError(f"{self.path} holds no run: train one first (python -m reference_model.train)") from None
-        except ValueError as error:
-            raise RunError(f"{self.path / 'config.json'} cannot be read ({error}): remove the folder") from error
-        config: Config = _filled(Config(), data)
-        return config
+        """The configuration of the run, as `placed`. Raises RunError where there is none."""
+        return self.placed(self._kept())
+
+    def placed(self, config: Config) -> Config:
+        """The configuration with data in this folder, where the embedded text is asked for and does not lie there."""
+        name = Path(config.data.data_path).name
+        if not name.startswith(EMBEDDED) or Path(config.data.data_path).exists():
+            return config
+        data, vocab_size = self.path / "data", config.model.vocab_size
+        dataset, tokenizer = data / "datasets" / f"english_sp{vocab_size}", f"english_{vocab_size}_bpe.model"
+        return replace(
+            config,
+            data=replace(config.data, data_path=str(dataset), tokenizer_path=str(data / "tokenizers" / tokenizer)),
+        )
 
     def save(self, name: str, state: Mapping[str, Any]) -> None:
         """Keep tensors and numbers under a name (`checkpoint`, `weights`)."""
@@ -77,17 +82,16 @@ class RunDir:
             raise RunError(f"{path} is damaged: remove it, and train again") from error
         return state
 
-    def _placed(self, config: Config) -> Config:
-        """The configuration with data in this folder, where the embedded text is asked for and does not lie there."""
-        name = Path(config.data.data_path).name
-        if not name.startswith(EMBEDDED) or Path(config.data.data_path).exists():
-            return config
-        data, vocab_size = self.path / "data", config.model.vocab_size
-        dataset, tokenizer = data / "datasets" / f"english_sp{vocab_size}", f"english_{vocab_size}_bpe.model"
-        return replace(
-            config,
-            data=replace(config.data, data_path=str(dataset), tokenizer_path=str(data / "tokenizers" / tokenizer)),
-        )
+    def _kept(self) -> Config:
+        path = self.path / "config.json"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(f"{self.path} holds no run: train one first (python -m reference_model.train)") from None
+        except ValueError as error:
+            raise RunError(f"{path} cannot be read ({error}): remove the folder") from error
+        config: Config = _filled(Config(), data)
+        return config
 
     def _prepare(self, vocab_size: int) -> None:
         """The embedded text as the data of this run, whole or not at all."""

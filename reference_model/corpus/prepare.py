@@ -46,27 +46,32 @@ def split(texts: Sequence[str], validation: int = VALIDATION_DOCUMENTS) -> tuple
 def train_tokenizer(texts: Iterable[str], vocab_size: int = DEFAULT_VOCAB_SIZE) -> bytes:
     """A serialised SentencePiece BPE model trained on `texts`; equal input gives equal bytes.
 
+    Raises ValueError for a vocabulary that is too small for the characters of the texts, or too large for their pairs.
+
     Nothing is normalised and no space is put in front, so that decoding an encoded text gives the text back and the
     competition's byte table adds up to its UTF-8 length. A newline is no piece of its own: it falls back to its byte.
     """
     model = io.BytesIO()  # not a file: SentencePiece would write the file's path into the model
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=(paragraph for text in texts for paragraph in text.split("\n")),
-        model_writer=model,
-        model_type="bpe",
-        vocab_size=vocab_size,
-        byte_fallback=True,
-        character_coverage=1.0,
-        normalization_rule_name="identity",
-        add_dummy_prefix=False,
-        remove_extra_whitespaces=False,
-        pad_id=0,
-        bos_id=BOS_ID,
-        eos_id=2,
-        unk_id=3,
-        num_threads=1,
-        minloglevel=2,
-    )
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=(paragraph for text in texts for paragraph in text.split("\n")),
+            model_writer=model,
+            model_type="bpe",
+            vocab_size=vocab_size,
+            byte_fallback=True,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            pad_id=0,
+            bos_id=BOS_ID,
+            eos_id=2,
+            unk_id=3,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise ValueError(f"no tokenizer of {vocab_size} pieces can be made of this text: {error}") from error
     return model.getvalue()
 
 

@@ -70,6 +70,16 @@ def test_the_embedded_text_is_prepared_where_it_is_asked_for(tmp_path: Path, mon
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.json", "data"}
 
 
+def test_a_folder_may_be_named_in_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was begun by a relative path goes on by an absolute one, and finds its data from anywhere."""
+    monkeypatch.chdir(tmp_path)
+    RunDir(Path("run")).begin(PRESETS["tiny_cpu"])
+    monkeypatch.chdir("/")
+    config = RunDir(tmp_path / "run").begin(PRESETS["tiny_cpu"])
+    assert config == RunDir(tmp_path / "run").config()
+    assert Path(config.data.tokenizer_path).is_file()
+
+
 def test_a_kill_while_data_is_prepared_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a data set is never taken for a whole one."""
     monkeypatch.chdir(tmp_path)
