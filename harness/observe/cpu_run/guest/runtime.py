@@ -108,26 +108,40 @@ class Runtime:
         names = frame.f_globals if globals is None else globals
         inner = (frame.f_locals if globals is None else names) if locals is None else locals
         names.setdefault("__builtins__", self.builtins)
-        code = source if isinstance(source, types.CodeType) else self._unpacked(source)
+        code = source if isinstance(source, types.CodeType) else self._unpacked(source, frame)
         exec(code, names, inner, **closure)  # noqa: S102  as above
 
     def _compile(self, source: Any, filename: Any, mode: str, *args: Any, **kwargs: Any) -> Any:
         """`compile` as the submission sees it."""
         if mode == "exec" and isinstance(source, (str, bytes, bytearray)) and not args and not kwargs.get("flags"):
-            return self._unpacked(source, str(filename))
+            return self._unpacked(source, sys._getframe(1), str(filename))
         return compile(source, filename, mode, *args, **kwargs)
 
-    def _unpacked(self, source: str | bytes | bytearray, name: str = "<string>") -> types.CodeType:
-        """Code of a text that was not in a file: it gets one, so that tracebacks and `inspect` can show it."""
+    def _unpacked(
+        self, source: str | bytes | bytearray, asks: types.FrameType, name: str = "<string>"
+    ) -> types.CodeType:
+        """Code of a text that was not in a file: it gets one, so that tracebacks and `inspect` can show it.
+
+        It belongs to the file that asks, whatever name that gives it, unless it is the text of the file so named.
+        """
         text = source if isinstance(source, str) else _text(bytes(source))
         layer = len(self._unwrapped) + 1
-        place = self.place_of(name)
+        named = self.name_of(name) if name[:1] != "<" else None
+        place = (named, 0) if named is not None and self._holds(named, text) else None
+        place = place or self.place_of(asks.f_code.co_filename)
         path = place[0] if place is not None else next((b.path for b in self.rewriter.blocks), "")
         file = self.root.parent / "layers" / f"{layer}.py"
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8", errors="surrogateescape")
         self._unwrapped[str(file)] = path, layer
         return self.rewriter.compiled(text, path, layer, str(file))
+
+    def _holds(self, path: str, text: str) -> bool:
+        """Whether the text is that of a file of the submission."""
+        try:
+            return _text((self.root / path).read_bytes()) == text
+        except (OSError, SyntaxError, UnicodeDecodeError):
+            return False
 
 
 class _Finder(importlib.abc.MetaPathFinder):
