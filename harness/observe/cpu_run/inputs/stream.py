@@ -44,12 +44,17 @@ class Stream:
 
     @cached_property
     def text_bytes(self) -> NDArray[np.int64]:
-        """Bytes of text of every token, those before it known: a space that would begin a document does not count."""
+        """Bytes of text of every token, those before it known: a space that would begin a document does not count.
+
+        Of a space that is spelt as the bytes of its mark the first counts.
+        """
         sizes = self.tokenizer.surface_bytes[self.tokens].copy()
         after = np.zeros(len(self.tokens), np.bool_)
         after[1:] = self.tokenizer.surface_bytes[self.tokens[:-1]] == 0
         if self.tokenizer.kind is not self.tokenizer.kind.CASEOPS:
             sizes[after & self.tokenizer.begins_with_space[self.tokens]] -= 1
+        for at in self.tokenizer.spelt_spaces(self.tokens).tolist():
+            sizes[at : at + 3] = (0 if after[at] else 1, 0, 0)
         return sizes
 
     def replaced(self, position: int, token: int) -> Stream:

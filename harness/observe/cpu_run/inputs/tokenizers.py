@@ -104,6 +104,14 @@ class Tokenizer:
             return np.zeros(self.vocab_size, np.bool_)
         return np.array([self._processor.id_to_piece(token).startswith("▁") for token in range(self.vocab_size)])
 
+    def spelt_spaces(self, tokens: Tokens) -> NDArray[np.int64]:
+        """Where among `tokens` a space is spelt as the three bytes of its mark, which has no piece of its own then."""
+        marks = [self._processor.piece_to_id(f"<0x{byte:02X}>") for byte in "▁".encode()] if self.model else []
+        if not marks or not self._processor.is_byte(marks[0]):
+            return np.zeros(0, np.int64)
+        spelt = [tokens[at : len(tokens) - 2 + at] == mark for at, mark in enumerate(marks)]
+        return np.flatnonzero(np.logical_and.reduce(spelt))
+
     @cached_property
     def words(self) -> Tokens:
         """Tokens that stand for text of their own: no controls, no operators, and no lone bytes if others suffice."""

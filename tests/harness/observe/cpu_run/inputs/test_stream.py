@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.model.inputs import StreamKind, TokenizerKind
 from harness.observe.cpu_run.inputs.stream import Stream, StreamError, document_lengths, make_stream
 from harness.observe.cpu_run.inputs.text import documents
-from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer
+from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer, own_tokenizer
 
 LENGTHS = (193, 65, 321, 97, 129)
 TOKENIZERS = [
@@ -87,6 +87,20 @@ def test_natural_documents_are_whole_bytes_of_the_text(which: int) -> None:
     length = len(tokenizer.encode([document])[0]) + 1
     stream = make_stream(tokenizer, StreamKind.NATURAL, (length,), 9)
     assert int(stream.text_bytes.sum()) == len(document.encode())
+
+
+def test_a_vocabulary_without_a_space() -> None:
+    """Where no piece is a lone space, one is spelt as three bytes, and still is one byte of text."""
+    model = tokenizer_of(TokenizerKind.BPE, 1024).model
+    assert model is not None
+    piece = b"\n\x03" + "▁".encode()
+    assert model.count(piece) == 1
+    tokenizer = own_tokenizer(model.replace(piece, b"\n\x03" + "家".encode()))
+    document = next(documents(9)) + " He spoke ; 12 words ."
+    tokens = np.concatenate([[tokenizer.bos], *tokenizer.encode([document])]).astype(np.uint16)
+    stream = Stream(tokenizer, StreamKind.NATURAL, tokens, (len(tokens),))
+    assert tokenizer.spelt_spaces(tokens).size
+    assert int(stream.text_bytes.sum()) == len(document.encode()) < int(tokenizer.surface_bytes[tokens].sum())
 
 
 def test_a_space_that_begins_a_document_does_not_count() -> None:
