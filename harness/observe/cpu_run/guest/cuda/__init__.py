@@ -17,6 +17,7 @@ from harness.observe.cpu_run.guest.cuda import (  # processes is loaded with the
     precision,
     processes,
     runtime,
+    scanning,
 )
 
 
@@ -24,6 +25,7 @@ def install_all() -> None:
     """Install everything, once, before any run is forked. torch._dynamo is loaded first: it must see torch as it is."""
     clock.install()
     compiling.install()
+    scanning.install()
     runtime.install()
     accelerator.install()
     autocast.install()
