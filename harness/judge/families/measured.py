@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from abc import abstractmethod
 from collections.abc import Iterable
 
@@ -23,6 +24,8 @@ _LENGTHS = frozenset({Meaning.SEQUENCE, Meaning.EVAL_SEQUENCE})
 """Sizes that, made smaller than a step between windows, leave gaps."""
 _TABLES = (".npz", ".npy", ".pkl", ".pickle", ".vocab", ".tiktoken", ".json", ".txt", ".bin", ".pt")
 """Files that may hold a tokenizer or its byte counts in a form of the submission's own."""
+_TOKENIZER = re.compile(r"tok|vocab|merge|bpe|spm|piece|meta|lut|byte", re.IGNORECASE)
+"""Names of such files."""
 
 
 class _OfScores(SubmissionRule):
@@ -130,7 +133,8 @@ class BytesMeasuredInRun(_OfScores):
     Mend: count the UTF-8 bytes of the raw text: one for a byte piece, the leading space once and not after a boundary;
     with case operators read the bytes of the original text from the sidecar.
     Blind spots: a tokenizer in a form of one's own cannot be given the made stream: nothing is said where the folder
-    holds such files. A pass needs a run whose observation was not tampered with.
+    holds such files and the run opens them, or their names say what they are. A pass needs a run whose observation was
+    not tampered with.
     """
 
     id = "PG311"
@@ -160,7 +164,7 @@ class BytesMeasuredInRun(_OfScores):
         message += f" ({percent(ratio)})."
         if ratio - 1 <= SURPLUS and coverage.losses.looked:
             return self.unknown(case, message, rows)
-        own = _own_tables(case)
+        own = _own_tables(case, run)
         if own or coverage.losses.elsewhere:
             why = f" {own[0]} may hold a tokenizer that the made stream does not fit." if own else ""
             return self.unknown(case, message + why, rows)
@@ -178,7 +182,7 @@ class BytesMeasuredInRun(_OfScores):
         whole, counted = coverage.bytes_stream, coverage.bytes_counted or 0
         final = run.coverage
         once = final is not None and final.losses is not None and not final.losses.several
-        if whole and once and counted > (1 + SURPLUS) * whole and not _own_tables(case):
+        if whole and once and counted > (1 + SURPLUS) * whole and not _own_tables(case, run):
             message = (
                 f"{_named(coverage)} divides by {number(counted)}, the whole stream stands for {number(whole)} bytes "
                 f"({percent(counted / whole)}); which tokens it is of is not known."
@@ -230,9 +234,12 @@ def _changed(run: CpuRunFacts, meanings: frozenset[Meaning]) -> list[str]:
     return list(dict.fromkeys(names))[:4]
 
 
-def _own_tables(case: Case) -> list[str]:
-    """Files of the folder that may hold a tokenizer of the submission's own, or its byte counts."""
+def _own_tables(case: Case, run: CpuRunFacts) -> list[str]:
+    """Files of the folder that may hold a tokenizer of the submission's own, or its byte counts: those that the run
+    opened, and those whose names say so, since libraries open files without Python.
+    """
     claims = {metadata.path for metadata in case.facts.metadata}
+    opened = {file.path for file in run.weighed.shipped} if run.weighed is not None else None
     logs = {log.path for log in case.facts.logs}
     return [
         file.path
@@ -240,6 +247,7 @@ def _own_tables(case: Case) -> list[str]:
         if posixpath.splitext(file.path)[1].lower() in _TABLES
         and file.path not in claims | logs
         and posixpath.basename(file.path) != "requirements.txt"
+        and (opened is None or file.path in opened or _TOKENIZER.search(posixpath.basename(file.path)) is not None)
     ]
 
 

@@ -12,6 +12,7 @@ from harness.model.coverage import Coverage, Covered, Span
 from harness.model.cpu_run import Attempt, Check, CpuRunFacts, Fidelity, RunStage, Tamper, TamperKind
 from harness.model.findings import Finding, Outcome, Severity, Strength
 from harness.model.plan import Meaning, Override
+from harness.model.weighed import ShippedFile, Weighed
 
 STREAM, SEQUENCE = 2048, 64
 HELD = (Check(name="exit", held=True, words="the exit status is what was reported"),)
@@ -165,6 +166,19 @@ def test_own_tokenizer() -> None:
     files = {"candidate.meta.npz": "PK"}
     assert only(run(measured(bytes_counted=7_839.0)), "PG311", **files).outcome is Outcome.INCONCLUSIVE
     assert only(run(measured()), "PG311", **files).outcome is Outcome.PASS
+
+
+def test_files_that_hold_no_tokenizer() -> None:
+    """A file that the run did not open and whose name says nothing of tokenizers is no reason for other bytes."""
+    surplus = run(measured(bytes_counted=8_000.0))
+    for name, opened, outcome in (
+        ("probe_results.json", (), Outcome.FAIL),
+        ("probe_results.json", ("probe_results.json",), Outcome.INCONCLUSIVE),
+        ("my_tokenizer.json", (), Outcome.INCONCLUSIVE),
+    ):
+        shipped = tuple(ShippedFile(path=path, size=2, read=1) for path in opened)
+        facts = surplus.model_copy(update={"weighed": Weighed(shipped=shipped)})
+        assert only(facts, "PG311", **{name: "{}"}).outcome is outcome
 
 
 def test_other_results() -> None:
