@@ -207,7 +207,7 @@ class TokensCountedOnce(SubmissionRule):
 class ClaimOfOneCount(SubmissionRule):
     """Loss and score of submission.json are of one known count.
 
-    What: val_loss / (ln 2 * val_bpb) of submission.json, where no log shows the pair.
+    What: val_loss / (ln 2 * val_bpb) of submission.json, of the whole or of each seed, where no log shows the pair.
     Why: the ratio is a fingerprint of tokenizer and byte count; honest ones repeat to four digits.
     Mend: claim loss and score of the same evaluation, and commit the log that shows both.
     Blind spots: a tokenizer of one's own has its own ratio, hence a question.
@@ -223,18 +223,20 @@ class ClaimOfOneCount(SubmissionRule):
     def check(self, case: Case) -> Iterable[Finding]:
         """One finding, where both are claimed and no run shows a ratio."""
         claim = case.metadata
-        if claim is None or claim.val_loss is None or claim.val_bpb is None or not case.track.records:
+        if claim is None or not case.track.records or any(count.plain is not None for count in counts(case)):
             return
-        if any(count.plain is not None for count in counts(case)):
+        for one in (claim, *claim.per_seed):
+            if one.val_loss is None or one.val_bpb is None:
+                continue
+            ratio = bytes_per_token(one.val_loss.value, one.val_bpb.value)
+            if ratio is None or fingerprints.load().of_ratio(ratio, 0.02) is not None:
+                return
+            rows = [shown(one.val_loss, "val_loss"), shown(one.val_bpb, "val_bpb")]
+            message = (
+                f"The claimed loss and score divide by {number(round(ratio, 4))} bytes per token, no known tokenizer's."
+            )
+            yield self.warn(case, message, rows)
             return
-        ratio = bytes_per_token(claim.val_loss.value, claim.val_bpb.value)
-        if ratio is None or fingerprints.load().of_ratio(ratio, 0.02) is not None:
-            return
-        rows = [shown(claim.val_loss, "val_loss"), shown(claim.val_bpb, "val_bpb")]
-        message = (
-            f"The claimed loss and score divide by {number(round(ratio, 4))} bytes per token, no known tokenizer's."
-        )
-        yield self.warn(case, message, rows)
 
 
 RULES = (BytesMeasured, SpaceCountedOnce, HeaderSkipped, BatchesInOrder, ClaimOfOneCount, TokensCountedOnce)

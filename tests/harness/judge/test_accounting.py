@@ -218,3 +218,7 @@ def test_claim_of_one_count() -> None:
     assert one(findings_of({**COMPLETE, "train_seed42.log": quiet, "submission.json": odd}, "PG308")).outcome is WARN
     assert findings_of({**COMPLETE, "train_seed42.log": quiet, "submission.json": even}, "PG308") == []
     assert findings_of({**COMPLETE, "submission.json": odd}, "PG308") == []
+    seeds = METADATA.replace(
+        '"val_bpb": 1.2052', '"val_bpb": 0.9393, "seeds": {"42": {"val_bpb": 0.94, "val_loss": 1.94}}'
+    )
+    assert one(findings_of({**COMPLETE, "train_seed42.log": quiet, "submission.json": seeds}, "PG308")).outcome is WARN
