@@ -203,6 +203,7 @@ class Plan(Frozen):
     script: str | None
     """The launched file; None when there is nothing to run, and `reason` says why."""
     reason: str | None = None
+    """Why there is nothing to run, or why what runs can train no model."""
     environment: tuple[tuple[str, str], ...] = ()
     """The launch as the submission has it, and the launcher's variables."""
     dropped: tuple[str, ...] = ()

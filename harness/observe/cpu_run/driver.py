@@ -136,6 +136,8 @@ def run_on_cpu(
             attempts.append(attempt)
             failed, earlier = _failed(trial, outcome), failed
             number = next_rung(trial.plan, number, failed, earlier) if failed is not None else None
+        if failed is None and trial.plan.reason is not None and not best.files and not noticed:
+            best = best.model_copy(update={"failure": _no_run(trial.plan.reason, Fault.SUBMISSION)})
     except SessionEnded as error:
         failure = _sandbox_ended(error)
         if not attempts:

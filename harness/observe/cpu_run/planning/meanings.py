@@ -59,8 +59,9 @@ _TABLE: Mapping[Meaning, str] = {
         (\w+_)?(eval|val|ttt|sliding|sw|slot)_(max_)?(seq_?len|seqlen|context_len|context|ctx|ctx_len)
         yarn_max_len eval_context_length""",
     Meaning.SEQUENCE: r"""
-        (train_|max_|rope_train_|rope_|base_|model_)?(max_)?(seq_?len|seqlen|sequence_length|ctx_len)(_start|_end|_hint)?
-        context_length block_size seq_curriculum_initial n_ctx seq_len_(min|max|initial)""",
+        (train_|max_|rope_train_|rope_|base_|model_|short_|local_|teacher_)?(max_)?(seq_?len|seqlen|sequence_length|ctx_len)(_start|_end|_hint)?
+        context_length block_size seq_curriculum_initial n_ctx seq_len_(min|max|initial)
+        (curriculum_)?(short|start|initial)_seq(_len)?""",
     Meaning.STRIDE: r"""
         (?!moe)(\w+_)?(eval|val|sw|sliding|window|ttt|slot|score|swe)_(\w+_)?stride stride val_slide_tokens
         adaptive_stride_(easy|hard)""",

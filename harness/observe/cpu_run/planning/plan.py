@@ -16,7 +16,7 @@ from harness.observe.cpu_run.planning.attributes import (
     divisor_of_batches,
     whole_seconds,
 )
-from harness.observe.cpu_run.planning.entry import entry_steps, launch_command, shipped_artifact
+from harness.observe.cpu_run.planning.entry import entry_steps, launch_command, shipped_artifact, staged_steps
 from harness.observe.cpu_run.planning.environment import (
     as_commanded,
     first_reads,
@@ -27,11 +27,27 @@ from harness.observe.cpu_run.planning.environment import (
 from harness.observe.cpu_run.planning.features import expected
 from harness.observe.cpu_run.planning.pace import readings_per_step
 from harness.observe.cpu_run.planning.rungs import Material, lengths_of, make_rungs, original_sizes, sizes_of
-from harness.observe.cpu_run.planning.sizes import ACCUMULATION, DOCUMENTS, SPARE_STEPS, STEPS, VAL_TOKENS, Tiny
+from harness.observe.cpu_run.planning.sizes import (
+    ACCUMULATION,
+    DOCUMENTS,
+    SPARE_STEPS,
+    STEPS,
+    VAL_TOKENS,
+    Original,
+    Tiny,
+)
 from harness.observe.reading.launch.pick import is_mlx
 from harness.observe.reading.source.script import ScriptReading, read_script
 
 MAX_MODULES = 30
+_LEADING_ON = frozenset(
+    {"ctypes", "importlib", "multiprocessing", "runpy", "subprocess", "zipimport",
+     "exec", "eval", "__import__", "system", "popen", "execv", "execve", "execvp", "spawnv", "posix_spawn"}
+)  # fmt: skip
+"""Modules and functions by which a program reaches code that its own text does not show."""
+_NOTHING_COMPUTED = (
+    "nothing in the program trains or runs a model: it imports plain modules of the standard library only"
+)
 _DATA_WORDS = ("DATA", "TOKENIZER", "SHARD", "VAL_FILES", "TRAIN_FILES", "SIDECAR", "DOCS")
 
 
@@ -58,7 +74,8 @@ def plan_from(
         return Plan(script=main.facts.path, reason=reason, world_size=world_size)
     command = launch_command(submission, sources)
     launch, beside = as_commanded(launch, command.environment if command is not None else ())
-    programs = [main, *_modules(submission, sources, main)]
+    stages = [step.path for step in staged_steps(sources, main.facts, Tiny(Original()))]
+    programs = [main, *_modules(submission, sources, main, stages)]
     reads = first_reads(read for program in programs for read in program.facts.env)
     material = _material(submission, launch, programs, reads)
     rungs = make_rungs(material)
@@ -68,6 +85,7 @@ def plan_from(
     steps, notes = entry_steps(submission, sources, main.facts, main.parsed, tiny)
     return Plan(
         script=main.facts.path,
+        reason=None if any(_can_compute(program) for program in programs) else _NOTHING_COMPUTED,
         environment=tuple({**environment, **launcher_environment(world_size)}.items()),
         dropped=(*beside, *dropped),
         entry=steps,
@@ -91,11 +109,21 @@ def _refusal(main: ScriptReading) -> str | None:
     return None
 
 
-def _modules(submission: SubmissionFacts, sources: Mapping[str, bytes], main: ScriptReading) -> list[ScriptReading]:
-    """Files of the submission that the program imports, directly or through others."""
+def _can_compute(program: ScriptReading) -> bool:
+    """Whether a program could train or run a model: it imports a package, or something that starts or loads code."""
+    packages = any(
+        one.group != "stdlib" or one.module.partition(".")[0] in _LEADING_ON for one in program.facts.imports
+    )
+    return packages or bool(_LEADING_ON & set(program.parsed.index.calls))
+
+
+def _modules(
+    submission: SubmissionFacts, sources: Mapping[str, bytes], main: ScriptReading, stages: Sequence[str]
+) -> list[ScriptReading]:
+    """Files of the submission that the program imports, directly or through others, and those of its other stages."""
     local = {facts.path: [one.local for one in facts.imports if one.local is not None] for facts in submission.scripts}
     reached: dict[str, None] = {}
-    pending = [one.local for one in main.facts.imports if one.local is not None]
+    pending = [*(one.local for one in main.facts.imports if one.local is not None), *stages]
     while pending and len(reached) < MAX_MODULES:
         path = pending.pop(0)
         if path in reached or path == main.facts.path or path not in sources or not path.endswith(".py"):

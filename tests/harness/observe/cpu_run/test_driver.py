@@ -61,6 +61,15 @@ def test_missing_package(runner: CpuRunner) -> None:
     assert "requirements.txt" in facts.failure.remedy
 
 
+def test_program_that_trains_nothing(runner: CpuRunner) -> None:
+    """What only prints ran to its end, and the submission lacks a program; one with a package may have trained."""
+    facts = run(runner, "print('all features activated')\n")
+    assert facts.failure is not None
+    assert facts.failure.fault is Fault.SUBMISSION
+    assert facts.printed == ("all features activated",)
+    assert run(runner, "import numpy\nprint(numpy.zeros(1))\n").failure is None
+
+
 def test_module_of_the_same_name(runner: CpuRunner) -> None:
     """A submission may have a module that is called as this package: it finds its own."""
     facts = run(runner, "import harness\nprint(harness.WORD)", harness_py="WORD = 'own'")

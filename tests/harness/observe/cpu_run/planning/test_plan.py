@@ -139,6 +139,25 @@ def test_modules_of_the_submission_are_rewritten_too() -> None:
     assert [(one.at.path, one.new) for one in plan.rungs[0].directives] == [("config.py", "16")]
 
 
+def test_programs_of_other_stages_are_rewritten_too() -> None:
+    """A run script starts several programs: the sizes of each are its own."""
+    other = b"import torch\nworld_size = 1\ngrad_accum_steps = 8 // world_size\nloss.backward()\n"
+    stages = b"python train_gpt.py\npython train_later.py\n"
+    _, plan = _read({"train_gpt.py": _TRAIN, "train_later.py": other, "run.sh": stages})
+    assert [step.path for step in plan.entry] == ["train_gpt.py", "train_later.py"]
+    found = [(one.at.path, one.at.line, one.new) for one in plan.rungs[0].directives]
+    assert ("train_later.py", 3, "2") in found
+
+
+def test_a_program_that_computes_nothing() -> None:
+    """A text that only prints runs and trains nothing; one that starts or loads other code may."""
+    _, plan = _read({"train_gpt.py": b"import os\n\nif __name__ == '__main__':\n    print(os.environ)\n"})
+    assert "nothing in the program trains" in (plan.reason or "")
+    assert plan.entry
+    for reaches in (b"import numpy\n", b"import subprocess\n", b"import os\nos.system('a')\n", b"exec('a')\n"):
+        assert _read({"train_gpt.py": reaches + b"print(1)\n"})[1].reason is None
+
+
 def test_without_a_script_there_is_nothing_to_run() -> None:
     """The reason is told, and nothing is raised."""
     _, plan = _read({"README.md": b"# words"})
