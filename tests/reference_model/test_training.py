@@ -1,12 +1,14 @@
 """Training: it learns, it ends with its steps or its time, and a run that was stopped goes on bit for bit."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from reference_model.config import (
     AveragingConfig,
@@ -181,3 +183,64 @@ def test_micro_batches_do_not_matter(shard: Path) -> None:
         trainer(config, shard).train(steps.append)
         losses.append([step.loss for step in steps])
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+class BothRanks(TrainLoader):
+    """What two ranks are given, for one process."""
+
+    def micro_batches(self, batch_tokens: int, micro_tokens: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Both ranks' batches of one step, from the same stretch of the stream."""
+        before = self.stream.state()
+        for rank in range(2):
+            self.stream.restore(before)
+            yield from TrainLoader(self.stream, self.seq_len, rank, 2, self.device).micro_batches(
+                batch_tokens, micro_tokens
+            )
+
+
+SHARED = replace(
+    CONFIG,
+    schedule=replace(CONFIG.schedule, iterations=5, warmdown_iters=3, warmup_steps=1),
+    optim=OptimConfig(grad_clip_norm=0.5),
+    averaging=AveragingConfig(averaging="ema", ema_decay=0.5),
+)
+
+
+def _rank(rank: int, ranks: int, path: str, shard: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{path}/store", rank=rank, world_size=ranks)
+    torch.set_num_threads(1)
+    world = World(rank, ranks)
+
+    def made() -> Trainer:
+        return Trainer(SHARED, TrainLoader(TokenStream([Path(shard)]), 16, rank, ranks, CPU), world, Clock())
+
+    def saved(now: Trainer) -> None:
+        if now.step == 3 and world.leads:
+            torch.save(now.state(), f"{path}/checkpoint.pt")
+
+    whole, again, losses = made(), made(), list[float]()
+    whole.warm_up()
+    whole.train(lambda step: losses.append(step.loss), saved=saved)
+    world.wait()
+    again.restore(torch.load(f"{path}/checkpoint.pt", weights_only=True))
+    again.train()
+    found = {"losses": losses, "whole": whole.finished().state_dict(), "again": again.finished().state_dict()}
+    torch.save({**found, "stream": whole.loader.stream.state()}, f"{path}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_ranks_train_what_one_process_does(shard: Path, tmp_path: Path) -> None:
+    """Five steps with clipping, Muon in shares and EMA: the same losses and weights.
+
+    Both ranks agree bit for bit, and so does a run that both took up from the first rank's checkpoint.
+    """
+    torch.multiprocessing.spawn(_rank, args=(2, str(tmp_path), str(shard)), nprocs=2)
+    alone, losses = Trainer(SHARED, BothRanks(TokenStream([shard]), 16, 0, 1, CPU), World(), Clock()), list[float]()
+    alone.train(lambda step: losses.append(step.loss))
+    weights_alone = alone.finished().state_dict()
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    assert first["stream"] == second["stream"] == alone.loader.stream.state()
+    assert first["losses"] == second["losses"] == pytest.approx(losses, rel=1e-5)
+    for name, tensor in weights_alone.items():
+        torch.testing.assert_close(first["whole"][name], tensor, rtol=1e-4, atol=1e-5)
+        assert all(torch.equal(first["whole"][name], other[name]) for other in (second["whole"], first["again"]))
