@@ -136,14 +136,28 @@ def run_on_cpu(
             attempts.append(attempt)
             failed, earlier = _failed(trial, outcome), failed
             number = next_rung(trial.plan, number, failed, earlier) if failed is not None else None
-        if failed is None and trial.plan.reason is not None and not best.files and not noticed:
-            best = best.model_copy(update={"failure": _no_run(trial.plan.reason, Fault.SUBMISSION)})
+        if not noticed:
+            best = best.model_copy(update={"failure": _explained(best, trial.plan)})
     except SessionEnded as error:
         failure = _sandbox_ended(error)
         if not attempts:
             best = CpuRunFacts(failure=failure)
         attempts.append(Attempt(rung="", seconds=error.ending.seconds, ended=str(error.ending.why), failure=failure))
     return _with_places(told(), trial)
+
+
+def _explained(run: CpuRunFacts, plan: Plan) -> RunFailure | None:
+    """The run's failure, laid to the submission where the plan knows what its folder lacks."""
+    failure = run.failure
+    if failure is not None and failure.fault is not Fault.HARNESS:
+        return failure
+    if plan.reason is not None and not run.files:
+        return _no_run(plan.reason, Fault.SUBMISSION)
+    usage = failure is not None and (failure.exception, failure.message) == ("SystemExit", "2")
+    if failure is None or not usage or not plan.notes:  # notes tell of arguments that nobody gives
+        return failure
+    remedy = f"Show in the README how it is started: {'; '.join(plan.notes)}."
+    return failure.model_copy(update={"fault": Fault.SUBMISSION, "remedy": remedy})
 
 
 def _with_places(facts: CpuRunFacts, trial: Trial) -> CpuRunFacts:

@@ -42,7 +42,8 @@ _TABLE: Mapping[Meaning, str] = {
         (max_)?train(ing)?_(seconds|time|time_limit|budget|time_seconds)(_s|_seconds)?
         (train_)?(time_)?(budget|limit)(_seconds|_secs|_s) (train_)?time_(budget|limit)""",
     Meaning.RESERVE: r"\w*reserve_?(seconds|secs|s|ms)?",
-    Meaning.MICRO_BATCH_TOKENS: r"(device_|max_|mlx_max_)?micro_?batch_tokens",
+    Meaning.MICRO_BATCH_TOKENS: r"""
+        (device_|max_|mlx_max_)?micro_?batch_tokens (local|device|per_device|per_gpu)_batch_tokens""",
     Meaning.BATCH_TOKENS: r"""
         (train_|total_|global_)?batch_tokens(_start|_end)? train_batch_size_tokens tokens_per_(batch|step)
         total_batch(_size)? train_tokens_per_step""",

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from harness.model.facts import SubmissionFacts
 from harness.model.launch import LaunchFacts
-from harness.model.plan import Directive, EntryStep, InputsWanted, Meaning, Plan, Rung
+from harness.model.plan import Directive, EntryStep, InputsWanted, Meaning, Plan, Rung, StepPurpose
 from harness.model.source import EnvRead
 from harness.observe.cpu_run.planning.attributes import (
     Declaration,
@@ -16,7 +16,14 @@ from harness.observe.cpu_run.planning.attributes import (
     divisor_of_batches,
     whole_seconds,
 )
-from harness.observe.cpu_run.planning.entry import entry_steps, launch_command, shipped_artifact, staged_steps
+from harness.observe.cpu_run.planning.entry import (
+    entry_steps,
+    launch_command,
+    learns,
+    purpose_of,
+    shipped_artifact,
+    staged_steps,
+)
 from harness.observe.cpu_run.planning.environment import (
     as_commanded,
     first_reads,
@@ -85,7 +92,7 @@ def plan_from(
     steps, notes = entry_steps(submission, sources, main.facts, main.parsed, tiny)
     return Plan(
         script=main.facts.path,
-        reason=None if any(_can_compute(program) for program in programs) else _NOTHING_COMPUTED,
+        reason=_lacking(programs),
         environment=tuple({**environment, **launcher_environment(world_size)}.items()),
         dropped=(*beside, *dropped),
         entry=steps,
@@ -107,6 +114,15 @@ def _refusal(main: ScriptReading) -> str | None:
     if main.parsed.tree is None and facts.error is not None:
         return f"the script does not parse: line {facts.error.at.line}: {facts.error.value}"
     return None
+
+
+def _lacking(programs: Sequence[ScriptReading]) -> str | None:
+    """Why what runs can train no model; None where it may."""
+    if not any(_can_compute(program) for program in programs):
+        return _NOTHING_COMPUTED
+    path = programs[0].facts.path
+    prepares = purpose_of(path, {}) is StepPurpose.PREPARE and not any(learns(program.parsed) for program in programs)
+    return f"the folder holds no program that trains or runs a model: {path} prepares data" if prepares else None
 
 
 def _can_compute(program: ScriptReading) -> bool:

@@ -70,6 +70,21 @@ def test_program_that_trains_nothing(runner: CpuRunner) -> None:
     assert run(runner, "import numpy\nprint(numpy.zeros(1))\n").failure is None
 
 
+def test_arguments_that_nobody_gives(runner: CpuRunner) -> None:
+    """A program that asks for arguments which no command of the folder shows cannot be started by anybody."""
+    script = """
+    import argparse, numpy
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mode", required=True)
+    print(parser.parse_args().mode)
+    """
+    facts = run(runner, script)
+    assert facts.failure is not None
+    assert facts.failure.fault is Fault.SUBMISSION
+    assert "--mode" in facts.failure.remedy
+    assert run(runner, script, README_md="```\npython train_gpt.py --mode=all\n```\n").failure is None
+
+
 def test_module_of_the_same_name(runner: CpuRunner) -> None:
     """A submission may have a module that is called as this package: it finds its own."""
     facts = run(runner, "import harness\nprint(harness.WORD)", harness_py="WORD = 'own'")

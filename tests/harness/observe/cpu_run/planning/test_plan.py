@@ -158,6 +158,14 @@ def test_a_program_that_computes_nothing() -> None:
         assert _read({"train_gpt.py": reaches + b"print(1)\n"})[1].reason is None
 
 
+def test_a_program_that_prepares_data_is_no_submission() -> None:
+    """A folder with nothing but a tokenizer's maker trains nothing; one whose maker learns may."""
+    making = b"import sentencepiece\n\nif __name__ == '__main__':\n    sentencepiece.train()\n"
+    _, plan = _read({"retokenize.py": making})
+    assert "retokenize.py prepares data" in (plan.reason or "")
+    assert _read({"retokenize.py": making + b"    loss.backward()\n"})[1].reason is None
+
+
 def test_without_a_script_there_is_nothing_to_run() -> None:
     """The reason is told, and nothing is raised."""
     _, plan = _read({"README.md": b"# words"})
