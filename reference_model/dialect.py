@@ -58,6 +58,11 @@ def stopped_line(config: Config, step: int, seconds: float) -> str:
     return f"stopping_early: wallclock_cap train_time:{1000 * seconds:.0f}ms step:{step}/{config.schedule.iterations}"
 
 
+def memory_line(allocated: int, reserved: int) -> str:
+    """Most bytes of a GPU that tensors took, and that were held for them."""
+    return f"peak memory allocated: {allocated >> 20} MiB reserved: {reserved >> 20} MiB"
+
+
 def size_lines(label: str, artifact_bytes: int, code_bytes: int) -> list[str]:
     """Bytes of the artifact, of the code, and of both; `label` names quantiser and codec (`int8+zlib`)."""
     return [

@@ -18,6 +18,7 @@ from reference_model.data.source import Source, opened
 from reference_model.dialect import (
     final_lines,
     is_logged,
+    memory_line,
     opening,
     size_lines,
     step_line,
@@ -90,6 +91,8 @@ def trained(config: Config, source: Source, world: World, log: Log, now: Clock) 
     trainer.train(told, validate)
     if trainer.step < config.schedule.iterations:
         log(stopped_line(config, trainer.step, trainer.seconds))
+    if world.device.type == "cuda":
+        log(memory_line(torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()))
     return trainer.finished()
 
 
