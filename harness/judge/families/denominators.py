@@ -10,6 +10,7 @@ from harness.judge.rule import SubmissionRule, at, number, shown
 from harness.model import fingerprints
 from harness.model.findings import Evidence, Finding, Severity, Strength
 from harness.model.logs import CurvePoint, Score
+from harness.model.metadata import MetadataFacts, SeedClaim
 
 NEAR = 0.05
 """Share within which a constant was likely meant for a known tokenizer."""
@@ -225,7 +226,8 @@ class ClaimOfOneCount(SubmissionRule):
         claim = case.metadata
         if claim is None or not case.track.records or any(count.plain is not None for count in counts(case)):
             return
-        for one in (claim, *claim.per_seed):
+        claims: list[MetadataFacts | SeedClaim] = [claim, *claim.per_seed]
+        for one in claims:
             if one.val_loss is None or one.val_bpb is None:
                 continue
             ratio = bytes_per_token(one.val_loss.value, one.val_bpb.value)
