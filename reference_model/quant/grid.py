@@ -30,10 +30,21 @@ def qmax_of(bits: int) -> int:
     return (1 << bits - 1) - 1
 
 
+def rounded_to_half(x: Tensor) -> Tensor:
+    """float32 numbers from 0 to 65504, each brought to the nearest float16 (ties to even) and still float32.
+
+    On their bits: a compiler that fuses kernels leaves out a cast to float16 and back, and training would see scales
+    that no exporter writes. Below 2^-14 the numbers of float16 are the multiples of 2^-24.
+    """
+    bits = x.contiguous().view(torch.int32)
+    normal = ((bits + 0xFFF + ((bits >> 13) & 1)) & ~0x1FFF).view(torch.float32)
+    return torch.where(x < 2.0**-14, (x * 2.0**24).round() * 2.0**-24, normal)
+
+
 def row_scales(weight: Tensor, bits: int, floor: float = SMALLEST_SCALE) -> Tensor:
     """float16 scales (rows,) with which the largest element of each row is the largest code."""
     largest = weight.detach().float().abs().amax(dim=1)
-    return (largest / qmax_of(bits)).clamp_min(floor).half()
+    return rounded_to_half((largest / qmax_of(bits)).clamp_min(floor)).half()
 
 
 def quantized(weight: Tensor, bits: int, scales: Tensor | None = None) -> Quantized:

@@ -7,7 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_model.quant.grid import dequantized, fake_quantized, qmax_of, quantized
+from reference_model.quant.grid import (
+    SMALLEST_SCALE,
+    dequantized,
+    fake_quantized,
+    qmax_of,
+    quantized,
+    rounded_to_half,
+)
 
 matrices = hnp.arrays(
     np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.floats(-8, 8, width=32)
@@ -37,6 +44,30 @@ def test_levels_of_six_bits() -> None:
     assert qmax_of(6) == 31
     weight = torch.linspace(-1, 1, 1_000)[None]
     assert quantized(weight, 6).codes.unique().numel() == 63
+
+
+@given(hnp.arrays(np.float32, 20, elements=st.floats(0, 65_504, width=32)), st.integers(-24, 0))
+def test_rounding_to_half_is_that_of_the_type(array: np.ndarray, power: int) -> None:
+    """Equal to a cast to float16 and back, from the largest to the smallest number."""
+    x = torch.from_numpy(array) * 2.0**power
+    assert torch.equal(rounded_to_half(x), x.half().float())
+
+
+def test_rounding_to_half_at_the_edges() -> None:
+    """Ties go to even; the smallest numbers are the multiples of 2^-24."""
+    ties = torch.tensor([1 + 2.0**-11, 1 + 3 * 2.0**-11, 2.0**-14 - 2.0**-26, 1.5 * SMALLEST_SCALE, 0.0, 65_504.0])
+    assert torch.equal(rounded_to_half(ties), ties.half().float())
+
+
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=8), elements=st.floats(-8, 8, width=32)),
+    st.sampled_from([5, 6, 8]),
+    st.integers(-30, 4),
+)
+def test_training_sees_what_the_exporter_writes_bit_for_bit(array: np.ndarray, bits: int, power: int) -> None:
+    """At any size of weights: w + (ŵ - w) is ŵ without an error of rounding."""
+    weight = torch.from_numpy(array) * 2.0**power
+    assert torch.equal(fake_quantized(weight, bits), dequantized(quantized(weight, bits)))
 
 
 @pytest.mark.parametrize("bits", [5, 6, 8])
