@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ CASEOPS_MODELS = (
 """Below a root: where the scripts with case operators look."""
 _CASEOPS = re.compile(r"caseops|lossless_caps", re.IGNORECASE)
 _BYTES = re.compile(r"byte", re.IGNORECASE)
+_TOKENIZER = re.compile(r"token|vocab|bpe", re.IGNORECASE)
 _SIZE = re.compile(r"(?:sp|fineweb_|bpe_?|vocab_?)(\d{3,5})(?!\d)", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.(?=\w*[A-Za-z])\w{1,5}$")
 """Of a file. A number behind a point is a version: `fineweb_beta_1.0` is a folder."""
@@ -107,6 +108,8 @@ def lay_out(
     variants = {spec: current}
     for root in names.roots:
         tree.root(root, current)
+        if root != DATA:  # a folder that the submission names may hold folders, or the shards themselves
+            tree.data_set(root, current)
     bytes_alone = spec.tokenizer is TokenizerKind.BYTE
     # A program over bytes that still names a SentencePiece model gets the one that the name says.
     models = [name for name in names.in_force if bytes_alone and name.endswith(".model")]
@@ -128,7 +131,7 @@ def lay_out(
     used = {id(made): made.facts for made in (current, *variants.values())}
     return Layout(
         files=tuple(tree.files[path] for path in sorted(tree.files)),
-        environment=(*names.environment, *_left_empty(launch, spec)),
+        environment=(*names.environment, *_left_empty(launch, spec), *_own_tokenizer(launch, shipped)),
         made=tuple(used.values()),
         folder=current.folder.name,
         outside=names.outside,
@@ -169,6 +172,17 @@ def _left_empty(launch: LaunchFacts | None, spec: InputSpec) -> tuple[tuple[str,
     empty = {env for env in usual if values.get(env, "set") == ""} if values.get("DATA_PATH") == "" else set()
     unknown = {env for env in usual if values.get(env, "set") is None and spec.tokenizer is not TokenizerKind.BYTE}
     return tuple((env, value) for env, value in usual.items() if env in empty | unknown)
+
+
+def _own_tokenizer(launch: LaunchFacts | None, shipped: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Variables for a tokenizer in a format of the submission's own, and the only file of the folder that can be it."""
+    held = [path for path in shipped if path.endswith(".json") and _TOKENIZER.search(posixpath.basename(path))]
+    asking = [
+        setting.env
+        for setting in (launch.settings if launch is not None else ())
+        if setting.env is not None and _TOKENIZER.search(setting.env) and str(setting.value).endswith(".json")
+    ]
+    return tuple((name, f"./{held[0]}") for name in asking) if len(held) == 1 else ()
 
 
 def _usual_set(spec: InputSpec) -> str:

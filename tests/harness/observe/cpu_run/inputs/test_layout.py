@@ -315,3 +315,20 @@ def test_a_probe_takes_the_place_of_the_validation_files(cache: Path) -> None:
     assert changed == {"data/datasets/fineweb10B_sp512/fineweb_val_000000.bin"}
     assert [file.path for file in probed.files] == [file.path for file in layout.files]
     assert all((cache / file.source).is_file() for file in probed.files)
+
+
+def test_a_folder_of_data_may_be_the_data_set(cache: Path) -> None:
+    """Some programs read what they call `DATA_DIR` as a folder of folders, others as one of shards."""
+    found = paths(laid(cache, ("DATA_DIR", None, "/workspace/data_v4096_full"), ("vocab_size", "VOCAB_SIZE", 1024)))
+    assert found["/workspace/data_v4096_full/fineweb_val_000000.bin"] == VAL
+    assert "/workspace/data_v4096_full/tokenizers/fineweb_1024_bpe.model" in found
+    assert "data/fineweb_val_000000.bin" not in paths(laid(cache, ("vocab_size", "VOCAB_SIZE", 1024)))
+
+
+def test_a_tokenizer_of_its_own_kind_is_the_one_that_is_shipped(cache: Path) -> None:
+    """A variable that names a tokenizer nobody else can make leads to the only one in the folder; two leave it alone."""
+    asked = ("tokenizer_path", "TOKENIZER_PATH", "./data/tokenizers/own_bpe_v5.json")
+    own = {"tokenizer__json": b"{}", "submission__json": b"{}"}
+    assert ("TOKENIZER_PATH", "./tokenizer.json") in laid(cache, asked, **own).environment
+    assert not laid(cache, asked, **own, bpe__json=b"{}").environment
+    assert not laid(cache, asked, submission__json=b"{}").environment
