@@ -193,42 +193,25 @@ CPU_BASELINE = replace(
 
 CPU_SCORE_FIRST = replace(
     CPU_BASELINE,
-    model=replace(
-        TINY_CPU.model,
-        activation="leaky_relu2",
-        rope_dims=8,
-        rope_ntk=True,
-        xsa_last_n=3,
-        ln_scale=True,
-        skips="gated",
-        loop_start=1,
-        loop_end=2,
-        loop_visits=2,
-        parallel_from=2,
-        ortho_init=True,
-    ),
-    optim=replace(TINY_CPU.optim, matrix_optimizer="muon_rows"),
     averaging=AveragingConfig(averaging="ema", ema_decay=0.9),
     quant=QuantConfig(quantizer="gptq", gptq_batches=8, codec="brotli"),
-    evaluation=EvalConfig(evaluation="ttt_sgd", ttt_lr=0.1, ttt_chunk_tokens=1_024),
+    evaluation=EvalConfig(evaluation="ttt_sgd", ttt_lr=0.05, ttt_chunk_tokens=1_024),
 )
-"""What `score_first_1493` is made of, at the size of a CPU."""
+"""The network of `cpu_baseline`, averaged and packed as the records do it, and trained on what it has scored."""
 
 CPU_LORA = replace(
     CPU_BASELINE,
-    model=replace(TINY_CPU.model, xsa_last_n=1, value_residual=True, smear=True, resid_mix="phase"),
     quant=QuantConfig(quantizer="int6", codec="lzma", qat_bits=6, qat_start=0.25),
-    evaluation=EvalConfig(evaluation="ttt_documents", ttt_chunk_tokens=64, ttt_lora_rank=4),
+    evaluation=EvalConfig(evaluation="ttt_documents", ttt_lr=0.005, ttt_chunk_tokens=64, ttt_lora_rank=4),
 )
-"""Low-rank adapters that every document trains anew, on a network of CPU size."""
+"""The network of `cpu_baseline` with low-rank adapters that every document trains anew."""
 
 CPU_HASH = replace(
     CPU_BASELINE,
-    model=replace(TINY_CPU.model, activation="leaky_relu2", bigram_buckets=512, bigram_dim=32),
     quant=QuantConfig(quantizer="mixed", codec="zstd"),
     evaluation=replace(CPU_SCORE_FIRST.evaluation, ttt_hash_buckets=4_096),
 )
-"""Score-first training with a table of token pairs that exists in evaluation only, at the size of a CPU."""
+"""The network of `cpu_baseline` with a table of token pairs that exists in evaluation only and learns there."""
 
 PRESETS = {
     "naive_baseline": NAIVE_BASELINE,

@@ -17,9 +17,9 @@ PARAMETERS = {
     "score_first_1493": 35_944_536,
     "tiny_cpu": 347_148,
     "cpu_baseline": 293_100,
-    "cpu_score_first": 347_532,
-    "cpu_lora": 347_822,
-    "cpu_hash": 366_605,
+    "cpu_score_first": 293_100,
+    "cpu_lora": 293_100,
+    "cpu_hash": 293_100,
 }
 
 
