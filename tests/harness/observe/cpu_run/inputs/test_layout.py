@@ -326,7 +326,7 @@ def test_a_folder_of_data_may_be_the_data_set(cache: Path) -> None:
 
 
 def test_a_tokenizer_of_its_own_kind_is_the_one_that_is_shipped(cache: Path) -> None:
-    """A variable that names a tokenizer nobody else can make leads to the only one in the folder; two leave it alone."""
+    """A variable that names a tokenizer nobody can make leads to the only one in the folder, not to one of two."""
     asked = ("tokenizer_path", "TOKENIZER_PATH", "./data/tokenizers/own_bpe_v5.json")
     own = {"tokenizer__json": b"{}", "submission__json": b"{}"}
     assert ("TOKENIZER_PATH", "./tokenizer.json") in laid(cache, asked, **own).environment
