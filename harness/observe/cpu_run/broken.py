@@ -11,6 +11,7 @@ import builtins
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from harness.observe.cpu_run.contradictions import contradiction
 from harness.observe.cpu_run.report import Raised
 from harness.observe.reading.source.grammar import parse
 
@@ -47,7 +48,7 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
     if not trees or line is None or len(trees) != len(texts):
         return None
     try:
-        by_itself = _fails_by_itself(raised, trees[-1], line)
+        by_itself = _fails_by_itself(raised, trees[-1], line) or contradiction(raised, trees[-1])
         if by_itself is not None:
             return by_itself
         local = _LOCAL.match(raised.message) if raised.exception == "UnboundLocalError" else None
