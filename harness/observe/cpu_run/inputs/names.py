@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.model.launch import LaunchFacts, Setting
+from harness.observe.reading.source.index import called, name_of
 
 DATA = "./data"
 """Where paths are moved to, and where the competition's scripts look by default."""
@@ -29,6 +30,7 @@ _DATA_SETTING = re.compile(
 OUTPUT_SETTING = re.compile(r"artifact|output|out_dir|log_|save|ckpt|checkpoint|cache|build|run_", re.IGNORECASE)
 """Names of settings that say where a run writes."""
 _DATA_TEXT = re.compile(r"fineweb|tokenizers?/|datasets?/|\.(?:model|vocab)$|docs_selected")
+_FOLDER = re.compile(r"[\w./~-]*/[\w-]{4,}/?")
 _SHARDS = re.compile(r"(?:train|val)[\w*?\[\]-]*\.bin$")
 _OUTSIDE = re.compile(r"/|~|\.\.(?:/|$)|[A-Za-z]:[\\/]")
 _TREES = ("datasets", "tokenizers")
@@ -123,12 +125,28 @@ def _constants(program: ast.AST) -> Iterable[str]:
     for node in ast.walk(program):
         if isinstance(node, ast.JoinedStr):
             yield from _splits(node)
+        yield from _folders(node)
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in inside_formats:
             continue
         text = node.value
         plain = 3 < len(text) < 200 and re.search(r"[\s{}:<>]", text) is None and not text.startswith("-")
         if plain and (_DATA_TEXT.search(text) or _SHARDS.search(text)):
             yield text
+
+
+def _folders(node: ast.AST) -> Iterable[str]:
+    """The path that a constant or an option with a name for data has: `DATA_DIR = "/workspace/data_v4096"`."""
+    if isinstance(node, ast.Assign):
+        named: list[str | None] = [name_of(target) for target in node.targets]
+        value: ast.expr | None = node.value
+    elif isinstance(node, ast.Call) and called(node) == "add_argument":
+        named = [str(one.value).replace("-", "_") for one in node.args if isinstance(one, ast.Constant)]
+        value = next((keyword.value for keyword in node.keywords if keyword.arg == "default"), None)
+    else:
+        return
+    plain = isinstance(value, ast.Constant) and isinstance(value.value, str) and _FOLDER.fullmatch(value.value)
+    if plain and any(_DATA_SETTING.search(name) and not OUTPUT_SETTING.search(name) for name in named if name):
+        yield plain[0]
 
 
 def _splits(text: ast.JoinedStr) -> Iterable[str]:

@@ -332,3 +332,17 @@ def test_a_tokenizer_of_its_own_kind_is_the_one_that_is_shipped(cache: Path) -> 
     assert ("TOKENIZER_PATH", "./tokenizer.json") in laid(cache, asked, **own).environment
     assert not laid(cache, asked, **own, bpe__json=b"{}").environment
     assert not laid(cache, asked, submission__json=b"{}").environment
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "DATA_DIR = '/workspace/data_v4096_full'",
+        "parser.add_argument('--data-dir', type=str, default='/workspace/data_v4096_full')",
+    ],
+)
+def test_a_folder_in_a_constant_with_a_name_for_data(cache: Path, program: str) -> None:
+    """A path that only the program names, by a constant or an option that is called as data are."""
+    assert paths(laid(cache, program=program))["/workspace/data_v4096_full/fineweb_val_000000.bin"] == VAL
+    other = program.replace("DATA", "CHECKPOINT").replace("data-dir", "checkpoint-dir")
+    assert not any("data_v4096" in path for path in paths(laid(cache, program=other)))
