@@ -110,11 +110,12 @@ def test_the_first_chunk_is_scored_by_the_model_as_it_is() -> None:
     assert learned[20:30] != pytest.approx(base[20:30], rel=1e-4)
 
 
-def test_documents_do_not_learn_of_each_other() -> None:
+@pytest.mark.parametrize("way", ["documents", "ttt_documents"])
+def test_documents_know_nothing_of_each_other(way: str) -> None:
     """With documents on their own, changing the first leaves the losses of the others as they were."""
     other = stream()
     other[1:37] = (other[1:37] * 5 + 1) % 62 + 2
-    first, second = run(config_of("ttt_documents"))[2], run(config_of("ttt_documents"), other)[2]
+    first, second = run(config_of(way))[2], run(config_of(way), other)[2]
     assert first[38:] == pytest.approx(second[38:], rel=1e-6)
     assert first[1:37] != second[1:37]
 

@@ -65,6 +65,16 @@ def test_the_gain_scales_the_scores_of_its_head() -> None:
     torch.testing.assert_close(asked[1], factors * asked[0], rtol=1e-4, atol=1e-5)
 
 
+def test_with_xsa_the_first_token_brings_nothing() -> None:
+    """It sees itself alone, and its own value is taken out; the second token brings something."""
+    layer = attention(CONFIG)
+    layer.exclusive = True
+    x = torch.randn(1, 4, 32, generator=torch.Generator().manual_seed(4))
+    y = layer(x, GPT(CONFIG, 16).positions(4, torch.device("cpu")))
+    assert y[0, 0].abs().max() < 1e-6
+    assert y[0, 1].abs().max() > 1e-2
+
+
 def test_a_token_beyond_the_window_has_no_gradient() -> None:
     """One layer with a window of 3: the fourth token back does not matter."""
     config = replace(CONFIG, attention_window=3)

@@ -86,8 +86,12 @@ def test_blocks_start_as_the_identity() -> None:
 
 @pytest.mark.parametrize(
     ("switch", "parameter"),
-    [({"value_residual": True}, "value_residual.mix"), ({"bigram_buckets": 32}, "bigram.project.weight")],
-    ids=["value residual", "bigram"],
+    [
+        ({"value_residual": True}, "value_residual.mix"),
+        ({"bigram_buckets": 32}, "bigram.project.weight"),
+        ({"value_embed_layers": 2}, "value_embedding.scale"),
+    ],
+    ids=["value residual", "bigram", "value embedding"],
 )
 def test_a_technique_whose_weight_is_zero_changes_nothing(switch: dict[str, object], parameter: str) -> None:
     """λ = 0, or a zero projection, is the network without the technique."""
@@ -137,6 +141,15 @@ def test_gradient_of_a_looped_layer_is_the_sum_over_its_visits() -> None:
         if name.startswith("blocks.1."):
             visits = [unrolled.get_parameter(name.replace("blocks.1.", f"blocks.{i}.")).grad for i in (1, 2)]
             torch.testing.assert_close(parameter.grad, sum(visits), rtol=1e-4, atol=1e-6)
+
+
+def test_tied_logits_are_products_with_the_embedding() -> None:
+    """Without a cap, norm(x) Eᵀ; with an output matrix of its own, that of x."""
+    hidden = torch.randn(2, 3, 32, generator=torch.Generator().manual_seed(0))
+    tied = alive(replace(SMALL, logit_softcap=0.0))
+    torch.testing.assert_close(tied.logits(hidden), hidden @ tied.embedding.weight.T)
+    free = alive(replace(SMALL, logit_softcap=0.0, tie_embeddings=False))
+    torch.testing.assert_close(free.logits(hidden), hidden @ free.get_parameter("head.weight").T)
 
 
 def test_logits_are_capped() -> None:

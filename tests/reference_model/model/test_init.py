@@ -7,6 +7,7 @@ import torch
 from reference_model.config import ModelConfig
 from reference_model.model.gpt import GPT
 from reference_model.model.init import spectral
+from reference_model.model.linear import Linear
 
 CONFIG = ModelConfig(vocab_size=64, num_layers=2, model_dim=32, num_heads=4, num_kv_heads=2, bigram_buckets=2_000)
 
@@ -23,10 +24,16 @@ def test_tables_have_their_own_spread() -> None:
 
 def test_orthogonal_matrices() -> None:
     """WᵀW = 1 for every matrix that does not start at zero."""
-    model = GPT(replace(CONFIG, ortho_init=True), 16)
-    up = model.get_parameter("blocks.0.mlp.up.weight")
-    torch.testing.assert_close(up.T @ up, torch.eye(32), rtol=1e-4, atol=1e-5)
-    assert not model.get_parameter("blocks.0.mlp.down.weight").any()
+    model = GPT(replace(CONFIG, ortho_init=True, value_embed_layers=1, value_embed_dim=8), 16)
+    linears = {name: module for name, module in model.named_modules() if isinstance(module, Linear)}
+    zero = {name for name, module in linears.items() if not module.weight.any()}
+    assert zero == {"bigram.project"} | {
+        f"blocks.{i}.{name}" for i in (0, 1) for name in ("attention.output", "mlp.down")
+    }
+    for name in linears.keys() - zero:
+        w = linears[name].weight.detach()
+        gram = w.T @ w if w.size(0) >= w.size(1) else w @ w.T
+        torch.testing.assert_close(gram, torch.eye(len(gram)), rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_singular_values_follow_the_power_law() -> None:

@@ -2,6 +2,8 @@
 
 import torch
 
+from reference_model.config import ModelConfig
+from reference_model.model.gpt import GPT
 from reference_model.model.rope import rope_tables, rotated
 
 
@@ -25,6 +27,19 @@ def test_scores_depend_on_the_distance_alone() -> None:
     k = rotated(heads(2)[:, :, :1].expand(1, 1, 10, 16), cos, sin)[0, 0]
     products = [float(q[i + 3] @ k[i]) for i in range(7)]
     torch.testing.assert_close(products, [products[0]] * 7, rtol=1e-4, atol=1e-5)
+
+
+def test_all_dimensions_rotated_is_full_rotation() -> None:
+    """Naming all dimensions of a head is naming none, and the products are those of complex numbers."""
+    full, named = (
+        GPT(ModelConfig(vocab_size=8, num_layers=1, model_dim=32, num_heads=2, num_kv_heads=1, rope_dims=dims), 16)
+        for dims in (0, 16)
+    )
+    cos, sin = full.positions(10, torch.device("cpu"))[:2]
+    assert torch.equal(cos, named.positions(10, torch.device("cpu")).cos)
+    x = heads()
+    turned = torch.complex(x[..., :8], x[..., 8:]) * torch.complex(cos, -sin)
+    torch.testing.assert_close(rotated(x, cos, sin), torch.cat((turned.real, turned.imag), dim=-1))
 
 
 def test_short_sequences_are_not_stretched() -> None:

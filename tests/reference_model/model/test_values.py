@@ -20,6 +20,19 @@ def test_every_layer_but_the_first_gets_its_share() -> None:
     assert torch.equal(residual(first, 2), first / 2)  # type: ignore[arg-type]  # not None for a later layer
 
 
+def test_what_joins_is_what_the_first_layer_itself_uses() -> None:
+    """v_0 is the output of the first layer's value matrix in the same pass, whatever is mixed in before it."""
+    model = GPT(replace(CONFIG, value_residual=True, resid_mix="phase", ln_scale=True), 16)
+    made: list[torch.Tensor] = []
+    given: list[torch.Tensor] = []
+    assert model.value_residual is not None
+    model.get_submodule("blocks.0.attention.value").register_forward_hook(lambda _, __, out: made.append(out))
+    model.value_residual.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    model.hidden(torch.arange(2, 12)[None])
+    assert len(given) == 3
+    assert all(torch.equal(first, made[-1]) for first in given)
+
+
 def test_gradient_reaches_the_first_value_matrix_from_the_last_layer() -> None:
     """With λ alive the first layer's values matter to the last layer's attention."""
     model = GPT(replace(CONFIG, value_residual=True, resid_mix="off", skips="off"), 16)

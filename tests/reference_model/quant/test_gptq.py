@@ -28,6 +28,14 @@ def test_error_on_inputs_is_smaller_than_that_of_rounding() -> None:
     assert ours.codes.abs().max() <= 7
 
 
+def test_clipping_is_a_multiple_of_a_rows_deviation() -> None:
+    """The scale is clip · std(row) / qmax: the largest code stands for that many standard deviations."""
+    weight, _ = problem()
+    scales = clipped_scales(weight, 6, 12.85).float()
+    torch.testing.assert_close(31 * scales, 12.85 * weight.std(dim=1), rtol=1e-3, atol=0)
+    assert (clipped_scales(torch.zeros(3, 4), 6, 12.85) > 0).all()
+
+
 def test_with_independent_inputs_it_is_plain_rounding() -> None:
     """A diagonal Hessian leaves nothing to make up for."""
     weight, _ = problem()
