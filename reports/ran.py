@@ -33,7 +33,7 @@ def ran(submission: ReviewedSubmission) -> Iterator[tuple[str, str]]:
         return
     yield "Ran", _reached(run)
     if run.coverage is not None and (text := _scored(run.coverage)):
-        yield "Scored", text
+        yield "Scored", f"{text}, so far" if run.so_far else text
     if run.failure is not None:
         yield "Ended", _ended(run.failure)
         if run.failure.remedy:
@@ -94,7 +94,8 @@ def _reached(run: CpuRunSummary) -> str:
     costs += [f"width {run.size}" if run.size.isdecimal() else "original width"] if run.size else []
     costs += [f"{run.attempts} sizes tried"] if run.attempts > 1 else []
     costs += [f"{run.world_size} processes"] if run.world_size > 1 else []
-    return f"{', '.join(parts)} ({', '.join(costs)})"
+    until = "until it was ended: " if run.so_far else ""
+    return f"{until}{', '.join(parts)} ({', '.join(costs)})"
 
 
 def _files(files: tuple[WrittenFile, ...]) -> str:

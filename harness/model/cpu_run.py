@@ -191,6 +191,9 @@ class CpuRunFacts(Frozen):
     failure: RunFailure | None = None
     as_launched: RunFailure | None = None
     """The import that the file ends at where torchrun starts it, while it was run as a launcher of its own would."""
+    so_far: bool = False
+    """What the run is seen to do is what had been told when it was ended from outside: what is missing may have been to
+    come, or may have been done after it was told."""
     steps: int = 0
     """Optimizer steps."""
     files: tuple[WrittenFile, ...] = ()

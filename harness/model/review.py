@@ -123,6 +123,8 @@ class CpuRunSummary(Frozen):
     cpu_seconds: float = 0.0
     peak_mb: float | None = None
     world_size: int = 1
+    so_far: bool = False
+    """All this is what had been told when the run was ended from outside."""
     steps: int = 0
     """Optimizer steps."""
     files: tuple[WrittenFile, ...] = ()
@@ -149,6 +151,7 @@ class CpuRunSummary(Frozen):
             cpu_seconds=run.cpu_seconds,
             peak_mb=run.peak_mb,
             world_size=1 + len(run.others),
+            so_far=run.so_far,
             steps=run.steps,
             files=run.files[:FILES_SHOWN],
             scores=run.scores[-SCORES_SHOWN:],

@@ -35,6 +35,13 @@ def test_failed() -> None:
     assert lines["Remedy"] == "Nothing to mend."
 
 
+def test_so_far() -> None:
+    """Of a run that was ended from outside, what it did until then, and said to be that."""
+    lines = said(WHOLE_RUN.model_copy(update={"so_far": True}))
+    assert lines["Ran"].startswith("until it was ended: trained 16 steps")
+    assert lines["Scored"].endswith(", so far")
+
+
 def test_without() -> None:
     """A refused run says why, one that nothing is known of says so, and without a run there is no line at all."""
     assert said(CpuRunFacts(refused="no sandbox; install it")) == {"Ran": "not run: no sandbox; install it"}

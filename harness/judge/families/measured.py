@@ -55,8 +55,8 @@ class TokensMeasured(_OfScores):
     scored again was scored better the second time.
     Mend: score every token once, in order.
     Blind spots: limits far above the small stream of the run (so many tokens, so many documents) do not show in it.
-    Where a size that the run had to change decides what is read, nothing is said. A pass needs a run whose observation
-    was not tampered with.
+    Where a size that the run had to change decides what is read, or the run was ended from outside, nothing is said. A
+    pass needs a run whose observation was not tampered with.
     """
 
     id = "PG310"
@@ -70,6 +70,10 @@ class TokensMeasured(_OfScores):
         losses = coverage.losses if coverage is not None else None
         if coverage is None or losses is None or losses.looked:
             return self.unknown(case, f"Which tokens entered {_named(coverage)} is not known: {_why(run, coverage)}.")
+        if run.so_far:
+            return self.unknown(
+                case, "The run was ended before its end: which tokens it would have scored is not known."
+            )
         rows = [_evidence(losses, stream=coverage.stream)]
         sequence = coverage.sequence or coverage.stream
         ends = [(coverage.head or 0, sequence, "first"), (coverage.tail or 0, 2 * sequence, "last")]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.model.cpu_run import Attempt, Begun, CpuRunFacts, Fault, RunFailure
+from harness.model.cpu_run import Attempt, Begun, CpuRunFacts, Fault, FeatureRun, Ran, RunFailure
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import EntryKind, EntryStep, Override, Plan, Rung, RunLimits, StepPurpose
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored, truths
@@ -16,7 +16,7 @@ from harness.observe.cpu_run.home import INPUTS
 from harness.observe.cpu_run.inputs.layout import Layout, lay_out
 from harness.observe.cpu_run.inputs.made import sizes_for
 from harness.observe.cpu_run.inputs.tokenizers import VocabularyError
-from harness.observe.cpu_run.outcome import Outcome, understood, whole
+from harness.observe.cpu_run.outcome import Outcome, sandbox_ended, understood, whole
 from harness.observe.cpu_run.planning.environment import launcher_environment
 from harness.observe.cpu_run.planning.ladder import Failure, next_rung
 from harness.observe.cpu_run.planning.plan import plan_from
@@ -24,16 +24,12 @@ from harness.observe.cpu_run.session import Session, SessionEnded
 from harness.observe.cpu_run.switched import Program
 from harness.observe.moment import Moment, Show, last_line, silent
 from harness.observe.reading.source.script import read_script
-from harness.observe.sandbox.provider import Ended, Limits
+from harness.observe.sandbox.provider import Limits
 
 Keep = Callable[[Begun], None]
 """Given a run whenever a part of it is finished, so that it can go on from there."""
 _STEPS = 10
 """So many steps may use all the processor time that each of them has."""
-_LIMITS = {
-    Ended.MEMORY: "memory", Ended.CPU: "CPU time", Ended.WALL: "time", Ended.PROCESSES: "processes",
-    Ended.DISK: "space", Ended.OUTPUT: "output",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -135,11 +131,11 @@ def run_on_cpu(
                 best = outcome.facts
             attempts.append(attempt)
             failed, earlier = _failed(trial, outcome), failed
-            number = next_rung(trial.plan, number, failed, earlier) if failed is not None else None
+            number = None if failed is None or outcome.over else next_rung(trial.plan, number, failed, earlier)
         if not noticed:
             best = best.model_copy(update={"failure": _explained(best, trial.plan)})
     except SessionEnded as error:
-        failure = _sandbox_ended(error)
+        failure = sandbox_ended(error)
         if not attempts:
             best = CpuRunFacts(failure=failure)
         attempts.append(Attempt(rung="", seconds=error.ending.seconds, ended=str(error.ending.why), failure=failure))
@@ -225,15 +221,22 @@ def _compared(outcome: Outcome, trial: Trial) -> Outcome:
     if trial.program is None or launch is None or not outcome.blocks:
         return outcome
     done = Executed.of(trial.program, outcome.blocks)
-    compared = {
-        "features": features(trial.program, launch, trial.plan.expected, done),
-        "not_executed": not_executed(trial.program, done),
-    }
     facts = outcome.facts
+    found, missing = features(trial.program, launch, trial.plan.expected, done), not_executed(trial.program, done)
+    if facts.so_far:
+        found, missing = tuple(map(_still_open, found)), ()
+    compared = {"features": found, "not_executed": missing}
     update: dict[str, object] = {"fidelity": facts.fidelity.model_copy(update=compared)}
     if facts.weighed is not None:
         update["weighed"] = facts.weighed.model_copy(update={"artifact": trial.plan.evaluates_only})
     return replace(outcome, facts=facts.model_copy(update=update))
+
+
+def _still_open(feature: FeatureRun) -> FeatureRun:
+    """What is known of a feature where the run was ended: what was not executed may have been to come."""
+    if feature.ran is Ran.EXECUTED:
+        return feature
+    return feature.model_copy(update={"ran": Ran.UNKNOWN, "missed": (), "reason": "the run was ended before its end"})
 
 
 def _job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str, object]:
@@ -273,11 +276,3 @@ def _failed(trial: Trial, outcome: Outcome) -> Failure | None:
 
 def _no_run(words: str, fault: Fault) -> RunFailure:
     return RunFailure(fault=fault, exception="", message=words)
-
-
-def _sandbox_ended(error: SessionEnded) -> RunFailure:
-    limit = _LIMITS.get(error.ending.why)
-    if limit is not None:
-        message = f"The run was ended because it used more {limit} than it was given."
-        return RunFailure(fault=Fault.LIMIT, exception=str(error.ending.why), message=message)
-    return RunFailure(fault=Fault.MACHINE, exception=str(error.ending.why), message=str(error)[:400])

@@ -18,6 +18,8 @@ class Envelope:
     foreign: int = 0
     last: bool = False
     """Whether the only report is the last thing that was written."""
+    so_far: bytes = b""
+    """The last telling of what was seen so far; its lines are taken out on the way."""
 
     @property
     def report(self) -> bytes:
@@ -30,7 +32,8 @@ def opened(data: bytes, word: str) -> Envelope:
     found: dict[bytes, list[bytes]] = {b"report": [], b"seen": []}
     foreign, last = 0, b""
     for line in data.splitlines(keepends=True):
-        if not line.strip():
+        cut = word and line.startswith(word.encode()) and not line.endswith(b"\n")
+        if cut or not line.strip():  # the end came into one of ours: it says nothing
             continue
         start, _, rest = line.partition(b" ")
         kind, _, content = rest.partition(b" ")

@@ -30,9 +30,10 @@ from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
 from harness.observe.cpu_run.home import HOME, REPOSITORY, SUBMISSION
 from harness.observe.cpu_run.report import Block, Broken, Report, parse_report
 from harness.observe.cpu_run.scores import matched, result_of, together
-from harness.observe.cpu_run.session import Done, Rank
+from harness.observe.cpu_run.session import Done, Rank, SessionEnded
 from harness.observe.cpu_run.weighed import weighed
 from harness.observe.reading.logs import read_log
+from harness.observe.sandbox.provider import Ended
 
 MIN_ARTIFACT = 1_024
 """Bytes below which a file holds no network, however small, but a counter or a flag."""
@@ -50,6 +51,10 @@ _LIMITS = {
     "timeout": "no end after {done.seconds:.0f} s, {done.cpu_seconds:.0f} s of them at work",
 }
 """Endings by which the server says that a limit was passed, in words."""
+_SANDBOX_LIMITS = {
+    Ended.MEMORY: "memory", Ended.CPU: "CPU time", Ended.WALL: "time", Ended.PROCESSES: "processes",
+    Ended.DISK: "space", Ended.OUTPUT: "output",
+}  # fmt: skip
 _SPOILS = frozenset({TamperKind.FORGED, TamperKind.REPLACED})
 """After these, what the run says of itself is worth nothing."""
 _PLACES = (("volumes/", "/"), (".tmp/", "/tmp/"), ("", "~/"))  # noqa: S108  the sandbox's own
@@ -66,6 +71,8 @@ class Outcome:
     """Words of the exception, uncut: what decides about another rung."""
     blocks: tuple[tuple[Block, ...], ...] = ()
     """Of each step's first rank, with how often each ran."""
+    over: bool = False
+    """Whether the sandbox has ended, so that nothing else can be run in it."""
 
 
 def understood(
@@ -74,7 +81,8 @@ def understood(
     """Facts of one run; `scored` are the validation streams that it may have read."""
     reports = [parse_report(rank.said.report) for rank in done.ranks]
     failure, message = _failure(done, reports[done.first], files, _declared(facts))
-    report = reports[0]
+    told = [report or parse_report(rank.said.so_far) for report, rank in zip(reports, done.ranks, strict=True)]
+    report = told[0]
     lines = done.ranks[0].printed.decode(errors="replace").splitlines()
     outside = CpuRunFacts(
         failure=failure,
@@ -92,11 +100,10 @@ def understood(
         )
         outside = outside.model_copy(update={"failure": failure})
     if not isinstance(report, Report) or spoilt is not None:
-        return Outcome(
-            outside.model_copy(update={"files": _files(done, Report(ended=""))[:MAX_FILES]}), failure, message
-        )
+        files_alone = outside.model_copy(update={"files": _files(done, Report(ended=""))[:MAX_FILES]})
+        return Outcome(files_alone, failure, message, over=done.sandbox is not None)
     totals = _totals(report)
-    others = tuple(_other(rank, done.ranks[rank], reports[rank]) for rank in range(1, len(done.ranks)))
+    others = tuple(_other(rank, done.ranks[rank], told[rank]) for rank in range(1, len(done.ranks)))
     log = read_log("run.log", done.ranks[0].printed).facts
     summed = together([totals, *(other.totals for other in others)]) if others else ()
     scores = tuple(match for run in log.runs for match in matched(run.scores, totals, lines, summed))
@@ -106,6 +113,7 @@ def understood(
     reached = _reached(report, written, evaluated=evaluated)
     found = outside.model_copy(update={
         "reached": tuple(reached),
+        "so_far": reports[0] is None,
         "steps": report.steps,
         "files": written[:MAX_FILES],
         "totals": totals[:MAX_TOTALS],
@@ -120,7 +128,7 @@ def understood(
             stand_ins=tuple(Replaced(name=n, exact=e, reason=snippet(why)) for n, e, why in report.stand_ins[:100]),
         ),
     })  # fmt: skip
-    return Outcome(found, failure, message, (report.blocks,))
+    return Outcome(found, failure, message, (report.blocks,), over=done.sandbox is not None)
 
 
 def whole(steps: Sequence[Outcome]) -> Outcome:
@@ -143,7 +151,9 @@ def _failure(
 ) -> tuple[RunFailure | None, str]:
     """Why a run did not come to its end, if so, and the uncut words; `report` is that of the rank that failed first."""
     first = done.ranks[done.first]
-    if isinstance(report, Broken):
+    if done.sandbox is not None:
+        failure = sandbox_ended(done.sandbox)
+    elif isinstance(report, Broken):
         words = snippet(report.harness[-2_000:])
         failure = RunFailure(fault=Fault.HARNESS, exception="harness", message=words, remedy="Please report it.")
     elif report is not None and report.failure is not None:
@@ -169,6 +179,15 @@ def _failure(
     if done.first:
         failure = failure.model_copy(update={"message": f"rank {done.first}: {failure.message}"})
     return failure, words
+
+
+def sandbox_ended(error: SessionEnded) -> RunFailure:
+    """The failure that the end of a sandbox is."""
+    limit = _SANDBOX_LIMITS.get(error.ending.why)
+    if limit is not None:
+        message = f"The run was ended because it used more {limit} than it was given."
+        return RunFailure(fault=Fault.LIMIT, exception=str(error.ending.why), message=message)
+    return RunFailure(fault=Fault.MACHINE, exception=str(error.ending.why), message=str(error)[:400])
 
 
 def _other(rank: int, one: Rank, report: Report | Broken | None) -> OtherRank:

@@ -6,8 +6,8 @@ import io
 import json
 import secrets
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -61,6 +61,8 @@ class Done:
     cpu_seconds: float
     """Of all processes of the run."""
     alone: bool
+    sandbox: SessionEnded | None = None
+    """How the sandbox ended, where that ended the run."""
 
     @property
     def first(self) -> int:
@@ -140,7 +142,10 @@ class Session:
         self._send({"do": "link", "path": path, "target": target})
 
     def run(self, job: Mapping[str, Any], limits: RunLimits, heard: Callable[[bytes], None] = lambda _: None) -> Done:
-        """Run a job (see `guest.run`) within limits; `heard` gets what its first rank prints. Raises SessionEnded."""
+        """Run a job (see `guest.run`) within limits; `heard` gets what its first rank prints.
+
+        Raises SessionEnded where the sandbox had ended before.
+        """
         self.wait_ready()
         self.sandbox.allow(limits.wall_seconds + 30.0)
         ranks = int(job.get("ranks", 1))
@@ -148,14 +153,21 @@ class Session:
         word = secrets.token_hex(16)
         self._send({"do": "run", "word": word, **used, **job})
         printed = [bytearray() for _ in range(ranks)]
+        so_far = [b""] * ranks
         ended: list[Rank] = []
         while True:
-            header, blob = self._receive()
+            try:
+                header, blob = self._receive()
+            except SessionEnded as error:
+                said = (Envelope(so_far=one) for one in so_far)
+                return _cut(error, ended, zip(said, map(bytes, printed), strict=True))
             if header.get("event") == "said":
                 whole = printed[header["rank"]]
                 whole += blob[: max(0, MAX_PRINTED - len(whole))]
                 if not header["rank"]:
                     heard(blob)
+            elif header.get("event") == "so far":
+                so_far[header["rank"]] = blob
             elif header.get("event") == "rank":
                 ended.append(
                     Rank(
@@ -163,7 +175,7 @@ class Session:
                         seconds=float(header["seconds"]),
                         cpu_seconds=header["cpu_seconds"],
                         peak_mb=header["peak_mb"],
-                        said=opened(blob, word),
+                        said=replace(opened(blob, word), so_far=so_far[header["rank"]]),
                         printed=bytes(printed[header["rank"]]),
                     )
                 )
@@ -199,3 +211,15 @@ class Session:
         ending = self.sandbox.wait(10.0)
         words = self.sandbox.stderr.decode(errors="replace")[-2_000:]
         return SessionEnded(ending, f"{ending.why}: {ending.message or words}".strip())
+
+
+def _cut(error: SessionEnded, ended: Sequence[Rank], others: Iterable[tuple[Envelope, bytes]]) -> Done:
+    """A run that its sandbox took with it: nothing was measured inside, and what each rank had told is all there is."""
+    ending = error.ending
+    peak = round(ending.peak_bytes / 2**20, 1)
+    ranks = [
+        Rank(str(ending.why), ending.seconds, ending.cpu_seconds if not rank else None, None if rank else peak, *told)
+        for rank, told in enumerate(others)
+    ]
+    ranks[: len(ended)] = ended
+    return Done(tuple(ranks), (), (), whole=False, cpu_seconds=ending.cpu_seconds, alone=True, sandbox=error)

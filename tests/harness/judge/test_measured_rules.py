@@ -69,6 +69,15 @@ def test_tokens_that_were_looked_at() -> None:
     assert only(run(measured(losses=looked, bytes_counted=7_300.0)), "PG311").strength is Strength.DERIVED
 
 
+def test_ended_from_outside() -> None:
+    """What a limit kept from being scored is left out by nobody; bytes that were counted wrongly until then were."""
+    part = measured(missing=500, tail=700, bytes_counted=8_000.0)
+    facts = run(part, so_far=True, checks=(Check(name="report", held=False, words="it was ended"),))
+    assert only(facts, "PG310").outcome is Outcome.INCONCLUSIVE
+    assert only(facts, "PG311").outcome is Outcome.FAIL
+    assert only(facts.model_copy(update={"coverage": measured()}), "PG311").outcome is Outcome.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("rule", ["PG310", "PG311"])
 def test_unknown(rule: str) -> None:
     """Without a run the rules are silent; what was not followed is inconclusive, never a pass."""

@@ -40,9 +40,15 @@ Environment = Mapping[str, str]
 class Child:
     """One rank: its process, what it says, how it ended."""
 
-    def __init__(self, rank: int, job: Mapping[str, Any], root: Path, heard: Callable[[bytes], None]) -> None:
-        """Fork it. `heard` gets what it prints, up to MAX_SAID bytes."""
-        self.rank, self._heard = rank, heard
+    def __init__(
+        self, rank: int, job: Mapping[str, Any], root: Path, heard: Callable[[bytes], None],
+        so_far: Callable[[bytes], None],
+    ) -> None:  # fmt: skip
+        """Fork it. `heard` gets what it prints, up to MAX_SAID bytes; `so_far` what it has seen, whenever it tells."""
+        self.rank, self._heard, self._so_far = rank, heard, so_far
+        self._prefix = bytes(job["word"]) + b" so_far "
+        self._looked_through = 0
+        """Bytes of the report pipe in which nothing is left that goes to `so_far`."""
         self._report, report_end = os.pipe()
         self._said, said_end = os.pipe()
         self.began = real()
@@ -82,6 +88,8 @@ class Child:
                 self._heard(kept)
         elif len(self.pipes[pipe]) < MAX_REPORT:
             self.pipes[pipe] += data
+            if b"\n" in data:
+                self._hand_on(self.pipes[pipe])
 
     def check(self) -> None:
         """Note its end, if it has ended by itself."""
@@ -103,6 +111,20 @@ class Child:
                 self.hear(pipe)
         for pipe in list(self.pipes):
             self._closed(pipe)
+
+    def _hand_on(self, told: bytearray) -> None:
+        """Take the whole lines of what was seen so far out of what was told: the next one replaces them, and they need
+        not wait for an end.
+        """
+        end = told.rfind(b"\n") + 1
+        kept = bytearray()
+        for line in bytes(told[self._looked_through : end]).splitlines(keepends=True):
+            if line.startswith(self._prefix):
+                self._so_far(line.removeprefix(self._prefix))
+            else:
+                kept += line
+        told[self._looked_through : end] = kept
+        self._looked_through += len(kept)
 
     def _over(self, status: str, usage: resource.struct_rusage) -> None:
         self.status, self.usage, self.seconds = status, usage, real() - self.began

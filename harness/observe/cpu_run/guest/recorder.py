@@ -32,6 +32,10 @@ MAX_COVERED = 8
 """Last sums of a site whose positions are kept."""
 MAX_SPANS = 200_000
 """Runs of positions that are reported in all."""
+_EVERY, _SHARE = 4.0, 50
+"""Seconds between two tellings of what was seen so far, and how many times as long as a telling they last at least."""
+_HITS = 1_024
+"""Passes through a block between two looks at the clock."""
 
 
 class Covered:
@@ -128,6 +132,9 @@ class Recorder:
         self.root: str | None = None
         """Where the submission lies."""
         self.processes: list[str] = []
+        self.so_far: Callable[[], None] = lambda: None
+        """Called now and then: a run that is ended from outside can tell nothing any more."""
+        self._due = clock() + _EVERY
         self._busy = threading.local()
         self._began = 0.0
 
@@ -164,7 +171,18 @@ class Recorder:
             self.tracker.install()
 
     def _hit(self, block: int) -> None:
-        self.hits[block] = self.hits.get(block, 0) + 1
+        count = self.hits[block] = self.hits.get(block, 0) + 1
+        if not count % _HITS:
+            self._look()
+
+    def _look(self) -> None:
+        """Have told what was seen so far, if it is time."""
+        began = self.clock()
+        if began >= self._due:
+            self._due = float("inf")  # no other thread meanwhile
+            self.so_far()
+            now = self.clock()
+            self._due = now + max(_EVERY, _SHARE * (now - began))
 
     def _sums(self, block: int) -> None:
         """A block is entered in which something is added up."""
@@ -191,6 +209,7 @@ class Recorder:
             looked = rows is None and not whole
             rows = self._looked_at(self.rewriter.sites[site].block) if looked else rows
             found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked)
+        self._look()
 
     def _sum(self, values: Iterable[Any], /, start: Any = 0) -> Any:
         """`sum` as the submission sees it: its result speaks of all that was summed up."""
@@ -229,6 +248,7 @@ class Recorder:
     def _stepped(self, *_: object) -> None:
         self.steps += 1
         self.mark("first_step")
+        self._look()
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open":

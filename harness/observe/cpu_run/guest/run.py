@@ -78,7 +78,13 @@ def run_and_report(job: Mapping[str, Any], root: Path, descriptor: int) -> NoRet
             leave(code)
         finish(f"exit {code}", _told(SystemExit(f"os._exit({code})"), run.runtime) if code else None)
 
+    def unfinished() -> None:
+        if os.getpid() == process:
+            with contextlib.suppress(Exception):  # a thread of the submission may be changing what is read here
+                tell(seal.SO_FAR, run.seen("", None))
+
     os._exit = left
+    run.runtime.recorder.so_far = unfinished
     finish(*run.submission())
 
 
@@ -123,6 +129,10 @@ class Run:
     def report(self, ended: str, failure: dict[str, Any] | None) -> dict[str, Any]:
         """Everything seen, as JSON. What was tampered with is told before: it may be what is asked next."""
         self._watch.finish()
+        return self.seen(ended, failure)
+
+    def seen(self, ended: str, failure: dict[str, Any] | None) -> dict[str, Any]:
+        """Everything seen until now, as JSON."""
         runtime = self.runtime
         found = runtime.recorder.report()
         for name in ("written", "read"):

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from json import JSONEncoder
 from typing import Any
 
-SEEN, REPORT = "seen", "report"
-"""The kinds of lines: something noticed on the way, and the report, which comes last."""
+SEEN, SO_FAR, REPORT = "seen", "so_far", "report"
+"""The kinds of lines: something noticed on the way, all that was seen until now, and the report, which comes last."""
 Tell = Callable[[str, Any], None]
 """Called with a kind and something that is JSON."""
 

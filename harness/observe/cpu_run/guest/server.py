@@ -80,7 +80,10 @@ class Server:
         def heard(data: bytes) -> None:
             send(self.answers, {"event": "said", "rank": rank}, data)
 
-        return Child(rank, {**job, "rank": rank}, root, heard)
+        def so_far(data: bytes) -> None:
+            send(self.answers, {"event": "so far", "rank": rank}, data)
+
+        return Child(rank, {**job, "rank": rank}, root, heard, so_far)
 
     def _laid_out(self, *, fresh: bool) -> Path:
         """A fresh copy of the submission: what an earlier run left behind or changed is gone. Or the one that is there:

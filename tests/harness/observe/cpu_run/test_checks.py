@@ -66,6 +66,7 @@ def test_lines_are_told_apart() -> None:
     assert found.foreign == len(b"{half\n") + len(line("report", 2)) - 1 + len(line("more", 4)) - 1
     assert not found.last
     assert opened(line("report", 3), "").reports == ()
+    assert opened(line("seen", 1) + line("report", 3)[:-2], WORD) == Envelope(seen=(b"1\n",)), "killed while it told"
     assert opened(line("report", 3) * 2, WORD).report == b""
     assert opened(line("seen", 1) + line("report", 3), WORD).last
     assert Envelope().report == b""

@@ -114,7 +114,7 @@ def test_two_ranks_score_as_one(run: Callable[[str, int], CpuRunFacts]) -> None:
 def test_failure_of_one_rank(run: Callable[[str, int], CpuRunFacts]) -> None:
     """What fails at rank 1 alone is the run's failure, with its line and its rank; rank 0 is stopped."""
     script = """
-    import os, select
+    import os, select, torch
     if int(os.environ["RANK"]) > 0:
         raise ValueError("only the first may be here")
     select.select([], [], [], 300)
