@@ -14,6 +14,9 @@ from functools import lru_cache
 from harness.model.base import Scalar
 from harness.model.plan import Meaning
 
+_MANY_STEPS = 500
+"""Steps from here on are those of a training run, or of something as long; below of a solver or a schedule's ramp."""
+_STEPS_OF = re.compile(r"\w+_(steps|iters|iterations)")
 _LARGE = 4096
 """Batches and chunks from here on are counted in tokens, below in sequences or inside a sequence."""
 
@@ -131,6 +134,8 @@ def meaning_of(name: str, value: Scalar) -> Meaning | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or len(name) > 80:
         return None
     meaning = _by_name(name.lower().lstrip("-").replace("-", "_").removeprefix("cfg_"))
+    if meaning is None and value >= _MANY_STEPS and _STEPS_OF.fullmatch(name.lower()):
+        return Meaning.STEP  # of a stage, or one at which something happens: both go with the run
     if 0 < value < 1 and meaning not in SECONDS:
         return None  # a share, not a count
     if meaning is Meaning.EVAL_BATCH_TOKENS and 0 < value < _LARGE:

@@ -48,6 +48,7 @@ from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
         ("curriculum_short_seq", 1_024, Meaning.SEQUENCE),
         ("teacher_seq_len", 1_024, Meaning.SEQUENCE),
         ("min_width", 64, Meaning.WIDTH),
+        ("physics_steps", 5_000, Meaning.STEP),
         ("local_batch_tokens", 86_016, Meaning.MICRO_BATCH_TOKENS),
         ("vocab_size", 1_024, Meaning.VOCABULARY),
         ("num_layers", 11, Meaning.LAYERS),
