@@ -13,10 +13,8 @@ from typing import Any
 import torch
 
 from reference_model.config import Config
+from reference_model.corpus import EMBEDDED
 from reference_model.corpus.prepare import prepare
-
-EMBEDDED = "english_sp"
-"""Data sets of this name are made from the text that comes with the package."""
 
 
 class RunError(ValueError):

@@ -178,9 +178,13 @@ def test_bot_dry_run(builder: RepositoryBuilder, monkeypatch: pytest.MonkeyPatch
     assert json.loads(in_action.stdout)["check_run"]["head_sha"] == payloads["check_run"]["head_sha"]
 
 
-def test_bundle(tmp_path: Path) -> None:
-    """A preset becomes a folder whose script the harness reads without a word against it; nothing is overwritten."""
-    command = ["bundle", "--preset", "tiny_cpu", "--output", str(tmp_path / "2026-01-01_Mine")]
+@pytest.mark.parametrize("preset", ["tiny_cpu", "score_first_1493", "pr457_logged"])
+def test_bundle(tmp_path: Path, preset: str) -> None:
+    """A preset becomes a folder whose script the harness reads without a word against it; nothing is overwritten.
+
+    Learning from scored tokens, of all weights or of adapters, is read as what it is.
+    """
+    command = ["bundle", "--preset", preset, "--output", str(tmp_path / "2026-01-01_Mine")]
     made = RUNNER.invoke(app, command)
     assert made.exit_code == 0, made.output
     review = json.loads(RUNNER.invoke(app, ["check", str(tmp_path / "2026-01-01_Mine"), "--format", "json"]).stdout)
