@@ -93,9 +93,12 @@ def _run(submission: SubmissionFacts, source: Source, runner: Runner, store: Sto
 
 
 def _lasts(run: CpuRunFacts) -> bool:
-    """Whether a run says something of the submission that holds elsewhere, too: neither machine nor harness failed."""
+    """Whether a run says something of the submission that holds elsewhere, too: neither machine nor harness failed, as
+    far as is known.
+    """
     failures = [run.failure, *(attempt.failure for attempt in run.attempts)]
-    broken = any(one is not None and (one.fault is Fault.MACHINE or one.exception == "harness") for one in failures)
+    ours = {Fault.MACHINE, Fault.UNKNOWN}
+    broken = any(one is not None and (one.fault in ours or one.exception == "harness") for one in failures)
     return run.refused is None and not broken
 
 

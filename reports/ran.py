@@ -18,6 +18,7 @@ WHOSE: dict[Fault, str] = {
     Fault.HARNESS: "this harness's",
     Fault.MACHINE: "this machine's",
     Fault.LIMIT: "nobody's: a limit was reached",
+    Fault.UNKNOWN: "not known",
 }
 _NAMES_SHOWN = 6
 _STAGE = "run: "

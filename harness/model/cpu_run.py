@@ -37,6 +37,8 @@ class Fault(StrEnum):
     """No sandbox, no torch, no disk."""
     LIMIT = "limit"
     """Time or memory ran out; nothing is said of the submission."""
+    UNKNOWN = "unknown"
+    """It was killed, and who did that is not known: the machine, for want of memory, or the submission itself."""
 
 
 class RunFailure(Frozen):

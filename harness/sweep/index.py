@@ -62,8 +62,8 @@ class IndexRow(Frozen):
 
     @property
     def settled(self) -> bool:
-        """Whether another sweep would find the same: neither the harness nor the machine failed."""
-        return self.error is None and all(run.fault is not Fault.MACHINE for run in self.runs)
+        """Whether another sweep would find the same: neither the harness nor, maybe, the machine failed."""
+        return self.error is None and all(run.fault not in {Fault.MACHINE, Fault.UNKNOWN} for run in self.runs)
 
 
 class Index(Frozen):

@@ -108,6 +108,7 @@ def test_world_size(builder: RepositoryBuilder, store: Store) -> None:
     [
         CpuRunFacts(refused="no sandbox"),
         failed(Fault.MACHINE),
+        failed(Fault.UNKNOWN),
         failed(Fault.HARNESS, "harness"),
         WHOLE.model_copy(update={"attempts": failed(Fault.MACHINE).attempts}),
         RuntimeError("ours"),

@@ -44,6 +44,8 @@ MAX_ENDS = 50
 _CRASHED = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
 _CRASHES = frozenset(f"signal {one.value}" for one in _CRASHED)
 """Ends that say nothing of the script: the machine code of some library failed."""
+_KILLED = f"signal {signal.SIGKILL.value}"
+"""What the machine does where its memory runs out; the limits of the sandbox and of the run say what they are."""
 _TEXT = frozenset({".txt", ".log", ".json", ".jsonl", ".md", ".csv", ".py", ".pyc", ".yaml", ".toml"})
 """Files that tell of a run; everything else may be the artifact."""
 _LIMITS = {
@@ -170,7 +172,11 @@ def _failure(
         words = snippet(first.printed.decode(errors="replace")[-400:])
         remedy = "A library crashed in machine code; what follows was not examined."
         failure = RunFailure(fault=Fault.HARNESS, exception=first.status, message=words, remedy=remedy)
-    elif report is None:  # it was killed, or killed itself
+    elif report is None and first.status == _KILLED:
+        words = "it was killed without a report, by none of the limits"
+        remedy = "The machine may have run out of memory, or the program may have killed itself: run it again."
+        failure = RunFailure(fault=Fault.UNKNOWN, exception=first.status, message=words, remedy=remedy)
+    elif report is None:  # nobody else is there to send it a signal
         words = snippet(first.printed.decode(errors="replace")[-400:])
         failure = RunFailure(fault=Fault.SUBMISSION, exception=first.status, message=words)
     else:

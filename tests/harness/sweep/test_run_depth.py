@@ -171,6 +171,7 @@ class Answering:
         (RuntimeError("ours"), "RuntimeError: ours", False),
         (CpuRunFacts(refused="no bwrap"), "no bwrap", False),
         (CpuRunFacts(failure=RunFailure(fault=Fault.MACHINE, exception="", message="")), None, False),
+        (CpuRunFacts(failure=RunFailure(fault=Fault.UNKNOWN, exception="", message="")), None, False),
         (CpuRunFacts(failure=RunFailure(fault=Fault.SUBMISSION, exception="", message="")), None, True),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests_support.cases import facts_of
 from tests_support.sandbox import needs_sandbox
 
@@ -86,3 +87,12 @@ def test_to_its_end() -> None:
     assert not facts.so_far
     assert facts.failure is None
     assert facts.trusted, facts.doubts()
+
+
+@pytest.mark.parametrize(("number", "fault"), [(9, Fault.UNKNOWN), (15, Fault.SUBMISSION), (11, Fault.HARNESS)])
+def test_killed(number: int, fault: Fault) -> None:
+    """The machine kills as a program kills itself, so neither is accused; other signals no machine sends."""
+    outcome = run(f"import os\nos.kill(os.getpid(), {number})\n", RunLimits(cpu_seconds=60, wall_seconds=200))
+    assert outcome.raised is not None
+    assert (outcome.raised.fault, outcome.raised.exception) == (fault, f"signal {number}")
+    assert not outcome.facts.trusted
