@@ -73,12 +73,18 @@ def calibrated(model: GPT, source: Source, config: Config, world: World) -> Hess
     return collected(model, batches)
 
 
+def begin(trainer: Trainer, source: Source, log: Log) -> None:
+    """The first lines of a log, and the steps before the clock runs."""
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    shards, tokens = len(source.train_paths), len(source.val_tokens)
+    log(opening(trainer.config, trainer.world, parameters, shards, source.val_pattern, tokens))
+    trainer.warm_up()
+
+
 def trained(config: Config, source: Source, world: World, log: Log, now: Clock) -> GPT:
     """The weights that are to be packed."""
     trainer = Trainer(config, source.loader(config, world), world, now)
-    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-    log(opening(config, world, parameters, len(source.train_paths), source.val_pattern, len(source.val_tokens)))
-    trainer.warm_up()
+    begin(trainer, source, log)
     score = validated(source, config, world)
 
     def told(step: Step) -> None:

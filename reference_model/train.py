@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from reference_model.commands import parser, told
 from reference_model.config import Config, from_environment
 from reference_model.data.source import opened
-from reference_model.dialect import is_logged, opening, step_line, stopped_line, validation_line
-from reference_model.entry import Log, validated
+from reference_model.dialect import is_logged, step_line, stopped_line, validation_line
+from reference_model.entry import Log, begin, validated
 from reference_model.model.gpt import GPT
 from reference_model.optim.schedule import Progress as Made
 from reference_model.plot import chart
@@ -33,9 +33,7 @@ def train(config: Config, run: RunDir, world: World, checkpoint_every: int, cons
         trainer.restore(state)
         log(f"resumed at step {trainer.step}")
     else:
-        count = sum(parameter.numel() for parameter in trainer.model.parameters())
-        log(opening(config, world, count, len(source.train_paths), source.val_pattern, len(source.val_tokens)))
-        trainer.warm_up()
+        begin(trainer, source, log)
     score = validated(source, config, world)
     losses: list[float] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"), TimeRemainingColumn())

@@ -65,7 +65,7 @@ class Muon(torch.optim.Optimizer):
         ranks, rank = (dist.get_world_size(), dist.get_rank()) if dist.is_initialized() else (1, 0)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
-            directions = [self._direction(p, group) for p in parameters]
+            directions = [self._direction(p, p.grad, group) for p in parameters]
             updates = [
                 orthogonalized(u, int(group["ns_steps"])) if index % ranks == rank else torch.zeros_like(u)
                 for index, u in enumerate(directions)
@@ -78,11 +78,8 @@ class Muon(torch.optim.Optimizer):
                 p.mul_(1.0 - group["lr"] * group["decay"])
                 p.add_(update.view_as(p), alpha=-group["lr"] * max(1.0, p.size(0) / p.size(1)) ** 0.5)
 
-    def _direction(self, p: nn.Parameter, group: dict[str, float]) -> Tensor:
+    def _direction(self, p: nn.Parameter, gradient: Tensor, group: dict[str, float]) -> Tensor:
         """The u of the formula, after the momentum has taken up the gradient."""
-        gradient = p.grad
-        if gradient is None:
-            raise ValueError("a parameter without a gradient has no update")
         state = self.state[p]
         if "buffer" not in state:
             state["buffer"] = torch.zeros_like(p)
