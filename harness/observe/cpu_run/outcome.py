@@ -47,7 +47,8 @@ _CRASHES = frozenset(f"signal {one.value}" for one in _CRASHED)
 _KILLED = f"signal {signal.SIGKILL.value}"
 """What the machine does where its memory runs out; the limits of the sandbox and of the run say what they are."""
 _TEXT = frozenset({".txt", ".log", ".json", ".jsonl", ".md", ".csv", ".py", ".pyc", ".yaml", ".toml"})
-"""Files that tell of a run; everything else may be the artifact."""
+"""Files that tell of a run; everything else may be the artifact, but for what a compiler reads and makes."""
+_COMPILED = frozenset({".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".ninja", ".d", ".o", ".so"})
 _LIMITS = {
     "cpu": "more than {done.cpu_seconds:.0f} s of processor time",
     "timeout": "no end after {done.seconds:.0f} s, {done.cpu_seconds:.0f} s of them at work",
@@ -237,7 +238,7 @@ def _files(done: Done, report: Report) -> tuple[WrittenFile, ...]:
             read=read.get(f"{HOME}/{path}"),
         )
         for path, size, digest in sorted(done.files, key=lambda file: -file[1])
-        if PurePosixPath(path).suffix not in _TEXT
+        if PurePosixPath(path).suffix not in _TEXT | _COMPILED
     )
 
 
