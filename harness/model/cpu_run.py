@@ -208,7 +208,8 @@ class CpuRunFacts(Frozen):
     alone: bool = True
     """Whether nothing that the run had started was left when it ended, or could be ended."""
     others: tuple[OtherRank, ...] = ()
-    """The ranks from 1 on; everything else here is of rank 0, a failure of the rank that failed first."""
+    """The ranks from 1 on. Everything else here is of rank 0, but for a failure, which is that of the rank that failed
+    first, and for coverage, weights, features and what was read again, which are those of all ranks."""
     coverage: Coverage | None = None
     """Of the final score; None where it is not matched, or no validation stream was seen to be read."""
     coverages: tuple[Coverage, ...] = ()

@@ -64,24 +64,29 @@ class Scored:
     streams: tuple[Truth, ...] = ()
     sequence: int | None = None
 
-    def facts(self, report: Report, scores: Sequence[MatchedScore], run: RunFacts | None) -> dict[str, Any]:
-        """Fields of the facts of a run: coverage of the final score, and of others that may be a result."""
+    def facts(
+        self, report: Report, scores: Sequence[MatchedScore], run: RunFacts | None, others: Sequence[Report] = ()
+    ) -> dict[str, Any]:
+        """Fields of the facts of a run: coverage of the final score, and of others that may be a result.
+
+        `others` are the reports of all ranks but the first; none where one of them is not known.
+        """
         final = result_of(run) if run is not None else None
         if run is None or final is None:
             return {}
         results = {score.label: score.val_bpb for score in run.scores if not score.diagnostic and not score.summary}
-        others = {
+        better = {
             one.val_bpb: one for one in scores if results.get(one.label) == one.val_bpb and one.val_bpb != final.val_bpb
         }
         last = [one for one in scores if one.val_bpb == final.val_bpb][-1:]
-        found = [coverage_of(report, one, self.streams, self.sequence) for one in (*last, *others.values())]
+        found = [coverage_of(report, one, self.streams, self.sequence, others) for one in (*last, *better.values())]
         return {
             "coverage": found[0] if last else None,
             "coverages": tuple(one for one in found[len(last) :] if one is not None),
             "unmatched": tuple(
                 snippet(label)
                 for label, value in results.items()
-                if value is not None and value < (final.val_bpb or 0.0) and value not in others
+                if value is not None and value < (final.val_bpb or 0.0) and value not in better
             ),
         }
 
@@ -90,20 +95,29 @@ NOTHING_SCORED = Scored()
 
 
 def coverage_of(
-    report: Report, score: MatchedScore, streams: Sequence[Truth], sequence: int | None = None
+    report: Report,
+    score: MatchedScore,
+    streams: Sequence[Truth],
+    sequence: int | None = None,
+    others: Sequence[Report] = (),
 ) -> Coverage | None:
-    """What a printed score is of; None where the run read none of the streams, or its sums are those of many ranks."""
-    told = report.stream
-    if told is None or told.number is None or told.number >= len(streams) or score.over_ranks:
+    """What a printed score is of; None where the run read none of the streams.
+
+    Where its sums are those of all ranks, `others` has the reports of the further ones: what each has added up is added
+    up, position by position. Without them nothing is known.
+    """
+    ranks = (report, *others) if score.over_ranks else (report,)
+    told = [one.stream for one in ranks if one.stream is not None and one.stream.number is not None]
+    if not told or told[0].number is None or told[0].number >= len(streams) or (score.over_ranks and not others):
         return None
-    truth = streams[told.number]
-    if told.size != truth.size:
+    truth = streams[told[0].number]
+    if any((one.number, one.size) != (told[0].number, truth.size) for one in told):
         return None
-    place = _sums(report, score)
+    place = _sums(_added_up(ranks), score)
     if place is None:
         return None
     losses, counts = place
-    told_losses, told_counts = (_times(report, one, truth.size) for one in place)
+    told_losses, told_counts = (_over([_times(rank, one, truth.size) for rank in ranks]) for one in place)
     found = Coverage(
         label=score.label,
         val_bpb=score.val_bpb,
@@ -182,14 +196,45 @@ def _at(report: Report, place: At) -> Iterator[_Sum]:
                     yield _Sum(number, back, end, site)
 
 
+def _added_up(ranks: Sequence[Report]) -> Report:
+    """The first report with the sums of all ranks, as an all-reduce makes them: pass by pass, or of the last ones."""
+    if len(ranks) == 1:
+        return ranks[0]
+    found: dict[tuple[object, ...], Added] = {}
+    for site in (site for rank in ranks for site in rank.sums):
+        path, layer, line, target, function, additions, ends = site
+        other = found.get(site[:5])
+        if other is not None:
+            kept = None if len(other[6]) == len(ends) else -1
+            pairs = zip(other[6][kept:], ends[kept:], strict=True)
+            ends = tuple(a + b if a is not None and b is not None else None for a, b in pairs)
+            additions += other[5]
+        found[site[:5]] = (path, layer, line, target, function, additions, ends)
+    return ranks[0].model_copy(update={"sums": tuple(found.values())})
+
+
+def _over(told: Sequence[_Told]) -> _Told:
+    """What all ranks have added up together."""
+    return _Told(
+        np.sum([one.times for one in told], axis=0),
+        sum(one.elsewhere for one in told),
+        sum(one.untold for one in told),
+        sum(one.looked for one in told),
+    )
+
+
 def _times(report: Report, one: _Sum, size: int) -> _Told:
+    same = [number for number, site in enumerate(report.sums) if site[:5] == one.site[:5]]
+    here = one.number if one.number in same else next(iter(same), None)
+    if here is None:
+        return _Told(np.zeros(size, np.int64), 0, 0, 0)
     for number, back, elsewhere, untold, looked, spans in report.covered:
-        if (number, back) == (one.number, one.back):
+        if (number, back) == (here, one.back):
             times = np.zeros(size, np.int64)
             for first, last, count in spans:
                 times[max(0, first) : last + 1] = count
             return _Told(times, elsewhere, untold, looked)
-    return _Told(np.zeros(size, np.int64), 0, one.site[5], 0)
+    return _Told(np.zeros(size, np.int64), 0, report.sums[here][5], 0)
 
 
 def _covered(one: _Sum, told: _Told) -> Covered:

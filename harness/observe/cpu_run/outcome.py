@@ -73,7 +73,7 @@ class Outcome:
     message: str
     """Words of the exception, uncut: what decides about another rung."""
     blocks: tuple[tuple[Block, ...], ...] = ()
-    """Of each step's first rank, with how often each ran."""
+    """Of each step and rank, with how often each ran."""
     over: bool = False
     """Whether the sandbox has ended, so that nothing else can be run in it."""
 
@@ -107,11 +107,13 @@ def understood(
         return Outcome(files_alone, failure, message, over=done.sandbox is not None)
     totals = _totals(report)
     others = tuple(_other(rank, done.ranks[rank], told[rank]) for rank in range(1, len(done.ranks)))
+    ranks = [one for one in told if isinstance(one, Report)]
+    further = ranks[1:] if len(ranks) == len(told) else []
     log = read_log("run.log", done.ranks[0].printed).facts
     summed = together([totals, *(other.totals for other in others)]) if others else ()
     scores = tuple(match for run in log.runs for match in matched(run.scores, totals, lines, summed))
     final = result_of(log.runs[-1]) if log.runs else None
-    written = _files(done, report)
+    written = _files(done, *ranks)
     evaluated = final is not None and any(score.val_bpb == final.val_bpb for score in scores)
     reached = _reached(report, written, evaluated=evaluated)
     found = outside.model_copy(update={
@@ -121,8 +123,8 @@ def understood(
         "files": written[:MAX_FILES],
         "totals": totals[:MAX_TOTALS],
         "scores": scores,
-        "weighed": weighed(report, log.runs, "\n".join(lines), files, f"{HOME}/{SUBMISSION}"),
-        **scored.facts(report, scores, log.runs[-1] if log.runs else None),
+        "weighed": weighed(ranks, log.runs, "\n".join(lines), files, f"{HOME}/{SUBMISSION}"),
+        **scored.facts(report, scores, log.runs[-1] if log.runs else None, further),
         "processes": tuple(snippet(process) for process in report.processes[:20]),
         "others": others,
         "fidelity": Fidelity(
@@ -131,7 +133,7 @@ def understood(
             stand_ins=tuple(Replaced(name=n, exact=e, reason=snippet(why)) for n, e, why in report.stand_ins[:100]),
         ),
     })  # fmt: skip
-    return Outcome(found, failure, message, (report.blocks,), over=done.sandbox is not None)
+    return Outcome(found, failure, message, tuple(one.blocks for one in ranks), over=done.sandbox is not None)
 
 
 def whole(steps: Sequence[Outcome]) -> Outcome:
@@ -226,14 +228,16 @@ def _totals(report: Report) -> tuple[Total, ...]:
     )
 
 
-def _files(done: Done, report: Report) -> tuple[WrittenFile, ...]:
+def _files(done: Done, report: Report, *others: Report) -> tuple[WrittenFile, ...]:
+    """What the run left. Any rank may have read it again; when, is told in the order of the first rank alone."""
+    again = {str(PurePosixPath(path)) for one in (report, *others) for path in one.read}
     read = {str(PurePosixPath(path)): when for path, when in report.read.items()}
     return tuple(
         WrittenFile(
             path=_name(path),
             size=size,
             sha256=digest,
-            reloaded=f"{HOME}/{path}" in read,
+            reloaded=f"{HOME}/{path}" in again,
             written=report.written.get(f"{HOME}/{path}"),
             read=read.get(f"{HOME}/{path}"),
         )

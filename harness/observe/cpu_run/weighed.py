@@ -15,12 +15,18 @@ _NUMBER = re.compile(r"(?<![\w.,])\d(?:[\d]{3,11}|\d{0,2}(?:[,_]\d{3}){1,3})(?![
 """An integer of four digits and more, its thousands apart or not."""
 
 
-def weighed(report: Report, runs: Sequence[RunFacts], printed: str, files: Mapping[str, bytes], root: str) -> Weighed:
-    """The weights of a run; `files` are those of the submission, which lay in `root`."""
+def weighed(
+    reports: Sequence[Report], runs: Sequence[RunFacts], printed: str, files: Mapping[str, bytes], root: str
+) -> Weighed:
+    """The weights of a run of these ranks; `files` are those of the submission, which lay in `root`.
+
+    When a file was opened is told by the first rank that did so: the ranks count for themselves.
+    """
     last = runs[-1] if runs else None
     plain = last.bytes_code if last is not None else None
     packed = last.bytes_code_compressed if last is not None else None
-    executed = {block[0] for block in report.blocks if block[6]}
+    executed = {block[0] for report in reports for block in report.blocks if block[6]}
+    found = {path: when for report in reversed(reports) for path, when in report.found.items()}
     return Weighed(
         total=last.bytes_total if last is not None else None,
         code=packed or plain,
@@ -33,7 +39,7 @@ def weighed(report: Report, runs: Sequence[RunFacts], printed: str, files: Mappi
         ),
         shipped=tuple(
             ShippedFile(path=path, size=len(files[path]), read=when)
-            for path, when in sorted((_inside(path, root), when) for path, when in report.found.items())
+            for path, when in sorted((_inside(path, root), when) for path, when in found.items())
             if path in files and not path.endswith((".py", ".pyc"))
         ),
     )

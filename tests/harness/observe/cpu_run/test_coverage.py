@@ -89,6 +89,26 @@ def test_pads_are_told() -> None:
     assert found.losses.elsewhere == 7
 
 
+def test_over_ranks() -> None:
+    """Sums of all ranks are of what each has added up, position by position; an unknown rank leaves all unknown."""
+
+    def rank(nats: float, count: float, *runs: tuple[int, int, int]) -> Report:
+        sums = (("t.py", 0, 5, "loss", "f", 9, (nats,)), ("t.py", 0, 6, "count", "f", 9, (count,)))
+        covered = tuple((number, 0, 0, 0, 0, runs) for number in (0, 1))
+        return Report(ended="end", sums=sums, covered=covered, stream=Stream(number=0, size=SIZE))
+
+    score = MatchedScore(label="a", val_bpb=1 / math.log(2), losses=LOSSES, counts=COUNTS, over_ranks=True)
+    ranks = rank(30.0, 20.0, (1, 9, 1)), rank(18.0, 28.0, (9, 9, 1), (11, 17, 1))
+    found = coverage_of(ranks[0], score, [TRUTH], 8, ranks[1:])
+    assert found is not None
+    assert found.losses is not None
+    assert (found.losses.once, found.losses.several, found.again, found.missing) == (15, 1, (9, 9), 0)
+    assert (found.bytes_true, found.bytes_counted) == (3 * 17, 48.0)
+    assert coverage_of(ranks[0], score, [TRUTH], 8) is None
+    unread = ranks[1].model_copy(update={"stream": Stream(number=1, size=SIZE)})
+    assert coverage_of(ranks[0], score, [TRUTH, TRUTH], 8, [unread]) is None
+
+
 def test_final_score_only() -> None:
     """Without a matched final score, a stream that was read, or with sums of several ranks, there is none."""
     score = MatchedScore(label="a", val_bpb=1.0, losses=LOSSES, counts=COUNTS)

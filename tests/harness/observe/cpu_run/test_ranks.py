@@ -111,6 +111,39 @@ def test_two_ranks_score_as_one(run: Callable[[str, int], CpuRunFacts]) -> None:
     assert "Gloo for NCCL" in {one.name for one in two.fidelity.stand_ins}
 
 
+READ = """
+import numpy as np
+path = "./data/datasets/fineweb10B_sp1024/fineweb_val_000000.bin"
+tokens = torch.from_numpy(np.fromfile(path, dtype="<u2")[512:].astype(np.int64)).to(device)
+if rank == 1:
+    import helper
+    helper.only_here()
+"""
+
+
+def test_tokens_of_all_ranks(tmp_path: Path) -> None:
+    """A score over two ranks is of the tokens of both; what only the second executes was executed."""
+    script = SCRIPT.replace("tokens = torch.randint(0, 32, (4096,), device=device)", READ)
+    script = script.replace("Embedding(32, 16)", "Embedding(1024, 16)").replace("Linear(16, 32)", "Linear(16, 1024)")
+    texts = {"train_gpt.py": textwrap.dedent(script), "helper.py": "def only_here():\n    return 1\n"}
+    files = {path: text.encode() for path, text in texts.items()}
+    found = {}
+    for world_size in (1, 2):
+        with CpuRunner(Bubblewrap(), tmp_path, world_size=world_size) as runner:
+            found[world_size] = runner.run(facts_of(texts), files)
+    one, two = found[1].coverage, found[2].coverage
+    assert one is not None, found[1].failure
+    assert two is not None, found[2].failure
+    assert one.losses is not None
+    assert two.losses is not None
+    assert [score.over_ranks for score in found[2].scores] == [True]
+    assert (one.losses.once, one.bytes_true) == (2048, two.bytes_true)
+    assert two.losses.spans == one.losses.spans
+    programs = [{file.path for file in facts.weighed.program} for facts in found.values() if facts.weighed is not None]
+    assert programs == [{"train_gpt.py"}, {"train_gpt.py", "helper.py"}]
+    assert not [at for at in found[2].fidelity.not_executed if at.path == "helper.py"]
+
+
 def test_failure_of_one_rank(run: Callable[[str, int], CpuRunFacts]) -> None:
     """What fails at rank 1 alone is the run's failure, with its line and its rank; rank 0 is stopped."""
     script = """
