@@ -92,7 +92,7 @@ def plan_from(
     steps, notes = entry_steps(submission, sources, main.facts, main.parsed, tiny)
     return Plan(
         script=main.facts.path,
-        reason=_lacking(programs),
+        reason=_lacking(programs) if submission.metadata else None,
         environment=tuple({**environment, **launcher_environment(world_size)}.items()),
         dropped=(*beside, *dropped),
         entry=steps,
@@ -117,7 +117,7 @@ def _refusal(main: ScriptReading) -> str | None:
 
 
 def _lacking(programs: Sequence[ScriptReading]) -> str | None:
-    """Why what runs can train no model; None where it may."""
+    """Why what a submission that claims a score runs can train no model; None where it may."""
     if not any(_can_compute(program) for program in programs):
         return _NOTHING_COMPUTED
     path = programs[0].facts.path

@@ -51,6 +51,7 @@ def main():
 if __name__ == "__main__":
     main()
 """
+_CLAIM = {"submission.json": b'{"val_bpb": 1.1}'}
 _README = b"```\nTTT_ENABLED=1 XSA_LAST_N=11 SEED=$SEED torchrun --nproc_per_node=8 train_gpt.py\n```\n"
 
 
@@ -151,19 +152,21 @@ def test_programs_of_other_stages_are_rewritten_too() -> None:
 
 def test_a_program_that_computes_nothing() -> None:
     """A text that only prints runs and trains nothing; one that starts or loads other code may."""
-    _, plan = _read({"train_gpt.py": b"import os\n\nif __name__ == '__main__':\n    print(os.environ)\n"})
+    prints = b"import os\n\nif __name__ == '__main__':\n    print(os.environ)\n"
+    _, plan = _read({"train_gpt.py": prints, **_CLAIM})
     assert "nothing in the program trains" in (plan.reason or "")
     assert plan.entry
     for reaches in (b"import numpy\n", b"import subprocess\n", b"import os\nos.system('a')\n", b"exec('a')\n"):
-        assert _read({"train_gpt.py": reaches + b"print(1)\n"})[1].reason is None
+        assert _read({"train_gpt.py": reaches + b"print(1)\n", **_CLAIM})[1].reason is None
+    assert _read({"train_gpt.py": prints})[1].reason is None  # it claims nothing
 
 
 def test_a_program_that_prepares_data_is_no_submission() -> None:
     """A folder with nothing but a tokenizer's maker trains nothing; one whose maker learns may."""
     making = b"import sentencepiece\n\nif __name__ == '__main__':\n    sentencepiece.train()\n"
-    _, plan = _read({"retokenize.py": making})
+    _, plan = _read({"retokenize.py": making, **_CLAIM})
     assert "retokenize.py prepares data" in (plan.reason or "")
-    assert _read({"retokenize.py": making + b"    loss.backward()\n"})[1].reason is None
+    assert _read({"retokenize.py": making + b"    loss.backward()\n", **_CLAIM})[1].reason is None
 
 
 def test_without_a_script_there_is_nothing_to_run() -> None:
