@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from harness.observe.cpu_run.guest import unpacking
 from harness.observe.cpu_run.guest.clock import wall
 from harness.observe.cpu_run.guest.places import spans
 from harness.observe.cpu_run.guest.positions import Tracker
@@ -167,6 +168,7 @@ class Recorder:
 
         torch.Tensor.backward = counted  # type: ignore[method-assign,assignment]  # counted, not changed
         sys.addaudithook(self._audit)
+        unpacking.listen(self._unpacked)
         if self.tracker is not None:
             self.tracker.install()
 
@@ -272,6 +274,19 @@ class Recorder:
             elif self.root is not None and real.startswith(self.root + os.sep) and len(self.found) < MAX_FILES:
                 self.found[real] = next(self.order)
         except (OSError, ValueError):
+            pass
+        finally:
+            self._busy.now = False
+
+    def _unpacked(self, packed: bytes) -> None:
+        """Bytes unpacked from memory: they are read back from the files that hold the very same."""
+        self._busy.now = True  # looking at a file is not the program's reading
+        try:
+            for path in list(self.written):
+                file = Path(path)
+                if file.is_file() and file.stat().st_size == len(packed) and file.read_bytes() == packed:
+                    self.read[path] = next(self.order)
+        except OSError:
             pass
         finally:
             self._busy.now = False

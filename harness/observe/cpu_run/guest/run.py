@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import torch
 
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest import clock, cuda, disguise, fidelity, seal, stand_ins, tampering
+from harness.observe.cpu_run.guest import clock, cuda, disguise, fidelity, seal, stand_ins, tampering, unpacking
 from harness.observe.cpu_run.guest.positions import tracker
 from harness.observe.cpu_run.guest.runtime import Runtime
 from harness.observe.cpu_run.home import SUBMISSION
@@ -39,6 +39,7 @@ def prepare(home: Path) -> None:
     stand_ins.provide_programs(home / PROGRAMS)
     cuda.install_all()
     stand_ins.install()
+    unpacking.install()
     gc.freeze()
 
 

@@ -63,11 +63,12 @@ def test_missing_package(runner: CpuRunner) -> None:
 
 def test_program_that_trains_nothing(runner: CpuRunner) -> None:
     """What only prints ran to its end, and the submission lacks a program; one with a package may have trained."""
-    facts = run(runner, "print('all features activated')\n")
+    claim = {"submission.json": '{"val_bpb": 1.1}'}
+    facts = run(runner, "print('all features activated')\n", **claim)
     assert facts.failure is not None
     assert facts.failure.fault is Fault.SUBMISSION
     assert facts.printed == ("all features activated",)
-    assert run(runner, "import numpy\nprint(numpy.zeros(1))\n").failure is None
+    assert run(runner, "import numpy\nprint(numpy.zeros(1))\n", **claim).failure is None
 
 
 def test_arguments_that_nobody_gives(runner: CpuRunner) -> None:
@@ -209,6 +210,26 @@ def test_programs_of_the_machine(runner: CpuRunner) -> None:
     assert {file.path for file in facts.files} == {"raw.bin", "packed.lrz", "again.bin"}
     packed = [one for one in facts.fidelity.stand_ins if one.name == "lrzip" and not one.exact]
     assert packed or shutil.which("lrzip") is not None
+
+
+def test_artifact_unpacked_from_memory(runner: CpuRunner) -> None:
+    """Unpacking the very bytes that lie in a file is reading it back; a file of the same length is another."""
+    script = """
+    import io, lzma, random, zlib, torch
+    packed = zlib.compress(random.Random(1).randbytes(5000))
+    other = lzma.compress(random.Random(2).randbytes(5000))
+    open("model.ptz", "wb").write(packed)
+    open("other.xz", "wb").write(other[:-1] + b"!")
+    torch.save(torch.zeros(2000), plain := io.BytesIO())
+    open("plain.pt", "wb").write(plain.getvalue())
+    zlib.decompress(packed)
+    lzma.decompress(other)
+    plain.seek(0)
+    assert torch.load(plain).shape == (2000,)
+    """
+    facts = run(runner, script)
+    assert facts.failure is None, facts.attempts
+    assert {file.path for file in facts.files if file.reloaded} == {"model.ptz", "plain.pt"}
 
 
 def test_sandbox_that_ends_before_a_run_goes_on(tmp_path: Path) -> None:
