@@ -55,20 +55,8 @@ def install() -> None:
     """Listen to the functions that unpack; a second call changes nothing."""
     if getattr(zlib.decompress, "__wrapped__", None) is not None:
         return
-    zstandard = _module("zstandard")
-    for module in (zlib, lzma, bz2, _module("brotli"), zstandard):
+    # zstandard is left alone: a class of its compiled library that is derived from crashes where it unpacks
+    for module in (zlib, lzma, bz2, _module("brotli")):
         if module is not None:
             module.decompress = _told(module.decompress)  # type: ignore[attr-defined]  # each of them has one
     torch.load = _told(torch.load)
-    if zstandard is not None:
-        plain: Any = zstandard.ZstdDecompressor
-
-        class ZstdDecompressor(plain):  # type: ignore[misc]  # its type is known at run time alone
-            """The library's own, listened to."""
-
-            def decompress(self, data: Any, *args: Any, **options: Any) -> Any:
-                """As the library does."""
-                _tell(data)
-                return super().decompress(data, *args, **options)
-
-        zstandard.ZstdDecompressor = ZstdDecompressor  # type: ignore[attr-defined]  # the same
