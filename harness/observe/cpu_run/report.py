@@ -83,6 +83,8 @@ class Report(Frozen):
     blocks: Annotated[tuple[Block, ...], Field(max_length=200_000)] = ()
     sums: Annotated[tuple[Added, ...], Field(max_length=20_000)] = ()
     covered: Annotated[tuple[Positions, ...], Field(max_length=100_000)] = ()
+    rows: Annotated[tuple[tuple[int, int, str], ...], Field(max_length=20_000)] = ()
+    """Number of a sum's site among the sums, which of its sums from the last, and its elements (see `rows`)."""
     stream: Stream | None = None
     steps: int = 0
     backwards: int = 0

@@ -12,9 +12,10 @@ import numpy as np
 
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
 from harness.observe.cpu_run.guest.positioned import Bags, bagged, failed, listed
+from harness.observe.cpu_run.rows import Rows
 
-Note = Callable[[list[Any], list[Positions]], None]
-"""Told of the numbers that came out together, and of the positions that each of them speaks of."""
+Note = Callable[[list[Any], list[Rows]], None]
+"""Told of the numbers that came out together, and of what each of them speaks."""
 _MOVING = frozenset({"reshape", "ravel", "concatenate", "stack", "hstack", "vstack", "squeeze", "expand_dims",
                      "transpose", "take", "repeat", "tile", "roll", "copy", "flip"})  # fmt: skip
 _CHANGING = frozenset({"copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal"})
@@ -170,7 +171,8 @@ def positions_of(value: object) -> tuple[Positions, Bags] | None:
 def tell_numbers(values: list[Any], at: Positions, bags: Bags) -> None:
     """Tell of numbers and the positions that each speaks of."""
     for note in _note:
-        note(values, [listed(np.array([one], np.int64), bags) for one in at.tolist()])
+        ones = np.asarray(values, np.float64).reshape(len(at), 1)
+        note(values, [listed(at[i : i + 1], ones[i], bags) for i in range(len(at))])
 
 
 def _with(out: Any, at: Any, bags: Bags) -> Any:
@@ -242,15 +244,15 @@ def _summed(value: Any, axis: Any, out: Any) -> Any:
     if at is None:
         return out
     if axis is None or (value.ndim == 1 and axis in {0, -1}):
-        number, table = bagged(listed(at.reshape(-1), value._bags))
+        number, table = bagged(listed(at.reshape(-1), np.asarray(_bare(value)).reshape(-1), value._bags))
         return _with(out, np.full(np.shape(out), number), table)
     if not isinstance(axis, int):
         return out
-    rows = np.moveaxis(at, axis, -1).reshape(-1, at.shape[axis])
+    rows, values = (np.moveaxis(one, axis, -1).reshape(-1, at.shape[axis]) for one in (at, _bare(value)))
     numbers: list[int] = []
     bags: Bags = {}
-    for row in rows:
-        number, table = bagged(listed(row, value._bags))
+    for row, added in zip(rows, values, strict=True):
+        number, table = bagged(listed(row, added, value._bags))
         numbers.append(number)
         bags |= table
     return _with(out, np.array(numbers, np.int64).reshape(np.shape(out)), bags)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch.nn import functional
 
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN
 from harness.observe.cpu_run.guest.positioned import (
@@ -26,9 +28,12 @@ from harness.observe.cpu_run.guest.positioned import (
     bagged,
     bags_of,
     is_positioned,
+    joined,
     listed,
+    numbers,
     positioned_in,
 )
+from harness.observe.cpu_run.guest.sources import SOURCES
 
 _SAME = (
     "to", "type", "type_as", "long", "int", "short", "float", "double", "half", "bfloat16", "bool", "char",
@@ -113,14 +118,15 @@ def _added(call: Call, left: Any, right: Any) -> Said:
         else:
             # A number that is not 0 may be a sum so far, or a constant such as 1e-9: it is not known.
             side = torch.tensor(NOTHING if one == 0 else UNKNOWN)
-        sides.append(side.expand(call.out.shape).reshape(-1).tolist())
+        values = torch.as_tensor(one, dtype=torch.float64).expand(call.out.shape).reshape(-1).tolist()
+        sides.append(list(zip(side.expand(call.out.shape).reshape(-1).tolist(), values, strict=True)))
     found = []
     for pair in zip(*sides, strict=True):
-        kept = [one for one in pair if one != NOTHING]
+        kept = [one for one, _ in pair if one != NOTHING]
         if len(set(kept)) < 2 and max(kept, default=0) < FIRST_BAG:  # the same token, or one side alone
             found.append(max(kept, default=NOTHING))
             continue
-        number, table = bagged(listed(np.array(kept, np.int64), bags))
+        number, table = bagged(joined(pair, bags))
         bags |= table
         found.append(number)
     return torch.tensor(found, dtype=torch.int64).reshape(call.out.shape), bags
@@ -198,13 +204,25 @@ def _taken(call: Call) -> Said:
     if call.out.shape != shape:
         return None
     found = [at(one).expand(shape) for one in tensors if is_positioned(one)]
+    if SOURCES.active and len(parts) == len(tensors) == value.ndim > 1 and is_positioned(parts[-1]):
+        _looked_up(found[-1], value[parts[:-1]], call.out)
     return torch.stack(found).amax(0), {}
+
+
+def _looked_up(positions: torch.Tensor, scores: torch.Tensor, found: torch.Tensor) -> None:
+    """Tell of rows of scores out of which one was taken for each token: probabilities, or their logarithms."""
+    values = found.detach().to(torch.float32)
+    plain = bool((values >= 0).all())
+    losses = numbers(-values.log() if plain else values).reshape(-1)
+    SOURCES.took(positions.reshape(-1).numpy(), losses, scores.reshape(-1, scores.shape[-1]), logits=False)
 
 
 def _gathered(call: Call) -> Said:
     """gather: a value out of a row for each target."""
     value, dim, index = call.args[0], call.argument(1, "dim"), call.argument(2, "index")
     if is_positioned(index):
+        if SOURCES.active and index.shape[-1] == 1 and dim in {-1, value.ndim - 1}:
+            _looked_up(at(index), value, call.out)
         return at(index), {}
     return (at(value).gather(dim, index), bags_of((value,))) if is_positioned(value) else None
 
@@ -228,11 +246,14 @@ def _summed(call: Call) -> Said:
     over = range(value.ndim) if dims is None or dims == () else [dims] if isinstance(dims, int) else dims
     over = [dim % max(value.ndim, 1) for dim in over]
     kept = [dim for dim in range(value.ndim) if dim not in over]
-    positions = at(value).permute(*kept, *over).reshape(call.out.numel(), -1).numpy() if value.ndim else at(value)
+    positions, values = (
+        one.permute(*kept, *over).reshape(call.out.numel(), -1).numpy()
+        for one in (at(value), torch.from_numpy(numbers(value)))
+    )
     bags, found = bags_of((value,)), []
     own: Bags = {}
-    for row in np.asarray(positions).reshape(call.out.numel(), -1):
-        number, table = bagged(listed(row, bags))
+    for row, added in zip(positions, values, strict=True):
+        number, table = bagged(listed(row, added, bags))
         own |= table
         found.append(number)
     return torch.tensor(found, dtype=torch.int64).reshape(call.out.shape), own
@@ -247,7 +268,7 @@ def _product(call: Call) -> Said:
     positions = torch.maximum(*found) if len(found) == 2 else found[0]
     for one in (left, right):
         positions = _masked(positions, one)
-    number, table = bagged(listed(positions.numpy(), bags_of((left, right))))
+    number, table = bagged(listed(positions.numpy(), numbers(left) * numbers(right), bags_of((left, right))))
     return torch.tensor(number), table
 
 
@@ -258,12 +279,33 @@ def _loss(call: Call) -> Said:
         return None
     ignored = call.argument(4, "ignore_index", -100)
     positions = at(target).clamp_min(UNKNOWN).masked_fill(target == ignored, NOTHING)
+    if SOURCES.active:
+        _took(call, positions.reshape(-1), numbers(_each(call, ignored)).reshape(-1))
     if call.out.shape == target.shape and call.out.ndim:
         return positions, {}
     if call.out.ndim:
         return None
-    number, table = bagged(listed(positions.reshape(-1).numpy(), {}))
+    number, table = bagged(listed(positions.reshape(-1).numpy(), numbers(_each(call, ignored)).reshape(-1), {}))
     return torch.tensor(number), table
+
+
+def _took(call: Call, positions: torch.Tensor, losses: NDArray[np.float64]) -> None:
+    """Tell of the rows of scores that plain losses come from."""
+    scores = call.argument(0, "input")
+    if call.argument(2, "weight") is not None or call.keywords.get("label_smoothing"):
+        return
+    rows = scores if scores.ndim < 3 else scores.movedim(1, -1).reshape(-1, scores.shape[1])
+    SOURCES.took(positions.numpy(), losses, rows, logits=call.word.startswith("cross"))
+
+
+def _each(call: Call, ignored: int) -> torch.Tensor:
+    """The losses that a mean or a sum of losses is made of, one a target."""
+    kind = functional.nll_loss if call.word.startswith("nll") else functional.cross_entropy
+    more = {name: call.keywords[name] for name in ("label_smoothing",) if name in call.keywords}
+    weight = call.argument(2, "weight")
+    with torch.no_grad():
+        scores, target = call.argument(0, "input"), call.argument(1, "target")
+        return kind(scores, target, weight=weight, ignore_index=ignored, reduction="none", **more)
 
 
 def fused(call: Call) -> Said:
@@ -313,12 +355,13 @@ def _accumulated(call: Call) -> Said:
         before = torch.full(target.shape, UNKNOWN, dtype=torch.int64)
         before = before.masked_fill(call.empty, NOTHING) if call.empty is not None else before
     bags = bags_of((target, source))
-    groups: dict[int, list[int]] = {number: [held] for number, held in enumerate(before.tolist())}
-    for number, position in zip(index.tolist(), at(source).tolist(), strict=True):
-        groups[number].append(position)
+    # What was there before is known by its positions alone where it is a bag; else it counts with what it is now.
+    groups = {number: [(held, 0.0)] for number, held in enumerate(before.tolist())}
+    for number, *added in zip(index.tolist(), at(source).tolist(), numbers(source).tolist(), strict=True):
+        groups[number].append(tuple(added))
     found = []
     for held in groups.values():
-        number, table = bagged(listed(np.array(held, np.int64), bags))
+        number, table = bagged(joined(held, bags))
         bags |= table
         found.append(number)
     return torch.tensor(found, dtype=torch.int64), bags

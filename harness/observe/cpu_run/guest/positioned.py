@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
+from harness.observe.cpu_run.rows import Rows, rows_of
 
 MOST = 1 << 22
 """Elements of a storage beyond which nothing is placed in it."""
@@ -28,7 +30,7 @@ FEW = 4_096
 """Most sums of one result that are kept apart, and most elements of accumulators."""
 FIRST_BAG = 1 << 40
 """Numbers from here on are those of bags."""
-Bags = dict[int, Positions]
+Bags = dict[int, Rows]
 Said = tuple[torch.Tensor, Bags] | None
 """Positions of a result, of its shape, and their bags; None where nothing is known."""
 off = torch._C.DisableTorchFunctionSubclass
@@ -265,25 +267,36 @@ def _shared(tensor: torch.Tensor, args: Sequence[torch.Tensor]) -> bool:
 _numbers = iter(range(FIRST_BAG, 1 << 62))
 
 
-def bagged(positions: Positions) -> tuple[int, Bags]:
+def bagged(rows: Rows) -> tuple[int, Bags]:
     """A new bag: its number, and the table with it."""
     number = next(_numbers)
-    return number, {number: positions}
+    return number, {number: rows}
 
 
-def rows(tensor: torch.Tensor) -> Positions:
-    """All positions of which a positioned tensor's elements speak, in order; what adds nothing is left out."""
+def rows(tensor: torch.Tensor) -> Rows:
+    """All elements of which a positioned tensor speaks, in order; what adds nothing is left out."""
     with off():
-        return listed(at(tensor).reshape(-1).numpy(), tensor.__dict__["_held"].bags)
+        return listed(at(tensor).reshape(-1).numpy(), numbers(tensor).reshape(-1), tensor.__dict__["_held"].bags)
 
 
-def listed(positions: Positions, bags: Bags) -> Positions:
-    """Positions with bags unpacked; what adds nothing is left out."""
-    kept: Positions = positions[positions != NOTHING]
-    if not bags or not (kept >= FIRST_BAG).any():
-        return kept.copy()
-    parts = [bags[one] if one >= FIRST_BAG else np.array([one], np.int64) for one in kept.tolist()]
-    return np.concatenate(parts)
+def numbers(tensor: torch.Tensor) -> NDArray[np.float64]:
+    """A tensor's values, of its shape."""
+    found: NDArray[np.float64] = tensor.detach().to(torch.float64).cpu().numpy()
+    return found
+
+
+def listed(positions: Positions, values: NDArray[Any], bags: Bags) -> Rows:
+    """Elements by position and value, with bags unpacked; what adds nothing is left out."""
+    kept = positions != NOTHING
+    found = rows_of(positions[kept], values[kept])
+    if not bags or not (found["at"] >= FIRST_BAG).any():
+        return found
+    return np.concatenate([bags.get(int(one["at"]), found[i : i + 1]) for i, one in enumerate(found)])
+
+
+def joined(elements: Sequence[tuple[int, float]], bags: Bags) -> Rows:
+    """As `listed`, of single pairs of a position and a value."""
+    return listed(np.array([at for at, _ in elements], np.int64), np.array([value for _, value in elements]), bags)
 
 
 def place(tensor: torch.Tensor, positions: Positions) -> None:

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from harness.observe.cpu_run.guest import arrays, follow, positioned
-from harness.observe.cpu_run.guest.places import Places, Positions
+from harness.observe.cpu_run.guest.places import Places
 from harness.observe.cpu_run.guest.positioned import CONVERSIONS, Call, is_positioned, off
 from harness.observe.cpu_run.inputs.shards import unpack_shard
+from harness.observe.cpu_run.rows import Rows
 
 _ENTRIES = ("from_numpy", "frombuffer", "from_file", "tensor", "as_tensor", "asarray")
 _FLOATS, _WHOLE = 1_024, 8
@@ -34,14 +35,14 @@ class Numbers:
     """
 
     def __init__(self) -> None:
-        self._floats: OrderedDict[float, deque[Positions]] = OrderedDict()
-        self._whole: deque[tuple[float, Positions]] = deque(maxlen=_WHOLE)
-        self._list: deque[tuple[float, Positions]] = deque()
+        self._floats: OrderedDict[float, deque[Rows]] = OrderedDict()
+        self._whole: deque[tuple[float, Rows]] = deque(maxlen=_WHOLE)
+        self._list: deque[tuple[float, Rows]] = deque()
         self.looks = 0
         """How often the program took out a single number."""
-        self._looked: deque[Positions] = deque(maxlen=_LOOKS)
+        self._looked: deque[Rows] = deque(maxlen=_LOOKS)
 
-    def note(self, values: list[Any], rows: list[Positions], *, made: bool = False) -> None:
+    def note(self, values: list[Any], rows: list[Rows], *, made: bool = False) -> None:
         """Numbers came out together; a list is taken up in its order. `made`: of others that had come out before."""
         pairs = [(one, own) for one, own in zip(values, rows, strict=True) if type(one) in {int, float}]
         if len(pairs) > 1:
@@ -64,14 +65,14 @@ class Numbers:
         while len(self._floats) > _FLOATS:
             self._floats.popitem(last=False)
 
-    def latest(self, looks: int) -> Positions | None:
+    def latest(self, looks: int) -> Rows | None:
         """The latest position among those of the last so many looks; None where one was at several, or none known."""
         seen = list(self._looked)[-looks:] if 0 < looks <= len(self._looked) else []
-        latest = max(seen, key=lambda one: int(one.max()), default=None)
+        latest = max(seen, key=lambda one: int(one["at"].max()), default=None)
         single = all(len(one) == 1 for one in seen)
-        return latest if latest is not None and single and latest[0] >= 0 else None
+        return latest if latest is not None and single and latest["at"][0] >= 0 else None
 
-    def of(self, value: float) -> Positions | None:
+    def of(self, value: float) -> Rows | None:
         """What a number speaks of; None where it is not one that came out."""
         if not _is_whole(value):
             held = self._floats.get(value)
@@ -127,7 +128,7 @@ class Tracker:
 
         torch.autograd.Function.apply = classmethod(applied)  # type: ignore[assignment,method-assign]  # as it was
 
-    def rows(self, value: object) -> Positions | None:
+    def rows(self, value: object) -> Rows | None:
         """The positions that a value speaks of, each as often as it was added up; None where that is not known."""
         if is_positioned(value):
             return positioned.rows(value)  # type: ignore[arg-type]  # a tensor
@@ -136,7 +137,9 @@ class Tracker:
         if isinstance(value, np.generic):
             return self.numbers.of(value.item())
         found = arrays.positions_of(value)
-        return None if found is None else positioned.listed(found[0].reshape(-1), found[1])
+        return (
+            None if found is None else positioned.listed(found[0].reshape(-1), np.asarray(value).reshape(-1), found[1])
+        )
 
     def faults(self) -> list[str]:
         """Operations that were not followed for a fault of ours."""

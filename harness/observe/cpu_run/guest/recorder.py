@@ -9,14 +9,12 @@ import itertools
 import os
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from harness.observe.cpu_run.guest import unpacking
@@ -24,87 +22,18 @@ from harness.observe.cpu_run.guest.clock import wall
 from harness.observe.cpu_run.guest.places import spans
 from harness.observe.cpu_run.guest.positions import Tracker
 from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, SUMS, Rewriter
+from harness.observe.cpu_run.guest.sources import SOURCES
+from harness.observe.cpu_run.guest.sums import Sum
+from harness.observe.cpu_run.rows import Rows, packed, rows_of
 
-MAX_TOTALS = 2_000
-"""Finished sums kept of one site."""
 MAX_FILES = 2_000
 """Opened files that are remembered."""
-MAX_COVERED = 8
-"""Last sums of a site whose positions are kept."""
 MAX_SPANS = 200_000
 """Runs of positions that are reported in all."""
 _EVERY, _SHARE = 4.0, 50
 """Seconds between two tellings of what was seen so far, and how many times as long as a telling they last at least."""
 _HITS = 1_024
 """Passes through a block between two looks at the clock."""
-
-
-class Covered:
-    """Which positions of the validation stream one sum has added up, and how often."""
-
-    __slots__ = ("elsewhere", "looked", "times", "untold")
-
-    def __init__(self, size: int) -> None:
-        self.times: NDArray[np.int64] = np.zeros(size, np.int64)
-        self.elsewhere = self.untold = self.looked = 0
-        """Elements added that stand at no known place; additions of which nothing is known; additions of which it is
-        known at which token the program looked for them."""
-
-    def add(self, rows: NDArray[np.int64] | None, *, looked: bool = False) -> None:
-        """Something was added that speaks of these positions; `looked`: by what was looked at before."""
-        if rows is None:
-            self.untold += 1
-            return
-        self.looked += looked
-        known = rows[rows >= 0]
-        self.elsewhere += len(rows) - len(known)
-        self.times += np.bincount(known, minlength=len(self.times))
-
-
-class Sum:
-    """The sums that one site adds up: each begins anew when its variable is set back."""
-
-    __slots__ = ("additions", "covered", "finished", "last")
-
-    def __init__(self) -> None:
-        self.additions = 0
-        self.finished: list[float] = []
-        self.last: float | None = None
-        self.covered: deque[Covered] = deque(maxlen=MAX_COVERED)
-        """Of the last sums, the one in progress last."""
-
-    def add(self, value: float, added: float | None = None) -> bool:
-        """The variable has this value after an addition (of `added`, if known); whether a new sum began with it.
-
-        Sums of losses, tokens and bytes only grow, and begin at 0.
-        """
-        begins = self.last is None or value < self.last or (value == added and self.last != 0)
-        if begins and self.last is not None and len(self.finished) < MAX_TOTALS:
-            self.finished.append(self.last)
-        self.additions += 1
-        self.last = value
-        return begins
-
-    def cover(
-        self, rows: NDArray[np.int64] | None, size: int, *, begins: bool, whole: bool, looked: bool = False
-    ) -> None:
-        """What was added, or where `whole` what the sum is, speaks of these positions out of `size`."""
-        if begins or not self.covered:
-            self.covered.append(Covered(size))
-        elif whole or len(self.covered[-1].times) != size:  # set anew, or the stream is known from now on
-            self.covered[-1] = Covered(size)
-        self.covered[-1].add(rows, looked=looked)
-
-    def so_far(self) -> NDArray[np.int64] | None:
-        """The positions of the sum in progress, each as often as it was added; None where not all are known."""
-        if not self.covered or self.covered[-1].untold or self.covered[-1].elsewhere or self.covered[-1].looked:
-            return None
-        times = self.covered[-1].times
-        return np.repeat(np.arange(len(times)), times)
-
-    def totals(self) -> list[float]:
-        """Ends of all sums, the one in progress too."""
-        return self.finished if self.last is None else [*self.finished, self.last]
 
 
 class Recorder:
@@ -115,7 +44,7 @@ class Recorder:
         self.rewriter = rewriter
         self.clock = clock
         self.tracker = tracker
-        self._addends: dict[int, tuple[float | None, NDArray[np.int64] | None]] = {}
+        self._addends: dict[int, tuple[float | None, Rows | None]] = {}
         self._looks: dict[int, int] = {}
         """Of blocks that add something up: looks at single numbers until they were entered last."""
         self.hits: dict[int, int] = {}
@@ -209,7 +138,9 @@ class Recorder:
         begins = found.add(number, added)
         if self.tracker is not None:
             looked = rows is None and not whole
-            rows = self._looked_at(self.rewriter.sites[site].block) if looked else rows
+            rows = self._looked_at(self.rewriter.sites[site].block, added) if looked else rows
+            if rows is not None:
+                rows["source"] = SOURCES.of(rows)
             found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked)
         self._look()
 
@@ -217,7 +148,7 @@ class Recorder:
         """`sum` as the submission sees it: its result speaks of all that was summed up."""
         if self.tracker is None or self.tracker.stream is None:
             return sum(values, start)
-        rows: list[NDArray[np.int64] | None] = []
+        rows: list[Rows | None] = []
 
         def passing() -> Iterator[Any]:
             for value in values:
@@ -230,14 +161,15 @@ class Recorder:
             self.tracker.numbers.note([out], [np.concatenate(known)], made=True)
         return out
 
-    def _looked_at(self, block: int) -> NDArray[np.int64] | None:
+    def _looked_at(self, block: int, added: float | None) -> Rows | None:
         """The token for which a loop does its arithmetic: the latest that it looked at since it came round."""
         if self.tracker is None or self.tracker.stream is None:
             return None
         numbers = self.tracker.numbers
-        return numbers.latest(numbers.looks - self._looks.get(block, numbers.looks))
+        latest = numbers.latest(numbers.looks - self._looks.get(block, numbers.looks))
+        return latest if latest is None or added is None else rows_of(latest["at"], np.array([added]))
 
-    def _rows(self, value: object) -> NDArray[np.int64] | None:
+    def _rows(self, value: object) -> Rows | None:
         """The positions that a value speaks of, be it another sum as it stands."""
         if self.tracker is None or self.tracker.stream is None:
             return None
@@ -315,6 +247,7 @@ class Recorder:
                 if i in self.sums
             ],
             "covered": self._covered(),
+            "rows": self._added_rows() if SOURCES.active else [],
             "stream": self._stream(),
             "steps": self.steps,
             "backwards": self.backwards,
@@ -337,6 +270,16 @@ class Recorder:
                 if runs and left >= 0:
                     found.append([number, back, covered.elsewhere, covered.untold, covered.looked, runs])
         return found
+
+    def _added_rows(self) -> list[list[Any]]:
+        """For the last sums of each site: its number among the sums, which from the end, and all that was added."""
+        told = [self.sums[i] for i in range(len(self.rewriter.sites)) if i in self.sums]
+        return [
+            [number, back, packed(covered.rows)]
+            for number, one in enumerate(told)
+            for back, covered in enumerate(reversed(one.covered))
+            if covered.rows is not None and len(covered.rows) and not covered.untold
+        ]
 
     def _stream(self) -> dict[str, Any] | None:
         """The stream whose positions were followed, by its number in the job, and where following it failed."""

@@ -43,9 +43,10 @@ from torch.optim import optimizer as optimizers
 
 from harness.observe.cpu_run.guest import clock, seal
 from harness.observe.cpu_run.guest.disguise import OURS, PACKAGE
-from harness.observe.cpu_run.guest.recorder import Recorder, Sum
+from harness.observe.cpu_run.guest.recorder import Recorder
 from harness.observe.cpu_run.guest.rewriting import Rewriter
 from harness.observe.cpu_run.guest.runtime import Runtime
+from harness.observe.cpu_run.guest.sums import Sum
 
 LOOKED, ASKED, REPLACED, CHANGED = "looked", "asked", "replaced", "changed"
 """Kinds of notices, see `harness.model.cpu_run.TamperKind`."""

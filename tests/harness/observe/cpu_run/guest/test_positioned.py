@@ -94,11 +94,11 @@ def test_sums_speak_of_what_they_added(data: st.DataObject) -> None:
     kept = loss * mask if data.draw(st.booleans()) else torch.where(mask, loss, 0.0)
     total = kept.sum() if dims is None else kept.sum(dim=dims, keepdim=data.draw(st.booleans()))
     for number, one in enumerate(total.reshape(-1)):
-        own = [int(p) for p in rows(one)]
+        own = [int(p) for p in rows(one)["at"]]
         with positioned.off():
             value = float(total.reshape(-1)[number])
         assert abs(sum(p + 0.5 for p in own) - value) < 1e-6
-    assert sorted(rows(total).tolist()) == sorted((10 + np.flatnonzero(mask.reshape(-1).numpy())).tolist())
+    assert sorted(rows(total)["at"].tolist()) == sorted((10 + np.flatnonzero(mask.reshape(-1).numpy())).tolist())
 
 
 def test_windows_written_into_a_buffer() -> None:
@@ -119,12 +119,12 @@ def test_losses() -> None:
     logits, target = torch.randn(6, 40), tokens(3, 6)
     each = cross_entropy(logits, target, reduction="none")
     assert where(each) == [3, 4, 5, 6, 7, 8]
-    assert rows(cross_entropy(logits, target)).tolist() == [3, 4, 5, 6, 7, 8]
+    assert rows(cross_entropy(logits, target))["at"].tolist() == [3, 4, 5, 6, 7, 8]
     ignored = torch.where(torch.arange(6) < 2, target, -100)
-    assert rows(cross_entropy(logits, ignored, reduction="sum")).tolist() == [3, 4]
+    assert rows(cross_entropy(logits, ignored, reduction="sum"))["at"].tolist() == [3, 4]
     picked = -log_softmax(logits, -1).gather(-1, target[:, None]).squeeze(-1)
     assert where(picked) == [3, 4, 5, 6, 7, 8]
-    assert rows(logits[torch.arange(6), target].mean()).tolist() == [3, 4, 5, 6, 7, 8]
+    assert rows(logits[torch.arange(6), target].mean())["at"].tolist() == [3, 4, 5, 6, 7, 8]
 
 
 def test_bytes_of_targets() -> None:
@@ -135,7 +135,7 @@ def test_bytes_of_targets() -> None:
     found = sizes[y].to(torch.int16)
     found += (spaced[y] & ~spaced[x]).to(torch.int16)
     assert where(found) == list(range(1, 12))
-    assert rows(found.to(torch.float64).sum()).tolist() == list(range(1, 12))
+    assert rows(found.to(torch.float64).sum())["at"].tolist() == list(range(1, 12))
 
 
 def test_accumulators() -> None:
@@ -144,15 +144,15 @@ def test_accumulators() -> None:
     total = torch.zeros((), dtype=torch.float64)
     total += loss[:2].sum()
     total = total + loss[4:].mean() * 2.0
-    assert rows(total).tolist() == [4, 5, 8, 9]
-    assert rows(loss[1] + loss[3] - loss[0]).tolist() == [5, 7, 4]
-    assert rows((loss[:2] + loss[2:4])[1]).tolist() == [5, 7]
+    assert rows(total)["at"].tolist() == [4, 5, 8, 9]
+    assert rows(loss[1] + loss[3] - loss[0])["at"].tolist() == [5, 7, 4]
+    assert rows((loss[:2] + loss[2:4])[1])["at"].tolist() == [5, 7]
     dirty = torch.tensor(3.0, dtype=torch.float64)
     dirty += loss[0]
-    assert sorted(rows(dirty).tolist()) == [UNKNOWN, 4]
+    assert sorted(rows(dirty)["at"].tolist()) == [UNKNOWN, 4]
     groups = torch.zeros(2, dtype=torch.float64)
     groups.index_add_(0, torch.tensor([0, 1, 1, 0, 0, 1]), loss)
-    assert [sorted(rows(one).tolist()) for one in groups] == [[4, 7, 8], [5, 6, 9]]
+    assert [sorted(rows(one)["at"].tolist()) for one in groups] == [[4, 7, 8], [5, 6, 9]]
 
 
 def test_what_a_model_makes_is_plain() -> None:
@@ -209,14 +209,14 @@ def test_masks_in_place() -> None:
     loss[0] = 0.0
     loss = loss.masked_fill(torch.arange(6) == 5, 0.0)
     assert where(loss) == [NOTHING, NOTHING, 2, 3, NOTHING, NOTHING]
-    assert rows(torch.dot(loss, torch.tensor([1, 1, 0, 1, 1, 1]).double())).tolist() == [3]
+    assert rows(torch.dot(loss, torch.tensor([1, 1, 0, 1, 1, 1]).double()))["at"].tolist() == [3]
 
 
 def test_arguments_in_their_other_forms() -> None:
     """A sum over numpy's `axis`, and `where` as a method, speak of what they do in their usual form."""
     loss = tokens(0, 8).reshape(2, 4).double() + 0.5
-    assert [rows(one).tolist() for one in loss.sum(axis=0)] == [[0, 4], [1, 5], [2, 6], [3, 7]]
-    assert [rows(one).tolist() for one in torch.mean(loss, axis=1)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [rows(one)["at"].tolist() for one in loss.sum(axis=0)] == [[0, 4], [1, 5], [2, 6], [3, 7]]
+    assert [rows(one)["at"].tolist() for one in torch.mean(loss, axis=1)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
     kept = loss[0].where(torch.tensor([True, False, True, False]), 0.0)
     assert where(kept) == [0, NOTHING, 2, NOTHING]
     assert where(torch.where(torch.tensor([True, False, True, False]), input=loss[0], other=0.0)) == where(kept)

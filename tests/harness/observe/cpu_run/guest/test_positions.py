@@ -49,8 +49,8 @@ def test_entries(tracked: Tracker, kind: type) -> None:
         torch.tensor(values), torch.frombuffer(bytearray(values.tobytes()), dtype=torch.from_numpy(values).dtype),
     ):  # fmt: skip
         assert is_positioned(made)
-        assert positioned.rows(made).tolist() == list(range(20, 60))
-    assert positioned.rows(torch.from_numpy(SIZES[5:50].copy())).tolist() == list(range(5, 50))
+        assert positioned.rows(made)["at"].tolist() == list(range(20, 60))
+    assert positioned.rows(torch.from_numpy(SIZES[5:50].copy()))["at"].tolist() == list(range(5, 50))
     assert type(torch.from_numpy(values + 1)) is torch.Tensor
     assert type(torch.tensor([1.0, 2.0])) is torch.Tensor
     assert (tracked.stream, tracked.size) == (0, 200)
@@ -64,10 +64,10 @@ def test_numpy(tracked: Tracker) -> None:
     assert type(np.asarray(array)) is np.ndarray
     total = (array[4:20] * (np.arange(16) % 2)).sum()
     assert tracked.rows(total) is not None
-    assert tracked.rows(total).tolist() == list(range(5, 20, 2))  # type: ignore[union-attr]
-    assert tracked.rows(array[2:5].mean()).tolist() == [2, 3, 4]  # type: ignore[union-attr]
-    assert tracked.rows(np.concatenate([array[:3], array[9:11]])).tolist() == [0, 1, 2, 9, 10]  # type: ignore[union-attr]
-    assert positioned.rows(torch.from_numpy(array[3:30].astype(np.float32))).tolist() == list(range(3, 30))
+    assert tracked.rows(total)["at"].tolist() == list(range(5, 20, 2))  # type: ignore[union-attr]
+    assert tracked.rows(array[2:5].mean())["at"].tolist() == [2, 3, 4]  # type: ignore[union-attr]
+    assert tracked.rows(np.concatenate([array[:3], array[9:11]]))["at"].tolist() == [0, 1, 2, 9, 10]  # type: ignore[union-attr]
+    assert positioned.rows(torch.from_numpy(array[3:30].astype(np.float32)))["at"].tolist() == list(range(3, 30))
     assert float(array.astype(np.float64).reshape(4, 10).sum(axis=1)[2]) == float(np.asarray(array)[20:30].sum())
     with pytest.raises(IndexError):
         array[99]
@@ -89,7 +89,7 @@ def test_arrays_that_are_changed(tracked: Tracker) -> None:
     array = torch.from_numpy(STREAM[:40].astype(np.int64)).double().numpy()
     array[3:5] = array[7:9]
     array[0] = 0.5
-    assert tracked.rows(array[:6]).tolist() == [UNKNOWN, 1, 2, 7, 8, 5]  # type: ignore[union-attr]
+    assert tracked.rows(array[:6])["at"].tolist() == [UNKNOWN, 1, 2, 7, 8, 5]  # type: ignore[union-attr]
 
 
 def test_sums_of_a_part(tracked: Tracker) -> None:
@@ -101,17 +101,17 @@ def test_sums_of_a_part(tracked: Tracker) -> None:
         array.sum(initial=0.5),
     ):  # fmt: skip
         assert tracked.rows(part) is None
-    assert tracked.rows(array.sum()).tolist() == list(range(40))  # type: ignore[union-attr]
+    assert tracked.rows(array.sum())["at"].tolist() == list(range(40))  # type: ignore[union-attr]
 
 
 def test_numbers(tracked: Tracker) -> None:
     """A number is known by its value, times its count too; a list of equal numbers in its order."""
     loss = torch.from_numpy(STREAM[:40].astype(np.int64)).double().clamp(0.5, 0.5)
     for number, one in enumerate(loss[3:6].tolist()):
-        assert tracked.rows(one).tolist() == [3 + number]  # type: ignore[union-attr]
+        assert tracked.rows(one)["at"].tolist() == [3 + number]  # type: ignore[union-attr]
     mean = (loss[10:13] + 0.1).mean().item()
-    assert tracked.rows(mean * 3).tolist() == [10, 11, 12]  # type: ignore[union-attr]
-    assert tracked.rows(float((loss[7:9] + 0.01).sum())).tolist() == [7, 8]  # type: ignore[union-attr]
+    assert tracked.rows(mean * 3)["at"].tolist() == [10, 11, 12]  # type: ignore[union-attr]
+    assert tracked.rows(float((loss[7:9] + 0.01).sum()))["at"].tolist() == [7, 8]  # type: ignore[union-attr]
     assert tracked.rows(mean + 1) is None
     assert tracked.rows("text") is None
 
@@ -146,7 +146,7 @@ def test_functions(tracked: Tracker) -> None:
     targets = torch.from_numpy(STREAM[8:20].astype(np.int64))
     square: Any = Square
     out = square.apply(torch.randn(12, 500, requires_grad=True), targets)
-    assert tracked.rows(out.detach()).tolist() == list(range(8, 20))  # type: ignore[union-attr]
+    assert tracked.rows(out.detach())["at"].tolist() == list(range(8, 20))  # type: ignore[union-attr]
 
 
 PROGRAM = """
@@ -234,8 +234,8 @@ def test_sum(tracked: Tracker) -> None:
     loss = torch.from_numpy(STREAM[:40].astype(np.int64)).double() + 0.3
     found = total(one.item() for one in loss[4:9])
     assert found == sum(one.item() for one in loss[4:9])
-    assert tracked.rows(found).tolist() == [4, 5, 6, 7, 8]  # type: ignore[union-attr]
-    assert tracked.rows(total([loss[1], loss[2]])).tolist() == [1, 2]  # type: ignore[union-attr]
+    assert tracked.rows(found)["at"].tolist() == [4, 5, 6, 7, 8]  # type: ignore[union-attr]
+    assert tracked.rows(total([loss[1], loss[2]]))["at"].tolist() == [1, 2]  # type: ignore[union-attr]
     assert tracked.rows(total([0.123, loss[3].item()])) is None
     assert total([[1], [2]], []) == [1, 2]
     assert total([loss[1], loss[2]], torch.zeros(2)).shape == (2,)

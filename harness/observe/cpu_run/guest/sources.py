@@ -1,0 +1,98 @@
+"""Out of which row of scores over the vocabulary the loss of a token was taken.
+
+A loss that is cross-entropy over a row of logits, or minus the logarithm of what stands at the token's place in a row
+of probabilities that sum to 1, is normalised by construction: every token of the vocabulary had its share before this
+one was looked at. What is kept of a row is a checksum, so that two runs can be compared.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.observe.cpu_run.guest.places import Positions
+from harness.observe.cpu_run.rows import Rows
+
+_RECENT = 32
+"""Calls whose rows are remembered: a loss is summed up soon after it was taken."""
+_AT_ONCE = 1 << 22
+"""Scores that are summed over at once."""
+_WHOLE = 1e-3
+"""Difference from 1 up to which single precision leaves the sum of a distribution."""
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+"""The golden ratio in 64 bits: multiples of it are spread out."""
+_from_numpy = torch.from_numpy  # as it is before positions enter through it
+_KEY = np.dtype([("at", np.int64), ("value", np.float32)])
+
+
+class Sources:
+    """Rows of scores of the last calls that took a value for each of several tokens out of them."""
+
+    def __init__(self) -> None:
+        self.active = False
+        """Off unless a run is to be compared with others: every row costs a pass over it."""
+        self._calls: deque[tuple[NDArray[np.void], NDArray[np.uint64]]] = deque(maxlen=_RECENT)
+
+    def took(self, at: Positions, losses: NDArray[np.float64], scores: torch.Tensor, *, logits: bool) -> None:
+        """From each row of `scores`, shape (len(at), vocabulary), the loss of the token at a position was taken.
+
+        Rows of `logits` are normalised by what takes the loss; others must be a distribution, or its logarithm.
+        """
+        if not self.active or scores.ndim != 2 or len(scores) != len(at) or scores.shape[1] < 2:
+            return
+        sums = checksums(scores)
+        if not logits:
+            sums[~_whole(scores)] = 0
+        keys = _keys(at, losses)
+        order = np.argsort(keys, order=("at", "value"), kind="stable")
+        self._calls.append((keys[order], sums[order]))
+
+    def of(self, rows: Rows) -> NDArray[np.uint64]:
+        """For each element the checksum of the row that its value was taken from; 0 where none is known."""
+        found = np.zeros(len(rows), np.uint64)
+        if not self.active or not len(rows):
+            return found
+        wanted = _keys(rows["at"], rows["value"])
+        for keys, sums in reversed(self._calls):
+            index = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+            hit = (keys[index] == wanted) & (found == 0)
+            found[hit] = sums[index[hit]]
+            if found.all():
+                break
+        return found
+
+
+def checksums(scores: torch.Tensor) -> NDArray[np.uint64]:
+    """A number for the very bits of each row, as single precision; never 0."""
+    count, width = scores.shape
+    factors = _from_numpy((np.arange(1, width + 1, dtype=np.uint64) * _ODD | np.uint64(1)).view(np.int64))
+    found = []
+    for part in torch.split(scores.detach(), max(1, _AT_ONCE // max(1, width))):
+        bits = part.to(torch.float32).contiguous().view(torch.int32).to(torch.int64)
+        found.append((bits * factors).sum(1).numpy().view(np.uint64))
+    sums = np.concatenate(found) if count else np.empty(0, np.uint64)
+    sums[sums == 0] = 1
+    return sums
+
+
+def _whole(scores: torch.Tensor) -> NDArray[np.bool_]:
+    """Which rows are distributions, or logarithms of one."""
+    values = scores.detach().to(torch.float32)
+    plain = (values.sum(1) - 1).abs() <= _WHOLE
+    plain &= (values >= 0).all(1)
+    logarithms = values.logsumexp(1).abs() <= _WHOLE
+    found: NDArray[np.bool_] = (plain | logarithms).numpy()
+    return found
+
+
+def _keys(at: Positions, losses: NDArray[np.float64]) -> NDArray[np.void]:
+    keys = np.empty(len(at), _KEY)
+    keys["at"], keys["value"] = at, np.abs(losses)
+    return keys
+
+
+SOURCES = Sources()
+"""Of this process."""

@@ -1,0 +1,104 @@
+"""The sums that a program adds up, and which elements went into each."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.observe.cpu_run.rows import ROW, Rows
+
+MAX_TOTALS = 2_000
+"""Finished sums kept of one site."""
+MAX_COVERED = 8
+"""Last sums of a site whose elements are kept."""
+MAX_ROWS = 1 << 20
+"""Elements of one sum that are kept one by one; of those before, only how often each position was added."""
+
+
+class Covered:
+    """What one sum has added up: elements at positions of the validation stream, in order."""
+
+    __slots__ = ("_earlier", "_length", "_rows", "elsewhere", "looked", "size", "untold")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.elsewhere = self.untold = self.looked = 0
+        """Elements added that stand at no known place; additions of which nothing is known; additions of which it is
+        known at which token the program looked for them."""
+        self._rows: list[Rows] = []
+        self._length = 0
+        self._earlier: NDArray[np.int64] | None = None
+
+    def add(self, rows: Rows | None, *, looked: bool = False) -> None:
+        """These elements were added; `looked`: their positions are what was looked at before."""
+        if rows is None:
+            self.untold += 1
+            return
+        self.looked += looked
+        known = rows[rows["at"] >= 0]
+        self.elsewhere += len(rows) - len(known)
+        self._rows.append(known)
+        self._length += len(known)
+        if self._length > MAX_ROWS:
+            self._earlier = self.times
+            self._rows, self._length = [], 0
+
+    @property
+    def rows(self) -> Rows | None:
+        """All elements in the order in which they were added; None where they were too many."""
+        if self._earlier is not None:
+            return None
+        self._rows = [np.concatenate(self._rows)] if self._rows else [np.empty(0, ROW)]
+        return self._rows[0]
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """How often each position was added."""
+        at = np.concatenate([rows["at"] for rows in self._rows]) if self._rows else np.empty(0, np.int64)
+        times = np.bincount(at, minlength=self.size)
+        return times if self._earlier is None else times + self._earlier
+
+
+class Sum:
+    """The sums that one site adds up: each begins anew when its variable is set back."""
+
+    __slots__ = ("additions", "covered", "finished", "last")
+
+    def __init__(self) -> None:
+        self.additions = 0
+        self.finished: list[float] = []
+        self.last: float | None = None
+        self.covered: deque[Covered] = deque(maxlen=MAX_COVERED)
+        """Of the last sums, the one in progress last."""
+
+    def add(self, value: float, added: float | None = None) -> bool:
+        """The variable has this value after an addition (of `added`, if known); whether a new sum began with it.
+
+        Sums of losses, tokens and bytes only grow, and begin at 0.
+        """
+        begins = self.last is None or value < self.last or (value == added and self.last != 0)
+        if begins and self.last is not None and len(self.finished) < MAX_TOTALS:
+            self.finished.append(self.last)
+        self.additions += 1
+        self.last = value
+        return begins
+
+    def cover(self, rows: Rows | None, size: int, *, begins: bool, whole: bool, looked: bool = False) -> None:
+        """These elements of a stream of `size` were added, or where `whole` they are what the sum is."""
+        if begins or not self.covered:
+            self.covered.append(Covered(size))
+        elif whole or self.covered[-1].size != size:  # set anew, or the stream is known from now on
+            self.covered[-1] = Covered(size)
+        self.covered[-1].add(rows, looked=looked)
+
+    def so_far(self) -> Rows | None:
+        """The elements of the sum in progress; None where not all are known."""
+        if not self.covered or self.covered[-1].untold or self.covered[-1].elsewhere or self.covered[-1].looked:
+            return None
+        return self.covered[-1].rows
+
+    def totals(self) -> list[float]:
+        """Ends of all sums, the one in progress too."""
+        return self.finished if self.last is None else [*self.finished, self.last]

@@ -1,0 +1,38 @@
+"""Elements that went into a sum: position in the validation stream, value, and the row of scores it came from.
+
+Guest and host share the form; between them it is base64 of the bytes of an array.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROW = np.dtype([("at", "<i8"), ("value", "<f8"), ("source", "<u8")])
+Rows = NDArray[np.void]
+"""An array of `ROW`: index of the token, what was added for it, and a checksum of the scores over the vocabulary that
+it was taken from (0: not known)."""
+
+
+def rows_of(at: NDArray[np.int64], values: NDArray[Any]) -> Rows:
+    """Elements by their positions and values, both of one length; nothing is known of where they come from."""
+    rows = np.zeros(len(at), ROW)
+    rows["at"], rows["value"] = at, values
+    return rows
+
+
+def packed(rows: Rows) -> str:
+    """As text."""
+    return base64.b64encode(np.ascontiguousarray(rows).tobytes()).decode()
+
+
+def unpacked(text: str) -> Rows | None:
+    """The rows in a text; None where it holds none."""
+    try:
+        return np.frombuffer(base64.b64decode(text, validate=True), ROW)
+    except (ValueError, binascii.Error):
+        return None
