@@ -24,6 +24,7 @@ from harness.observe.cpu_run.inputs.layout import Layout
 from harness.observe.cpu_run.inputs.made import VAL, VAL_BYTES
 from harness.observe.cpu_run.inputs.shards import unpack_shard
 from harness.observe.cpu_run.report import Added, Report
+from harness.observe.cpu_run.rows import Rows, unpacked
 from harness.observe.cpu_run.scores import result_of
 
 MAX_SPANS = 100
@@ -169,6 +170,16 @@ class _Told:
     elsewhere: int
     untold: int
     looked: int
+
+
+def rows_scored(report: Report, score: MatchedScore) -> Rows | None:
+    """All that was added up for the losses of a printed score; None where not everything of it is known."""
+    place = _sums(report, score) if not score.over_ranks else None
+    if place is None:
+        return None
+    losses = place[0]
+    told = next((text for number, back, text in report.rows if (number, back) == (losses.number, losses.back)), None)
+    return unpacked(told) if told is not None else None
 
 
 def _sums(report: Report, score: MatchedScore) -> tuple[_Sum, _Sum] | None:

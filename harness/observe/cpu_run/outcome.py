@@ -26,9 +26,10 @@ from harness.model.facts import SubmissionFacts
 from harness.model.plan import Rung
 from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.checks import checks_of, tampering_of
-from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored
+from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored, rows_scored
 from harness.observe.cpu_run.home import HOME, REPOSITORY, SUBMISSION
 from harness.observe.cpu_run.report import Block, Broken, Report, parse_report
+from harness.observe.cpu_run.rows import Rows
 from harness.observe.cpu_run.scores import matched, result_of, together
 from harness.observe.cpu_run.session import Done, Rank, SessionEnded
 from harness.observe.cpu_run.weighed import weighed
@@ -76,6 +77,8 @@ class Outcome:
     """Of each step and rank, with how often each ran."""
     over: bool = False
     """Whether the sandbox has ended, so that nothing else can be run in it."""
+    rows: Rows | None = None
+    """All that was added up for the losses of the final score, where the run was asked to keep it."""
 
 
 def understood(
@@ -133,7 +136,10 @@ def understood(
             stand_ins=tuple(Replaced(name=n, exact=e, reason=snippet(why)) for n, e, why in report.stand_ins[:100]),
         ),
     })  # fmt: skip
-    return Outcome(found, failure, message, tuple(one.blocks for one in ranks), over=done.sandbox is not None)
+    last = [score for score in scores if final is not None and score.val_bpb == final.val_bpb][-1:]
+    rows = rows_scored(report, last[0]) if last and report.rows else None
+    blocks = tuple(one.blocks for one in ranks)
+    return Outcome(found, failure, message, blocks, over=done.sandbox is not None, rows=rows)
 
 
 def whole(steps: Sequence[Outcome]) -> Outcome:
