@@ -247,7 +247,7 @@ def _summed(call: Call) -> Said:
     over = [dim % max(value.ndim, 1) for dim in over]
     kept = [dim for dim in range(value.ndim) if dim not in over]
     positions, values = (
-        one.permute(*kept, *over).reshape(call.out.numel(), -1).numpy()
+        one.permute((*kept, *over)).reshape(call.out.numel(), -1).numpy()
         for one in (at(value), torch.from_numpy(numbers(value)))
     )
     bags, found = bags_of((value,)), []
