@@ -64,7 +64,12 @@ class Engine(StrEnum):
     LOCAL = "local"
 
 
-DepthOption = Annotated[Depth, typer.Option(help="How far to look: static reads, run also runs it in a sandbox.")]
+DepthOption = Annotated[
+    Depth,
+    typer.Option(
+        help="How far to look: static reads, run also runs it in a sandbox, proof makes experiments on the run."
+    ),
+]
 WorldSizeOption = Annotated[
     int, typer.Option(min=1, max=2, help="Processes of a run: 2 opens what scripts do only among several ranks.")
 ]

@@ -35,6 +35,10 @@ class Runner(Protocol):
     def world_size(self) -> int:
         """Processes of a run."""
 
+    @property
+    def proof(self) -> bool:
+        """Whether it makes experiments on a run."""
+
     def run(
         self,
         submission: SubmissionFacts,
@@ -75,7 +79,7 @@ def _with_run(submission: SubmissionFacts, source: Source, runner: Runner, store
 
 def _run(submission: SubmissionFacts, source: Source, runner: Runner, store: Store, show: Show) -> CpuRunFacts:
     """The run, from the store as far as it is there. What is finished is kept at once, so that nothing is run twice."""
-    address = run_key(submission.folder, runner.world_size)
+    address = run_key(submission.folder, runner.world_size, proof=runner.proof)
     # Under the address lies one or the other; neither has the fields of the other, so it reads as one of them only.
     finished = store.get("runs", address, CpuRunFacts)
     if finished is not None:

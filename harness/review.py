@@ -48,7 +48,7 @@ def review_target(
     with Reader() as reader:
         facts, cached = facts_of(intake, source, reader, store)
     if depth is not Depth.STATIC:
-        with open_runner(store, world_size=world_size) as runner:
+        with open_runner(store, world_size=world_size, depth=depth) as runner:
             facts = with_runs(facts, source, runner, store, show)
     show(Moment("judging"))
     return Reviewed(judge(facts, as_of, policy=policy), facts, cached)

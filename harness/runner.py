@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from harness.facts import Runner
 from harness.model.cpu_run import Begun, CpuRunFacts
 from harness.model.facts import SubmissionFacts
+from harness.model.review import Depth
 from harness.observe.moment import Show, silent
 from harness.store.store import Store
 
@@ -20,9 +22,9 @@ _INSTALL = "install them: pip install 'golf-harness[run]', or pip install -e '.[
 class Refusing:
     """Runs nothing and says why."""
 
-    def __init__(self, reason: str, world_size: int) -> None:
+    def __init__(self, reason: str, world_size: int, *, proof: bool) -> None:
         self._reason = reason
-        self.world_size = world_size
+        self.world_size, self.proof = world_size, proof
 
     def run(
         self,
@@ -37,21 +39,24 @@ class Refusing:
 
 
 @contextmanager
-def open_runner(store: Store, *, warm: bool = False, world_size: int = 1) -> Iterator[Runner]:
+def open_runner(store: Store, *, warm: bool = False, world_size: int = 1, depth: Depth = Depth.RUN) -> Iterator[Runner]:
     """A runner whose sandboxes end with the context; `warm` keeps the next one ready, for many submissions.
 
-    `world_size` is the number of processes of every run. Inputs are kept in the store's folder. Where nothing can be
+    `world_size` is the number of processes of every run; at depth `proof` experiments are made on it. Inputs are kept in the store's folder. Where nothing can be
     run it refuses (see `refusal`).
     """
     reason = refusal()
     if reason is not None:
-        yield Refusing(reason, world_size)
+        yield Refusing(reason, world_size, proof=depth is Depth.PROOF)
         return
     # Loaded only where something is run: numpy and sentencepiece make the inputs.
     from harness.observe.cpu_run.runner import CpuRunner
+    from harness.observe.probes.prove import prove
     from harness.observe.sandbox.bubblewrap import Bubblewrap
 
-    with CpuRunner(Bubblewrap(), store.root / "inputs", warm=warm, world_size=world_size) as runner:
+    inputs = store.root / "inputs"
+    experiments = partial(prove, cache=inputs) if depth is Depth.PROOF else None
+    with CpuRunner(Bubblewrap(), inputs, warm=warm, world_size=world_size, prove=experiments) as runner:
         yield runner
 
 

@@ -53,7 +53,7 @@ def judge(
         ruleset=ruleset_digest(),
         as_of=date.isoformat(),
         policy=decided,
-        depth=Depth.RUN if any(s.cpu_run is not None for s in facts.submissions) else Depth.STATIC,
+        depth=_depth(facts),
     )
     return Review(
         harness=info,
@@ -63,6 +63,13 @@ def judge(
         submissions=submissions,
         stages=facts.stages,
     )
+
+
+def _depth(facts: Facts) -> Depth:
+    runs = [one.cpu_run for one in facts.submissions if one.cpu_run is not None]
+    if any(run.proof is not None for run in runs):
+        return Depth.PROOF
+    return Depth.RUN if runs else Depth.STATIC
 
 
 def harness_errors(review: Review) -> list[Finding]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from harness.model.base import At, Frozen
 from harness.model.coverage import Coverage
 from harness.model.plan import Directive, Feature, Override
+from harness.model.proof import ProofFacts
 from harness.model.weighed import Weighed
 
 
@@ -221,6 +222,8 @@ class CpuRunFacts(Frozen):
     checks: tuple[Check, ...] = ()
     tampering: tuple[Tamper, ...] = ()
     """Of all attempts."""
+    proof: ProofFacts | None = None
+    """Experiments on it; None where they were not asked for."""
     refused: str | None = None
     """Why nothing was run: what the machine lacks, and the remedy."""
     sandbox_seconds: float = 0.0

@@ -13,9 +13,9 @@ import harness
 
 _JUDGING = {"competition", "findings", "fingerprints", "leaderboard", "review", "schema"}
 """Models of judgement: facts do not depend on them."""
-_RUNNING = {"coverage", "cpu_run", "inputs", "plan", "weighed"}
+_RUNNING = {"coverage", "cpu_run", "inputs", "plan", "proof", "weighed"}
 """Models of the run on a CPU: what is read without running does not depend on them."""
-_RUN_ROOMS = ("sandbox", "cpu_run")
+_RUN_ROOMS = ("sandbox", "cpu_run", "probes")
 
 
 @cache

@@ -37,11 +37,11 @@ def folder_key(folder: FolderEntry) -> str:
     return digest.hexdigest()
 
 
-def run_key(folder: FolderEntry, world_size: int = 1) -> str:
-    """Content address of the facts of the run of one folder in so many processes: its files, and the code that reads
-    and runs it.
+def run_key(folder: FolderEntry, world_size: int = 1, *, proof: bool = False) -> str:
+    """Content address of the facts of the run of one folder in so many processes, with experiments on it or without:
+    its files, and the code that reads and runs it.
     """
-    return hashlib.sha256(f"{folder_key(folder)} {run_digest()} {world_size}".encode()).hexdigest()
+    return hashlib.sha256(f"{folder_key(folder)} {run_digest()} {world_size} {proof}".encode()).hexdigest()
 
 
 def observe(intake: Intake, source: Source, reader: Reader) -> Facts:

@@ -90,7 +90,7 @@ class Worker:
     @cached_property
     def runner(self) -> Runner:
         """The runner, with the next sandbox started while one is at work."""
-        return self._open.enter_context(open_runner(self.store, warm=True))
+        return self._open.enter_context(open_runner(self.store, warm=True, depth=self.setup.depth))
 
     def facts(self, pr: int, key: Key) -> tuple[Facts, bool]:
         """Facts of one pull request, and whether nothing had to be read for them: neither git nor files."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from harness.model.cpu_run import Begun, CpuRunFacts
 from harness.model.facts import SubmissionFacts
-from harness.observe.cpu_run.driver import Keep, prepared, run_on_cpu, sandbox_limits
+from harness.observe.cpu_run.driver import Keep, Prove, run_on_cpu, sandbox_limits
 from harness.observe.cpu_run.examiner import examined
 from harness.observe.cpu_run.session import Session
+from harness.observe.cpu_run.trial import prepared
 from harness.observe.moment import Moment, Show, silent
 from harness.observe.sandbox.provider import Provider, SandboxUnavailableError
 
@@ -22,10 +24,14 @@ _WAIT = 600.0
 class CpuRunner:
     """A provider, a cache of inputs, and a sandbox with torch loaded ahead of its use. Use as a context manager."""
 
-    def __init__(self, provider: Provider, cache: Path, *, warm: bool = False, world_size: int = 1) -> None:
-        """`warm` starts the next sandbox while a submission runs: for sweeps. `world_size`: processes of a run."""
-        self._provider, self._cache, self._keep_warm = provider, cache, warm
-        self.world_size = world_size
+    def __init__(
+        self, provider: Provider, cache: Path, *, warm: bool = False, world_size: int = 1, prove: Prove | None = None
+    ) -> None:
+        """`warm` starts the next sandbox while a submission runs: for sweeps. `world_size`: processes of a run.
+        `prove` makes experiments on a run that came to its end.
+        """
+        self._provider, self._cache, self._keep_warm, self._prove = provider, cache, warm, prove
+        self.world_size, self.proof = world_size, prove is not None
         self._next: Session | None = None
         self._refused = provider.unavailable()
 
@@ -57,7 +63,9 @@ class CpuRunner:
 
         def work(session: Session, show: Show, keep: Keep) -> CpuRunFacts:
             trial = prepared(submission, files, self._cache, self.world_size)
-            return trial if isinstance(trial, CpuRunFacts) else run_on_cpu(trial, session, show, keep, begun)
+            if isinstance(trial, CpuRunFacts):
+                return trial
+            return run_on_cpu(replace(trial, rows=self.proof), session, show, keep, begun, self._prove)
 
         try:
             show(Moment("making the inputs"))

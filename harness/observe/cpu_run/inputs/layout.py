@@ -60,7 +60,7 @@ class Layout(Frozen):
     made: tuple[InputFacts, ...] = ()
     """The vocabulary in force first."""
     folder: str
-    """Folder in the cache that has the vocabulary in force."""
+    """Folder in the cache that has the validation stream in force."""
     outside: tuple[str, ...] = ()
     """Names that leave the working directory although every variable is set; their files are listed as they are."""
     notes: tuple[str, ...] = ()
@@ -81,7 +81,8 @@ class Layout(Frozen):
             else file
             for file in self.files
         )
-        return self.model_copy(update={"files": files, "made": (probe.facts, *self.made[1:])})
+        update = {"files": files, "made": (probe.facts, *self.made[1:]), "folder": probe.folder.name}
+        return self.model_copy(update=update)
 
 
 def lay_out(

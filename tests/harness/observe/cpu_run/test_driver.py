@@ -11,9 +11,10 @@ from tests_support.cases import facts_of
 from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import Begun, CpuRunFacts, Fault, RunFailure, RunStage, TamperKind
-from harness.observe.cpu_run.driver import Trial, prepared, run_on_cpu
+from harness.observe.cpu_run.driver import run_on_cpu
 from harness.observe.cpu_run.runner import CpuRunner
 from harness.observe.cpu_run.session import Session, SessionEnded
+from harness.observe.cpu_run.trial import Trial, prepared
 from harness.observe.sandbox.provider import Ended, Ending
 
 ROOT = Path(__file__).parents[4]

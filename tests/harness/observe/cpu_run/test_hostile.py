@@ -15,8 +15,9 @@ from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts, RunStage
 from harness.model.plan import RunLimits
-from harness.observe.cpu_run.driver import Trial, prepared, run_on_cpu
+from harness.observe.cpu_run.driver import run_on_cpu
 from harness.observe.cpu_run.session import Session
+from harness.observe.cpu_run.trial import Trial, prepared
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 from harness.observe.sandbox.provider import Limits
 from harness.observe.sandbox.self_check import marked

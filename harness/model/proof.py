@@ -1,0 +1,72 @@
+"""Facts of the experiments on a run: what moved when the validation stream was changed."""
+
+from __future__ import annotations
+
+from harness.model.base import Frozen
+
+
+class Moved(Frozen):
+    """A token whose score moved although nothing that may have formed it was changed. Values in nats."""
+
+    position: int
+    token: int
+    before: float | None
+    """What was added for it on the stream as it is; None where nothing was."""
+    after: float | None
+
+
+class Divergence(Frozen):
+    """A second run on a stream that is equal up to a position, and has other tokens after it.
+
+    Lengths and documents are the same. Everything scored up to the position must be the same to the last bit.
+    """
+
+    position: int
+    """The last token that both streams share, counted from 0."""
+    tokens: tuple[int, ...] = ()
+    """A few tokens around the position as they are, the last shared one in the middle."""
+    others: tuple[int, ...] = ()
+    """The same of the other stream."""
+    failure: str | None = None
+    """Why the second run came to no score."""
+    rows: int = 0
+    """Scores up to the position that were compared."""
+    moved: int = 0
+    """How many of them differ."""
+    first: tuple[Moved, ...] = ()
+    """The first of those."""
+    spans: tuple[tuple[int, int], ...] = ()
+    """Where they lie, first and last of each stretch; the first stretches where they are many."""
+    largest: Moved | None = None
+    """The one that moved most."""
+    row_kept: bool | None = None
+    """Whether the row of scores from which the first different token was scored is the same in both runs: it was made
+    before that token was looked at. None where no row is known."""
+    artifact: tuple[str, ...] = ()
+    """Files that were written and read back, and differ."""
+    artifact_same: bool | None = None
+    """Whether all files that were written and read back are the same; None where there is none."""
+
+
+class ProofFacts(Frozen):
+    """All experiments on one run."""
+
+    reason: str | None = None
+    """Why there was none."""
+    label: str | None = None
+    """Of the score whose sum was compared."""
+    val_bpb: float | None = None
+    stream: int = 0
+    """Validation tokens."""
+    rows: int = 0
+    """Scores that entered the sum, each with the token that it is of."""
+    positions: int = 0
+    """Different tokens among them."""
+    normalised: int = 0
+    """Scores that were taken out of one row over the vocabulary that is a distribution by construction."""
+    repeatable: bool | None = None
+    """Whether the run gave the same scores again on the same stream; asked only where some moved."""
+    divergences: tuple[Divergence, ...] = ()
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Of the further runs."""

@@ -1,0 +1,1 @@
+"""Experiments on the run of a submission: what moves when the validation stream is changed."""

@@ -1,0 +1,62 @@
+"""What differs between the scores of two runs whose streams are equal up to a position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.observe.cpu_run.rows import Rows
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Scores of the tokens up to a position, those of each token in the order in which they were added."""
+
+    rows: int
+    """How many there are, in the run that has more."""
+    moved: NDArray[np.int64]
+    """Positions of those that differ, each as often as it does, in order."""
+    before: NDArray[np.float64]
+    """Their values in the first run; NaN where it has none."""
+    after: NDArray[np.float64]
+
+
+def compared(first: Rows, second: Rows, position: int) -> Compared:
+    """Scores up to and including `position`. What was scored more often in one run than in the other has moved."""
+    ours, theirs = (_numbered(one[one["at"] <= position]) for one in (first, second))
+    places = np.union1d(ours["place"], theirs["place"])
+    before, after = (_values(one, places) for one in (ours, theirs))
+    same = before.view(np.int64) == after.view(np.int64)  # to the last bit, NaN among them
+    return Compared(len(places), places["at"][~same], before[~same], after[~same])
+
+
+def row_kept(first: Rows, second: Rows, position: int) -> bool | None:
+    """Whether both runs took the scores of the token at `position` out of the same rows; None where one is unknown."""
+    ours, theirs = (one["source"][one["at"] == position] for one in (first, second))
+    if not len(ours) or len(ours) != len(theirs) or not ours.all() or not theirs.all():
+        return None
+    return bool(np.array_equal(ours, theirs))
+
+
+_PLACE = np.dtype([("at", np.int64), ("turn", np.int64)])
+_PLACED = np.dtype([("place", _PLACE), ("value", np.float64)])
+
+
+def _numbered(rows: Rows) -> NDArray[np.void]:
+    """Rows by token, and for each token its first, second ... score."""
+    ordered = rows[np.argsort(rows["at"], kind="stable")]
+    found = np.empty(len(ordered), _PLACED)
+    _, starts, counts = np.unique(ordered["at"], return_index=True, return_counts=True)
+    found["place"]["at"] = ordered["at"]
+    found["place"]["turn"] = np.arange(len(ordered)) - np.repeat(starts, counts)
+    found["value"] = ordered["value"]
+    return found
+
+
+def _values(rows: NDArray[np.void], places: NDArray[np.void]) -> NDArray[np.float64]:
+    """The value at each place, NaN where there is none."""
+    values = np.full(len(places), np.nan)
+    values[np.searchsorted(places, rows["place"])] = rows["value"]
+    return values

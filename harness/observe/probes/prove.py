@@ -1,0 +1,179 @@
+"""Experiments on a run that came to its score: the same run on validation streams that are changed on purpose.
+
+Everything but the stream is as it was, the sandbox and the size included, and runs are repeatable to the last bit. So
+whatever differs between two runs differs because of the tokens that do.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.model.base import snippet
+from harness.model.cpu_run import RunStage
+from harness.model.proof import Divergence, Moved, ProofFacts
+from harness.observe.cpu_run.coverage import Scored, truths
+from harness.observe.cpu_run.inputs.made import Made, with_validation
+from harness.observe.cpu_run.inputs.stream import Stream
+from harness.observe.cpu_run.outcome import Outcome
+from harness.observe.cpu_run.rows import Rows
+from harness.observe.cpu_run.trial import Again, Trial
+from harness.observe.moment import Moment, Show
+from harness.observe.probes.compare import Compared, compared, row_kept
+
+SHARES = (0.23, 0.71)
+"""Where in the stream the streams part: early enough that little is shared, and late enough that much is scored."""
+_SEED = 1_009
+"""Of the tokens after a parting; other streams have small seeds."""
+_OFF = range(9, 24)
+"""Remainders by 32 of a parting: windows, strides and chunks are multiples of powers of two."""
+MAX_FIRST, MAX_SPANS, AROUND = 10, 50, 4
+
+
+def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path) -> ProofFacts:
+    """What experiments on a run tell; `base` is that run, with all that entered its score. `cache`: of inputs."""
+    reason = _unfit(base)
+    rows = base.rows
+    if reason is not None or rows is None:
+        return ProofFacts(reason=reason)
+    started = time.perf_counter()
+    coverage = base.facts.coverage
+    made = Made(cache / trial.layout.folder, trial.layout.made[0])
+    stream = made.stream()
+    spent = 0.0
+    divergences: list[Divergence] = []
+    for number, position in enumerate(partings(stream)):
+        show(Moment(f"changing what comes after token {position}"))
+        other = stream.diverged(position, _SEED + number)
+        outcome, attempt = again(_on(trial, with_validation(made, other, cache), cache))
+        spent += attempt.cpu_seconds or 0.0
+        divergences.append(_divergence(base, outcome, rows, stream, other, position))
+    repeatable = None
+    if any(one.moved or one.artifact for one in divergences):
+        show(Moment("running it once more as it was"))
+        outcome, attempt = again(trial)
+        spent += attempt.cpu_seconds or 0.0
+        repeatable = outcome.rows is not None and np.array_equal(outcome.rows, rows) and not _differing(base, outcome)
+    return ProofFacts(
+        label=coverage.label if coverage is not None else None,
+        val_bpb=coverage.val_bpb if coverage is not None else None,
+        stream=len(stream.tokens),
+        rows=len(rows),
+        positions=len(np.unique(rows["at"])),
+        normalised=int(np.count_nonzero(rows["source"])),
+        repeatable=repeatable,
+        divergences=tuple(divergences),
+        seconds=round(time.perf_counter() - started, 3),
+        cpu_seconds=round(spent, 3),
+    )
+
+
+def partings(stream: Stream) -> list[int]:
+    """Last shared positions: inside of documents, off every boundary that is a multiple of a power of two."""
+    starts = set(stream.starts.tolist())
+    size = len(stream.tokens)
+    found = []
+    for share in SHARES:
+        wanted = int(share * size)
+        inside = (
+            at
+            for at in sorted(range(1, size - 1), key=lambda at: abs(at - wanted))
+            if at % 32 in _OFF and not starts & {at, at + 1}
+        )
+        found.append(next(inside, max(1, wanted)))
+    return sorted(set(found))
+
+
+def _unfit(base: Outcome) -> str | None:
+    """Why there is nothing to compare."""
+    facts = base.facts
+    if base.raised is not None or RunStage.EVALUATED not in facts.reached:
+        return "the run came to no final score that is what was summed"
+    if facts.others:
+        return "scores of several ranks are not compared"
+    if base.rows is None or not len(base.rows):
+        return "which token each score is of is not known"
+    return None
+
+
+def _on(trial: Trial, made: Made, cache: Path) -> Trial:
+    """The trial on other validation tokens."""
+    layout = trial.layout.with_validation(made)
+    return replace(trial, layout=layout, scored=Scored(truths(layout, cache), trial.scored.sequence))
+
+
+def _divergence(
+    base: Outcome, outcome: Outcome, rows: Rows, stream: Stream, other: Stream, position: int
+) -> Divergence:
+    around = slice(max(0, position - AROUND), position + AROUND + 1)
+    differing = _differing(base, outcome)
+    found = Divergence(
+        position=position,
+        tokens=tuple(stream.tokens[around].tolist()),
+        others=tuple(other.tokens[around].tolist()),
+        failure=_words(outcome),
+        artifact=tuple(differing or ()),
+        artifact_same=None if differing is None else not differing,
+    )
+    if outcome.raised is not None or outcome.rows is None:
+        return found
+    result = compared(rows, outcome.rows, position)
+    moves = [_moved(result, index, stream) for index in range(min(len(result.moved), MAX_FIRST))]
+    return found.model_copy(update={
+        "rows": result.rows,
+        "moved": len(result.moved),
+        "first": tuple(moves),
+        "spans": tuple(_spans(result.moved)),
+        "largest": _largest(result, stream),
+        "row_kept": row_kept(rows, outcome.rows, position + 1),
+    })  # fmt: skip
+
+
+def _words(outcome: Outcome) -> str | None:
+    raised = outcome.raised
+    if raised is not None:
+        return snippet(f"{raised.exception}: {raised.message}")
+    return None if outcome.rows is not None else "its final score was not matched with what was summed"
+
+
+def _differing(base: Outcome, outcome: Outcome) -> list[str] | None:
+    """Files that the first run read back and that are others in the second; None where it read none back."""
+    ours = {file.path: file.sha256 for file in base.facts.files if file.reloaded}
+    theirs = {file.path: file.sha256 for file in outcome.facts.files}
+    if not ours or outcome.raised is not None:
+        return None
+    return [path for path, digest in ours.items() if theirs.get(path) != digest]
+
+
+def _moved(result: Compared, index: int, stream: Stream) -> Moved:
+    position = int(result.moved[index])
+    before, after = (float(values[index]) for values in (result.before, result.after))
+    return Moved(
+        position=position,
+        token=int(stream.tokens[position]),
+        before=before if math.isfinite(before) else None,
+        after=after if math.isfinite(after) else None,
+    )
+
+
+def _largest(result: Compared, stream: Stream) -> Moved | None:
+    if not len(result.moved):
+        return None
+    distance = np.nan_to_num(np.abs(result.before - result.after), nan=np.inf)
+    return _moved(result, int(distance.argmax()), stream)
+
+
+def _spans(positions: NDArray[np.int64]) -> Sequence[tuple[int, int]]:
+    """Stretches of neighbouring positions."""
+    found = np.unique(positions)
+    if not len(found):
+        return ()
+    edges = [0, *(np.flatnonzero(np.diff(found) > 1) + 1).tolist(), len(found)]
+    return [(int(found[first]), int(found[end - 1])) for first, end in pairwise(edges)][:MAX_SPANS]
