@@ -19,8 +19,7 @@ from harness.judge.plugins import PluginError
 from harness.live import watching
 from harness.model.competition import DEFAULT_POLICY, load
 from harness.model.leaderboard import View
-from harness.model.review import Depth as Looked
-from harness.model.review import Review, Verdict
+from harness.model.review import Depth, Review, Verdict
 from harness.observe.moment import silent
 from harness.observe.target import Request, TargetError, is_url
 from harness.review import Reviewed, address_of, review_target
@@ -51,13 +50,6 @@ class Exit(IntEnum):
     """Ended from outside (Ctrl-C), as shells have it; no answer was given."""
 
 
-class Depth(StrEnum):
-    """How far to look."""
-
-    STATIC = "static"
-    RUN = "run"
-
-
 class Engine(StrEnum):
     """Where a sweep runs."""
 
@@ -66,9 +58,7 @@ class Engine(StrEnum):
 
 DepthOption = Annotated[
     Depth,
-    typer.Option(
-        help="How far to look: static reads, run also runs it in a sandbox, proof makes experiments on the run."
-    ),
+    typer.Option(help="How far to look: static reads, run also runs it in a sandbox, proof experiments with it."),
 ]
 WorldSizeOption = Annotated[
     int, typer.Option(min=1, max=2, help="Processes of a run: 2 opens what scripts do only among several ranks.")
@@ -196,12 +186,11 @@ def sweep(
     from harness.sweep.progress import show
     from harness.sweep.sweep import plan_sweep, run_sweep
 
-    looked = Looked(depth)
     if is_url(repository):
         _stop("a sweep reads a local repository; clone it first with: git clone --mirror URL")
     try:
-        able = affordable(jobs, looked)
-        planned = plan_sweep(Path(repository), prs, output, default_root(), base, _date(as_of), _policy(policy), looked)
+        able = affordable(jobs, depth)
+        planned = plan_sweep(Path(repository), prs, output, default_root(), base, _date(as_of), _policy(policy), depth)
     except (PlanError, RepositoryError) as error:
         _stop(str(error))
     console = Console(stderr=True, highlight=False)
@@ -326,13 +315,12 @@ def _review(
 
 
 def _reviewed(request: Request, depth: Depth, as_of: dt.datetime | None, policy: str, world_size: int = 1) -> Reviewed:
-    looked = Looked(depth)
     # Reading takes about a second; there is something to watch only where something is run.
-    watched = nullcontext(silent) if looked is Looked.STATIC else watching(Console(stderr=True, highlight=False))
+    watched = nullcontext(silent) if depth is Depth.STATIC else watching(Console(stderr=True, highlight=False))
     try:
         with _interruptible(), watched as show:
             store = Store(default_root())
-            return review_target(request, store, _date(as_of), _policy(policy), looked, show, world_size)
+            return review_target(request, store, _date(as_of), _policy(policy), depth, show, world_size)
     except TargetError as error:
         _stop(str(error))
 

@@ -42,8 +42,8 @@ class Refusing:
 def open_runner(store: Store, *, warm: bool = False, world_size: int = 1, depth: Depth = Depth.RUN) -> Iterator[Runner]:
     """A runner whose sandboxes end with the context; `warm` keeps the next one ready, for many submissions.
 
-    `world_size` is the number of processes of every run; at depth `proof` experiments are made on it. Inputs are kept in the store's folder. Where nothing can be
-    run it refuses (see `refusal`).
+    `world_size` is the number of processes of every run; at depth `proof` experiments are made on it. Inputs are kept
+    in the store's folder. Where nothing can be run it refuses (see `refusal`).
     """
     reason = refusal()
     if reason is not None:
