@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.judge.families import accounting, budgets, claims, data, mixture, order, package, safety, statistics
+from harness.judge.families import (
+    accounting,
+    budgets,
+    claims,
+    data,
+    mixture,
+    order,
+    package,
+    proven,
+    safety,
+    statistics,
+)
 from harness.judge.plugins import Plugin, load_plugins
 from harness.judge.rule import DiffRule, Rule, SubmissionRule
 
@@ -22,6 +33,7 @@ FAMILIES = {
     "PG5": data,
     "PG32": mixture,
     "PG4": order,
+    "PG41": proven,
     "PG7": safety,
 }
 """Prefix of the ids to the module that holds the family."""

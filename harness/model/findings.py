@@ -64,6 +64,14 @@ class Proof(Frozen):
     values: tuple[float, ...] = ()
     rows_compared: int
     replay: str
+    parted: int | None = None
+    """The last token that both streams share; `position` is the score that moved most."""
+    stream: int = 0
+    """Tokens of the stream."""
+    moved: int = 0
+    """Scores that moved."""
+    spans: tuple[tuple[int, int], ...] = ()
+    """Where they lie, first and last of each stretch; the first stretches where they are many."""
 
 
 class Basis(Frozen):

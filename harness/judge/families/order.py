@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 from harness.judge.case import Case
 from harness.judge.families import documents
 from harness.judge.rule import SubmissionRule, at
+from harness.judge.settled import artifact_kept, past_kept, refuted
 from harness.model.findings import Evidence, Finding, Outcome, Severity, Strength
 from harness.model.order import Exposure, OrderFacts, Score, Update, UpdateKind
 
@@ -87,6 +88,13 @@ class _Order(SubmissionRule):
     def concerns(self, pair: Met, order: OrderFacts) -> bool:
         """Whether a pair is of this rule's kind."""
 
+    def suspects(self, case: Case, message: str, request: str, found: list[Evidence]) -> Finding:
+        """A question to the author, unless experiments on the run have answered it."""
+        proof = past_kept(case)
+        if proof is not None:
+            return self.ok(case, refuted(proof, message), found)
+        return self.warn(case, f"{message} {request}".strip(), found)
+
 
 def written(pair: Met, order: OrderFacts) -> bool:
     """Whether what learnt is written into a file."""
@@ -122,10 +130,9 @@ class ScoreBeforeLearning(_Order):
             found = rows(pairs)
             message = (
                 f"The model takes optimizer steps on validation tokens ({learners(found)}) before the same tokens are "
-                f"scored (line {lines(found, 'adds up the score')}). Please show that no token is learned from before "
-                "it is scored."
+                f"scored (line {lines(found, 'adds up the score')})."
             )
-            yield self.warn(case, message, found)
+            yield self.suspects(case, message, "Please show that no token is learned from before it is scored.", found)
         elif not order.complete:
             notes = "; ".join(order.notes) or "some code could not be followed"
             yield self.finding(case, Outcome.SKIPPED, f"The order of learning and scoring was not followed: {notes}.")
@@ -173,9 +180,12 @@ class ArtifactBeforeValidation(_Order):
         found += [at(place, role="writes") for place in writes[:3]]
         message = (
             f"The model takes optimizer steps on validation tokens ({learners(found)}) and is then written to a file "
-            f"(line {lines(found, 'writes')}). Please show that the artifact knows no validation token."
+            f"(line {lines(found, 'writes')})."
         )
-        yield self.warn(case, message, found)
+        if artifact_kept(case) is not None:
+            yield self.suspects(case, message, "", found)
+        else:
+            yield self.warn(case, f"{message} Please show that the artifact knows no validation token.", found)
 
 
 class ScoredOnce(_Order):
@@ -215,9 +225,9 @@ class ScoredOnce(_Order):
         if pairs:
             message = (
                 f"Validation tokens are scored (line {lines(found, 'adds up the score')}) after something has learned "
-                f"from them ({learners(found)}) in an earlier epoch or pass. Please show which visit counts."
+                f"from them ({learners(found)}) in an earlier epoch or pass."
             )
-            yield self.warn(case, message, found)
+            yield self.suspects(case, message, "Please show which visit counts.", found)
         elif labels:
             yield self.warn(case, f"The log names a second pass over the same tokens ({labels[0][1].label!r}).", found)
         elif named is not None:
@@ -255,11 +265,11 @@ class CalibratedOnTraining(SubmissionRule):
         writes = [write.at for write in order.artifacts if write.tokens] if order is not None else []
         if writes:
             found = [at(place, role="writes") for place in writes[:4]]
-            message = (
-                f"What is written (line {lines(found, 'writes')}) holds values computed from validation tokens. Please "
-                "show that nothing was calibrated on them."
-            )
-            yield self.warn(case, message, found)
+            message = f"What is written (line {lines(found, 'writes')}) holds values computed from validation tokens."
+            if artifact_kept(case) is not None:
+                yield self.ok(case, f"{message} The artifact is the same with other tokens.", found)
+                return
+            yield self.warn(case, f"{message} Please show that nothing was calibrated on them.", found)
 
 
 class OptimisedOnScored(_Order):
@@ -296,6 +306,10 @@ class OptimisedOnScored(_Order):
                 f"Tensors are optimised on validation tokens ({learners(found)}) and then used to score them "
                 f"(line {lines(found, 'adds up the score')})."
             )
+            if past_kept(case) is not None:
+                message += (
+                    " Measured: no score moves when the tokens after it are others, so each knows earlier ones only."
+                )
             yield self.warn(case, message, found)
         elif named:
             yield self.warn(case, f"The log reports a score named {named[0][1].label!r}.", found)

@@ -1,0 +1,214 @@
+"""PG411 to PG413: what experiments on the running program prove about order, artifact and normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.judge.case import Case
+from harness.judge.families import order
+from harness.judge.rule import SubmissionRule, number
+from harness.judge.settled import enough
+from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
+from harness.model.order import UpdateKind
+from harness.model.proof import Divergence, ProofFacts
+
+
+class _Experiment(SubmissionRule):
+    """A rule about what experiments on a run showed."""
+
+    severity = Severity.VIOLATION
+    strength = Strength.PROVEN
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding where experiments were asked for and something was run."""
+        run = case.facts.cpu_run
+        if run is None or run.proof is None:
+            return
+        if run.proof.reason is not None:
+            yield self.unknown(case, f"No experiment was made: {run.proof.reason}.")
+            return
+        failed = [one for one in run.proof.divergences if one.failure is not None]
+        if failed and not any(one.moved or one.artifact for one in run.proof.divergences):
+            words = f"With other tokens after {failed[0].position} the program ended: {failed[0].failure}"
+            yield self.unknown(case, words)
+        elif run.proof.repeatable is False:
+            yield self.unknown(case, "The same run on the same tokens gave other scores, so nothing can be compared.")
+        else:
+            yield self.decided(case, run.proof)
+
+    def decided(self, case: Case, proof: ProofFacts) -> Finding:
+        """What the experiments say."""
+        raise NotImplementedError
+
+    def proven(self, one: Divergence, proof: ProofFacts) -> Proof:
+        """The counter-example of one parting."""
+        moved = one.largest
+        return Proof(
+            position=moved.position if moved is not None else one.position,
+            tokens=one.others,
+            values=tuple(value for value in (moved.before, moved.after) if value is not None) if moved else (),
+            rows_compared=one.rows,
+            parted=one.position,
+            stream=proof.stream,
+            moved=one.moved,
+            spans=one.spans,
+            replay=f"golf replay REVIEW.json {self.id}",
+        )
+
+
+class PastKept(_Experiment):
+    """No score depends on tokens that come after its own.
+
+    What: the script is run again on validation streams that are equal up to a token and differ after it, with the same
+    lengths and documents. Every score up to that token that enters the printed result must be the same to the last bit.
+    Why: a token may be learned from once it is scored, never before, and no token may be scored with knowledge of later
+    ones. If the past moves when the future is changed, the future was known.
+    Mend: score each chunk under no_grad and add it to the sum, then train on it, then go on to the next.
+    Blind spots: leaks of a token into its own score only (PG413 looks for those); branches that the run did not take;
+    programs that notice the small run and behave. A pass needs enough scores and a run that was not tampered with.
+    """
+
+    id = "PG411"
+    violation_class = "ttt_train_before_score"
+    basis = ("score_first",)
+    remedy = "Make every score before anything that knows its token, or a later one, has been learned."
+
+    def decided(self, case: Case, proof: ProofFacts) -> Finding:
+        """The worst parting decides."""
+        moved = [one for one in proof.divergences if one.moved]
+        if moved:
+            worst = max(moved, key=lambda one: one.moved / max(1, one.rows))
+            changes = {"proof": self.proven(worst, proof), "severity": self._severity(case)}
+            changes |= {"violation_class": self._class(case, worst)}
+            return self.fail(case, _told(worst), _places(case), **changes)
+        few = next((one for one in proof.divergences if not enough(one)), None)
+        if few is not None:
+            message = f"Only {number(few.rows)} scores of the {number(few.position)} tokens before a change were seen."
+            return self.unknown(case, f"{message} None of them moved.")
+        rows = sum(one.rows for one in proof.divergences)
+        where = " and ".join(number(one.position) for one in proof.divergences)
+        return self.ok_by_run(
+            case, f"Other tokens after {where}: all {number(rows)} scores up to there stayed the same to the last bit."
+        )
+
+    def _severity(self, case: Case) -> Severity:
+        """Loose tensors that are optimised on what they score were never ruled on."""
+        return Severity.DECISION if _only_slot(case) else Severity.VIOLATION
+
+    def _class(self, case: Case, worst: Divergence) -> str:
+        """The kind of violation, by what reading saw and by whether the artifact knows the tokens."""
+        if worst.artifact:
+            return "pre_quant_ttt"
+        if _only_slot(case):
+            return "slot"
+        if order.ScoredOnce().pairs(case):
+            return "multi_epoch_ttt_leak"
+        facts = case.facts.order
+        learns = facts is None or not facts.complete or any(score.exposures for score in facts.scores)
+        return "ttt_train_before_score" if learns else "future_token_gate"
+
+
+class ArtifactKept(_Experiment):
+    """The artifact is the same whatever the validation tokens are.
+
+    What: the script is run again with other validation tokens from some position on. The files that it writes and reads
+    back must be the same byte for byte.
+    Why: the artifact is made from training data. Weights trained or calibrated on validation tokens carry them.
+    Mend: pack before anything meets a validation token.
+    Blind spots: a file that merely holds a validation score differs too; that is told apart by whether any score moved.
+    """
+
+    id = "PG412"
+    violation_class = "pre_quant_ttt"
+    basis = ("pre_quant", "score_first")
+    remedy = "Make the artifact from training data alone."
+
+    def decided(self, case: Case, proof: ProofFacts) -> Finding:
+        """Files that differ, and whether they matter."""
+        differs = [one for one in proof.divergences if one.artifact]
+        rows = [Evidence(path=path) for one in differs[:1] for path in one.artifact[:4]]
+        if differs and differs[0].moved:
+            message = f"{rows[0].path} is another file when validation tokens after {number(differs[0].position)} are."
+            steps = order.ArtifactBeforeValidation().pairs(case) or order.ScoreBeforeLearning().pairs(case)
+            calibrated = case.facts.order is not None and any(one.tokens for one in case.facts.order.artifacts)
+            kind = "gptq_calib_on_val" if calibrated and not steps else self.violation_class
+            proof_ = self.proven(differs[0], proof)
+            return self.fail(case, f"{message} {_told(differs[0])}", rows, proof=proof_, violation_class=kind)
+        if differs:
+            message = f"{rows[0].path} differs with the validation tokens, but no score of earlier tokens moved."
+            return self.warn(case, message, rows, severity=Severity.ADVICE, strength=Strength.DERIVED)
+        if any(one.artifact_same is None for one in proof.divergences):
+            return self.unknown(case, "No file was seen to be written and read back.")
+        return self.ok_by_run(case, "The files that were written and read back are the same with other tokens.")
+
+
+class OneRow(_Experiment):
+    """Every score comes from one distribution over the vocabulary that was made before its token was looked at.
+
+    What: each loss that enters the printed result is traced to the row of scores over the vocabulary that it was taken
+    from: logits that cross-entropy normalises, or probabilities that sum to 1. With another token in its place, the row
+    from which it is scored must be the same to the last bit.
+    Why: the scorer defines a whole distribution before it looks at the token.
+    Mend: mix full distributions and normalise them, then take the token's share.
+    Blind spots: mixtures that are made outside of rows are not followed; nothing is said of them here.
+    """
+
+    id = "PG413"
+    violation_class = "future_token_gate"
+    basis = ("full_distribution", "gates")
+    remedy = "Form the whole distribution from the prefix, then look at the token."
+
+    def decided(self, case: Case, proof: ProofFacts) -> Finding:
+        """Whether rows are whole, and were made first."""
+        changed = [one for one in proof.divergences if one.row_kept is False]
+        if changed and not any(one.moved for one in proof.divergences):
+            one = changed[0]
+            message = (
+                f"The scores over the vocabulary from which token {number(one.position + 1)} was scored are others "
+                "when that token is another one: they were made with knowledge of it."
+            )
+            return self.fail(case, message, proof=self.proven(one, proof))
+        if changed:
+            return self.unknown(case, "Rows moved with the scores before them (PG411).")
+        if proof.normalised < proof.rows:
+            message = (
+                f"{number(proof.rows - proof.normalised)} of {number(proof.rows)} scores were not seen to be taken out "
+                "of one row over the vocabulary."
+            )
+            return self.unknown(case, message)
+        if not any(one.row_kept for one in proof.divergences):
+            return self.unknown(case, "The first changed token was not scored from a row that could be compared.")
+        message = f"All {number(proof.rows)} scores were taken out of one row over the vocabulary each"
+        return self.ok_by_run(case, f"{message}, and the row stays the same when its own token is another one.")
+
+
+def _only_slot(case: Case) -> bool:
+    """Whether all that reading saw learning from its own tokens are loose tensors."""
+    model = (order.ScoreBeforeLearning(), order.ScoredOnce(), order.ArtifactBeforeValidation())
+    return bool(order.OptimisedOnScored().pairs(case)) and not any(rule.pairs(case) for rule in model)
+
+
+def _told(one: Divergence) -> str:
+    """What moved, in words."""
+    words = (
+        f"With other tokens after {number(one.position)}, {number(one.moved)} of {number(one.rows)} scores up to there "
+        "moved"
+    )
+    moved = one.largest
+    if moved is None:
+        return f"{words}."
+    if moved.before is None or moved.after is None:
+        return f"{words}; token {number(moved.position)} was scored another number of times."
+    return f"{words}; that of token {number(moved.position)} most, from {moved.before:.6f} to {moved.after:.6f} nats."
+
+
+def _places(case: Case) -> list[Evidence]:
+    """Where reading saw something learn from the tokens that it scores."""
+    facts = case.facts.order
+    if facts is None:
+        return []
+    kinds = tuple(UpdateKind)
+    return order.rows(order.met(facts, *kinds))
+
+
+RULES = (PastKept, ArtifactKept, OneRow)

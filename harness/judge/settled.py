@@ -1,0 +1,60 @@
+"""What experiments on a run settle, so that a suspicion of reading need not stay one."""
+
+from __future__ import annotations
+
+from harness.judge.case import Case
+from harness.model.proof import Divergence, ProofFacts
+
+LEAST_ROWS = 32
+"""Scores that must have been compared at each parting, where so many tokens come before it."""
+LEAST_SHARE = 0.5
+"""Of the tokens before a parting: so many of them must have a score that was compared."""
+
+
+def enough(one: Divergence) -> bool:
+    """Whether so much was compared at a parting that nothing having moved says something."""
+    return one.failure is None and one.rows >= min(one.position, max(LEAST_ROWS, LEAST_SHARE * one.position))
+
+
+def proof_of(case: Case) -> ProofFacts | None:
+    """The experiments on a run; None where none were made."""
+    run = case.facts.cpu_run
+    return run.proof if run is not None and run.proof is not None and run.proof.reason is None else None
+
+
+def past_kept(case: Case) -> ProofFacts | None:
+    """The experiments where they show that no score knows what comes after its token, and may acquit."""
+    run, proof = case.facts.cpu_run, proof_of(case)
+    if run is None or proof is None or not run.trusted or not proof.divergences:
+        return None
+    held = all(enough(one) and not one.moved for one in proof.divergences)
+    return proof if held else None
+
+
+def artifact_kept(case: Case) -> ProofFacts | None:
+    """The experiments where they show that the artifact does not depend on validation tokens, and may acquit."""
+    run, proof = case.facts.cpu_run, proof_of(case)
+    if run is None or proof is None or not run.trusted or not proof.divergences:
+        return None
+    return proof if all(one.artifact_same for one in proof.divergences) else None
+
+
+def normalised(case: Case) -> ProofFacts | None:
+    """The experiments where they show that every score came from one row over the vocabulary that was made before its
+    token was looked at, and may acquit.
+    """
+    run, proof = case.facts.cpu_run, proof_of(case)
+    if run is None or proof is None or not run.trusted or not proof.rows or proof.normalised < proof.rows:
+        return None
+    kept = [one.row_kept for one in proof.divergences]
+    return proof if True in kept and False not in kept else None
+
+
+def refuted(proof: ProofFacts, suspicion: str) -> str:
+    """A suspicion of reading together with what the experiments say to it."""
+    rows = sum(one.rows for one in proof.divergences)
+    partings = " and ".join(str(one.position) for one in proof.divergences)
+    return (
+        f"Reading alone suspects: {suspicion} The experiments refute it: {rows} scores were compared while everything "
+        f"after tokens {partings} was changed, and none of them moved."
+    )
