@@ -27,7 +27,7 @@ from harness.rulepages import rule_pages
 from harness.store.store import Store, default_root
 from reports.formats import Format, document, json_document
 from reports.rulebook import rule_list, rule_page
-from reports.terminal import TerminalReport
+from reports.terminal import ProofReport, TerminalReport
 
 app = typer.Typer(
     name="golf",
@@ -150,6 +150,33 @@ def review_pr(
     payloads = compose(done.review, done.facts, github or found.address or address_of(request))
     _write(readable(payloads) if format_ is PayloadFormat.TEXT else json_document(payloads), output)
     raise typer.Exit(exit_code(done.review))
+
+
+@app.command()
+def replay(
+    review: Annotated[Path, typer.Argument(help="What `golf review --depth proof --format json --output` wrote.")],
+    finding: Annotated[str, typer.Argument(help="Rule whose proof is shown, such as PG411.")],
+    again: Annotated[bool, typer.Option("--again", help="Make the experiment again and compare.")] = False,  # noqa: FBT002  as above
+) -> None:
+    """Show a proof again, from the review's own data; with --again, made again from nothing."""
+    from harness.replay import ReplayError, load_review, proofs
+    from harness.replay import again as made_again
+
+    try:
+        known = load_review(review)
+        shown = proofs(known, finding)
+        _print(ProofReport(shown))
+        if not again:
+            return
+        with _interruptible(), watching(Console(stderr=True, highlight=False)) as show:
+            repeated = proofs(made_again(known, show), finding)
+    except (ReplayError, TargetError) as error:
+        _stop(str(error))
+    same = [(folder, one.proof) for folder, one in shown] == [(folder, one.proof) for folder, one in repeated]
+    if not same:
+        _print(ProofReport(repeated))
+    _print("Made again: the same to the last bit." if same else "Made again: it came out as above, not as before.")
+    raise typer.Exit(Exit.CLEAN if same else Exit.FINDINGS)
 
 
 @app.command("rules")

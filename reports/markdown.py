@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from harness.model.findings import Basis, Evidence, Finding
 from harness.model.review import Review, ReviewedSubmission
 from harness.model.target import TargetKind
+from reports import counterexample
 from reports.groups import Group, Step, grouped, steps, unexamined
 from reports.links import Links, basis_link
 from reports.ran import ran, run_stages
@@ -289,7 +290,10 @@ class _Writer:
         if len(places) > self.plan.evidence:
             yield f"  - and {len(places) - self.plan.evidence} more places"
         if finding.proof is not None:
-            yield f"  - {STRENGTHS[finding.strength]}: replay with {code(finding.proof.replay, 200)}"
+            yield f"  - {STRENGTHS[finding.strength]}: {markdown(counterexample.words(finding.proof))}"
+            if picture := counterexample.line(finding.proof):
+                yield f"  - {code(picture, 80)} (`!` moved, `.` the same, `~` changed tokens)"
+            yield f"  - replay with {code(finding.proof.replay, 200)}"
         if finding.basis and self.plan.basis:
             yield "  - basis: " + ", ".join(_basis(basis) for basis in finding.basis)
 

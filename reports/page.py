@@ -16,8 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.model.facts import Facts, SubmissionFacts
+from harness.model.findings import Proof
 from harness.model.review import Review, ReviewedSubmission
-from reports import words
+from reports import counterexample, words
 from reports.figures import figures
 from reports.groups import Group, findings_of, grouped, steps, unexamined
 from reports.links import Links, basis_link
@@ -55,6 +56,10 @@ def _figures(
     return [{"caption": figure.caption, "svg": Markup(figure.svg)} for figure in found]  # noqa: S704  our own markup
 
 
+def _picture(proof: Proof, key: str) -> Markup:
+    return Markup(counterexample.picture(proof, key))  # noqa: S704  our own markup
+
+
 @cache
 def environment() -> Environment:
     """The templates of reports, with all that they print made harmless."""
@@ -67,6 +72,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals |= {"counterexample": counterexample.words, "proof_picture": _picture}
     made.globals |= {"words": words, "Group": Group, "grouped": grouped, "basis_link": basis_link, "ran": ran}
     shorten: Callable[[str, int], str] = plain
     made.filters |= {"plain": shorten, "short": words.short}

@@ -45,6 +45,16 @@ class Series:
     points: tuple[tuple[float, float], ...]
 
 
+@dataclass(frozen=True)
+class Span:
+    """A stretch of an axis, the end not included. `style` is a class of the style sheet."""
+
+    name: str
+    first: float
+    end: float
+    style: str
+
+
 _STEEP = 0.08
 """Share of a curve's start that does not decide how high the plot reaches."""
 
@@ -127,6 +137,21 @@ def curves(key: str, title: str, series: Sequence[Series], axis: str) -> str:
     draw.add("</g>")
     legend = [(_stroke(i), one.label) for i, one in enumerate(series)] if len(series) > 1 else []
     return draw.done(height + 32, legend, (), str)
+
+
+def strip(key: str, title: str, length: int, spans: Sequence[Span], marks: Sequence[Span]) -> str:
+    """One axis from 0 to `length` in stretches, with marks on it that are never too narrow to be seen."""
+    scale = _Scale(0, length, 4, WIDTH - 4)
+    said = "; ".join(f"{one.name} {one.first:,.0f} to {one.end - 1:,.0f}" for one in (*spans, *marks))
+    draw = _Drawing(key, title, f"{said}.")
+    for one, top, high in [*((one, 12, 12) for one in spans), *((one, 6, 24) for one in marks)]:
+        left, right = scale(one.first), scale(one.end)
+        draw.add(f'<rect class="{one.style}" x="{left:.1f}" y="{top}" width="{max(1.5, right - left):.1f}" ')
+        draw.add(f'height="{high}"/>')
+    draw.text(4, 44, "0", "start")
+    draw.text(WIDTH - 4, 44, f"{length:,}", "end")
+    legend = dict.fromkeys((one.style, one.name) for one in (*spans, *marks))
+    return draw.done(48, list(legend), (), str)
 
 
 def ticks(low: float, high: float, count: int = 4) -> list[float]:

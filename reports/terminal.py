@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -10,10 +10,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from harness.model.findings import Evidence, Finding, Outcome
+from harness.model.findings import Evidence, Finding, Outcome, Proof
 from harness.model.review import Review, ReviewedSubmission, Verdict
 from harness.model.target import TargetKind
-from reports import groups
+from reports import counterexample, groups
 from reports.groups import Step, group_of, steps
 from reports.ran import ran, stages_line
 from reports.text import plain
@@ -116,6 +116,20 @@ class TerminalReport:
         return Group(*rows)
 
 
+class ProofReport:
+    """Proofs alone: of which folder and rule, what was said, and what moved."""
+
+    def __init__(self, proofs: Sequence[tuple[str, Finding]]) -> None:
+        self.proofs = proofs
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for folder, finding in self.proofs:
+            yield Text.assemble((finding.rule, "bold"), " ", plain(folder, 200))
+            yield Padding(Text(said(finding)), (0, 0, 0, 2))
+            for text in _proof(finding.proof) if finding.proof is not None else ():
+                yield Padding(text, (0, 0, 0, 2))
+
+
 def _step(count: int, step: Step, *, several: bool) -> Iterator[RenderableType]:
     """One step: a single finding and its remedy; several findings of one rule below their common remedy."""
     if len(step.findings) == 1:
@@ -175,6 +189,8 @@ def _finding(finding: Finding) -> RenderableType:
     elif group.urgent and group is not groups.Group.OURS:
         head.append(f"  [{kind(finding)}]", style="dim")
     rows: list[RenderableType] = [head]
+    if finding.proof is not None:
+        rows += [Padding(text, (0, 0, 0, 4)) for text in _proof(finding.proof)]
     if finding.outcome is not Outcome.PASS:
         shown = [e for e in finding.evidence[:_EVIDENCE_SHOWN] if e.path != "."]
         rows += [Padding(_evidence(evidence), (0, 0, 0, 4)) for evidence in shown]
@@ -182,6 +198,17 @@ def _finding(finding: Finding) -> RenderableType:
         if more > 0:
             rows.append(Padding(Text(f"and {more} more", style="dim"), (0, 0, 0, 4)))
     return Group(*rows)
+
+
+def _proof(proof: Proof) -> Iterator[Text]:
+    """The stream with what moved, the numbers, and how to see them again."""
+    if picture := counterexample.line(proof):
+        text = Text(picture)
+        text.highlight_regex("!+", "bold red")
+        text.highlight_regex("~+", "yellow")
+        yield text.append("  ! moved  . the same  ~ changed tokens", style="dim")
+    yield Text(counterexample.words(proof))
+    yield Text(f"seen again with: {proof.replay}", style="dim")
 
 
 def _evidence(evidence: Evidence) -> Text:

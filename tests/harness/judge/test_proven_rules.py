@@ -1,0 +1,130 @@
+"""PG411 to PG413: experiments convict where something moved, acquit where enough was seen, and answer suspicions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests_support.programs import ADAPT_FIRST, DELTA, DOCUMENT_EPOCHS, HEAD, MAIN, PLAIN
+from tests_support.runs import found, reviewed
+
+from harness.model.cpu_run import Attempt, Check, CpuRunFacts, RunStage, Tamper, TamperKind
+from harness.model.findings import Finding, Outcome, Severity, Strength
+from harness.model.proof import Divergence, Moved, ProofFacts
+from harness.model.review import Depth, Verdict
+
+HELD = (Check(name="exit", held=True, words="the exit status is what was reported"),)
+KEPT = Divergence(position=489, rows=489, row_kept=True, artifact_same=True)
+LARGEST = Moved(position=484, token=7, before=6.9, after=6.8)
+MOVED = KEPT.model_copy(
+    update={"moved": 9, "first": (LARGEST,), "largest": LARGEST, "spans": ((481, 489),), "row_kept": False}
+)
+PACKED = MOVED.model_copy(update={"artifact": ("final_model.int8.ptz",), "artifact_same": False})
+
+
+def run(*divergences: Divergence, tampering: tuple[Tamper, ...] = (), **changes: Any) -> CpuRunFacts:
+    """A run with these experiments."""
+    fields: dict[str, Any] = {
+        "stream": 2112, "rows": 2111, "positions": 2111, "normalised": 2111, "divergences": divergences,
+        "repeatable": True, **changes,
+    }  # fmt: skip
+    return CpuRunFacts(
+        attempts=(Attempt(rung="64", seconds=1.0, ended="exit 0"),),
+        reached=tuple(RunStage),
+        checks=HELD,
+        tampering=tampering,
+        proof=ProofFacts(**fields),
+    )
+
+
+def said(run: CpuRunFacts, evaluate: str = PLAIN) -> dict[str, Finding]:
+    """What the rules on experiments, and those that only suspect, say of a program."""
+    rules = ("PG401", "PG402", "PG403", "PG404", "PG411", "PG412", "PG413")
+    program = {"train_gpt.py": HEAD + evaluate + MAIN}
+    findings = {rule: found(run, rule, **program) for rule in rules}
+    return {rule: one for rule, ones in findings.items() for one in ones}
+
+
+def test_nothing_moved() -> None:
+    """All three rules hold, and the depth is that of a proof."""
+    facts = run(KEPT, KEPT.model_copy(update={"position": 1495, "rows": 1495}))
+    findings = said(facts)
+    assert [findings[rule].outcome for rule in ("PG411", "PG412", "PG413")] == [Outcome.PASS] * 3
+    assert reviewed(facts).harness.depth is Depth.PROOF
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        run(KEPT, tampering=(Tamper(kind=TamperKind.LOOKED, words="looked at the recorder"),)),
+        run(KEPT.model_copy(update={"rows": 20})),
+        run(KEPT.model_copy(update={"failure": "IndexError: 3"})),
+        run(MOVED, repeatable=False),
+        run(reason="the run came to no final score that is what was summed"),
+    ],
+    ids=["tampered", "few", "failed", "not repeatable", "no score"],
+)
+def test_too_little_is_inconclusive(facts: CpuRunFacts) -> None:
+    """Nothing is decided by a run that was tampered with, saw too little, failed, or does not repeat itself."""
+    assert said(facts)["PG411"].outcome is Outcome.INCONCLUSIVE
+    assert said(facts, ADAPT_FIRST)["PG401"].outcome is Outcome.WARN, "a suspicion stays one"
+
+
+def test_the_past_moved() -> None:
+    """A score that moved is a proof, with the token, both values and what was compared."""
+    finding = said(run(KEPT, MOVED), ADAPT_FIRST)["PG411"]
+    assert (finding.outcome, finding.strength, finding.severity) == (Outcome.FAIL, Strength.PROVEN, Severity.VIOLATION)
+    assert finding.violation_class == "ttt_train_before_score"
+    assert finding.proof is not None
+    assert (finding.proof.position, finding.proof.values, finding.proof.rows_compared) == (484, (6.9, 6.8), 489)
+    assert (finding.proof.parted, finding.proof.moved, finding.proof.spans) == (489, 9, ((481, 489),))
+    assert "PG411" in finding.proof.replay
+    assert any(row.measured.get("role") == "learns" for row in finding.evidence)
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "one", "name", "severity"),
+    [
+        (DOCUMENT_EPOCHS, MOVED, "multi_epoch_ttt_leak", Severity.VIOLATION),
+        (DELTA, MOVED, "slot", Severity.DECISION),
+        (PLAIN, MOVED, "future_token_gate", Severity.VIOLATION),
+        (ADAPT_FIRST, PACKED, "pre_quant_ttt", Severity.VIOLATION),
+    ],
+)
+def test_kinds(evaluate: str, one: Divergence, name: str, severity: Severity) -> None:
+    """What reading saw names the kind; what was never ruled on is a decision, proof or not."""
+    finding = said(run(one), evaluate)["PG411"]
+    assert (finding.outcome, finding.violation_class, finding.severity) == (Outcome.FAIL, name, severity)
+
+
+def test_artifact() -> None:
+    """Files that differ convict where scores moved with them, and are only told of where none did."""
+    assert said(run(PACKED))["PG412"].outcome is Outcome.FAIL
+    files = {"artifact": ("model.pt",), "artifact_same": False}
+    told = said(run(KEPT.model_copy(update=files)))["PG412"]
+    assert (told.outcome, told.severity) == (Outcome.WARN, Severity.ADVICE)
+    assert said(run(KEPT.model_copy(update={"artifact_same": None})))["PG412"].outcome is Outcome.INCONCLUSIVE
+
+
+def test_rows_of_scores() -> None:
+    """A row that was made with its token in sight convicts; scores that come from no row leave the question open."""
+    finding = said(run(KEPT.model_copy(update={"row_kept": False})))["PG413"]
+    assert (finding.outcome, finding.strength) == (Outcome.FAIL, Strength.PROVEN)
+    assert said(run(KEPT, normalised=2000))["PG413"].outcome is Outcome.INCONCLUSIVE
+    assert said(run(KEPT.model_copy(update={"row_kept": None})))["PG413"].outcome is Outcome.INCONCLUSIVE
+    assert said(run(MOVED))["PG413"].outcome is Outcome.INCONCLUSIVE
+
+
+def test_suspicions_are_answered() -> None:
+    """What reading suspects and the experiments refute is dropped with a note; what is contested stays a decision."""
+    finding = said(run(KEPT), ADAPT_FIRST)["PG401"]
+    assert finding.outcome is Outcome.PASS
+    assert "refute" in finding.message
+    slot = said(run(KEPT), DELTA)["PG404"]
+    assert (slot.outcome, slot.severity) == (Outcome.WARN, Severity.DECISION)
+    assert "Measured" in slot.message
+
+
+def test_verdicts() -> None:
+    """Something proven makes a violation."""
+    assert reviewed(run(MOVED)).submissions[0].compliance.verdict is Verdict.VIOLATION
