@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from harness.model.base import At, snippet
 from harness.model.cpu_run import Fault, RunFailure
 from harness.observe.cpu_run.broken import broken_by
-from harness.observe.cpu_run.missing import lacking_program, missing_package
+from harness.observe.cpu_run.missing import lacking_program, missing_package, place_of_a_machine
 from harness.observe.cpu_run.report import Raised, Stack
 from harness.observe.reading.source.script import read_script
 
@@ -33,7 +33,13 @@ def blamed(raised: Raised, files: Mapping[str, bytes], declared: Collection[str]
     own = [frame for frame in raised.frames if frame.whose == "submission" and frame.path in files]
     at = At(path=own[-1].path, line=own[-1].line, layer=own[-1].layer) if own else None
     fault, remedy, module = _fault(raised, files, declared)
-    if fault is Fault.HARNESS and own and not raised.unsupported:
+    place = place_of_a_machine(raised, files) if fault is Fault.HARNESS else None
+    if place is not None:
+        fault, remedy = (
+            Fault.SUBMISSION,
+            f"{place} is a place of one machine: make it, or use the folder of the script.",
+        )
+    elif fault is Fault.HARNESS and own and not raised.unsupported:
         broken = broken_by(raised, _texts(own[-1], files), own[-1].line)
         fault, remedy = (fault, remedy) if broken is None else (Fault.SUBMISSION, broken)
     return RunFailure(

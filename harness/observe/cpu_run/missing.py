@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from harness.model.cpu_run import Fault
-from harness.observe.cpu_run.home import HOME, VOLUMES
+from harness.observe.cpu_run.home import HOME, REPOSITORY, SUBMISSION, VOLUMES
 from harness.observe.cpu_run.report import Raised
 
 OFFICIAL = frozenset(
@@ -39,6 +39,10 @@ _OTHER_MACHINES = {
 }
 
 _PROGRAM = re.compile(r"((?:/[\w.-]+)*/)?([\w.-]+\.py)\b")
+_NO_PLACE = re.compile(
+    r"No such file or directory: '(?P<file>/[^']+)'|Parent directory (?P<folder>/\S+) does not exist"
+)
+_DATA = frozenset({".bin", ".model", ".vocab", ".json", ".jsonl", ".npy", ".npz"})
 _OF_THE_MACHINE = (HOME, *VOLUMES, "/usr", "/opt", sys.prefix)
 """Folders below which a missing program says nothing of the submission, or is one of its own."""
 
@@ -85,9 +89,29 @@ def lacking_program(raised: Raised, files: Collection[str]) -> str | None:
     if found is None:
         return None
     folder = PurePosixPath(found[1] or "/")
+    beside = folder.is_relative_to(f"{HOME}/{REPOSITORY}/records") and not folder.is_relative_to(f"{HOME}/{SUBMISSION}")
     elsewhere = folder != PurePosixPath("/") and not any(map(folder.is_relative_to, _OF_THE_MACHINE))
     held = any(path.rpartition("/")[2] == found[2] for path in files)
-    return found[2] if elsewhere or not held else None
+    return found[2] if beside or elsewhere or not held else None
+
+
+def place_of_a_machine(raised: Raised, files: Mapping[str, bytes]) -> str | None:
+    """The folder, written out in the program, that it takes for granted and that no other machine has.
+
+    Data and tokenizers are another matter: they are ours to provide, wherever a program looks for them.
+    """
+    found = _NO_PLACE.search(raised.message)
+    if found is None or raised.exception not in {"FileNotFoundError", "RuntimeError"}:
+        return None
+    path = PurePosixPath(found["file"] or f"{found['folder']}/x")
+    if path.suffix in _DATA or str(path.parent) in {"/", *VOLUMES} or path.is_relative_to(HOME):
+        return None
+    folder = next((one for one in path.parents if _is_written(str(one), files)), None)
+    return str(folder) if folder is not None and folder != PurePosixPath("/") else None
+
+
+def _is_written(folder: str, files: Mapping[str, bytes]) -> bool:
+    return folder not in VOLUMES and any(folder.encode() in data for data in files.values())
 
 
 def _plain(name: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.model.cpu_run import Fault
-from harness.observe.cpu_run.missing import missing_package
+from harness.observe.cpu_run.home import HOME, REPOSITORY, SUBMISSION
+from harness.observe.cpu_run.missing import lacking_program, missing_package, place_of_a_machine
+from harness.observe.cpu_run.report import Raised
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,33 @@ def test_whose_fault_a_missing_package_is(name: str, declared: tuple[str, ...], 
 def test_the_standard_library_needs_another_explanation() -> None:
     """A module of the standard library has no remedy here."""
     assert missing_package("lzma") is None
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "place"),
+    [
+        (
+            "[Errno 2] No such file or directory: '/workspace/logs/a8.txt'",
+            'open("/workspace/logs/" + x)',
+            "/workspace/logs",
+        ),
+        ("Parent directory /Users/me/out/final does not exist.", 'OUT = "/Users/me/out"', "/Users/me/out"),
+        ("[Errno 2] No such file or directory: '/workspace/data/val_0.bin'", 'D = "/workspace/data"', None),
+        ("[Errno 2] No such file or directory: '/workspace/logs/a8.txt'", 'os.environ["LOGS"]', None),
+        ("[Errno 2] No such file or directory: 'logs/a8.txt'", 'open("logs/a8.txt")', None),
+        ("[Errno 2] No such file or directory: '/workspace/a8.txt'", 'open("/workspace/a8.txt")', None),
+    ],
+)
+def test_places_of_one_machine(message: str, text: str, place: str | None) -> None:
+    """A folder that the program writes out and no other machine has; data, and what the run chose, are not meant."""
+    raised = Raised(exception="FileNotFoundError" if "Errno" in message else "RuntimeError", message=message)
+    assert place_of_a_machine(raised, {"train_gpt.py": text.encode()}) == place
+
+
+def test_program_of_another_record() -> None:
+    """A script in a folder beside the submission is not its own, although it has the same name."""
+    path = f"{HOME}/{REPOSITORY}/records/track_10min_16mb/another/train_gpt.py"
+    raised = Raised(exception="FileNotFoundError", message=f"[Errno 2] No such file or directory: '{path}'")
+    assert lacking_program(raised, ["train_gpt.py"]) == "train_gpt.py"
+    own = raised.model_copy(update={"message": f"No such file or directory: '{HOME}/{SUBMISSION}/train_gpt.py'"})
+    assert lacking_program(own, ["train_gpt.py"]) is None
