@@ -98,7 +98,7 @@ def review(
     ref: Annotated[str | None, typer.Option(help="Branch, tag or commit of the repository.")] = None,
     base: Annotated[str | None, typer.Option(help="Branch that it is compared with (default: main).")] = None,
     folder: Annotated[str | None, typer.Option(help="Only this folder of --ref.")] = None,
-    depth: DepthOption = Depth.STATIC,
+    depth: DepthOption = Depth.PROOF,
     world_size: WorldSizeOption = 1,
     format_: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TEXT,
     output: OutputOption = None,

@@ -55,12 +55,24 @@ def test_usage(target: str) -> None:
 def test_json(tmp_path: Path) -> None:
     """`--format json` prints one document that validates against the schema, and `--output` writes the same."""
     path = submission(tmp_path)
-    result = RUNNER.invoke(app, ["review", str(path), "--format", "json", "--as-of", "2026-04-20"])
+    result = RUNNER.invoke(app, ["review", str(path), "--depth", "static", "--format", "json", "--as-of", "2026-04-20"])
     document = json.loads(result.stdout)
     jsonschema.validate(document, json.loads(schema_text("golf.review/1")))
     assert document["harness"]["as_of"] == "2026-04-20"
     RUNNER.invoke(
-        app, ["review", str(path), "--format", "json", "--as-of", "2026-04-20", "--output", str(tmp_path / "r")]
+        app,
+        [
+            "review",
+            str(path),
+            "--depth",
+            "static",
+            "--format",
+            "json",
+            "--as-of",
+            "2026-04-20",
+            "--output",
+            str(tmp_path / "r"),
+        ],
     )
     assert json.loads((tmp_path / "r").read_text())["compliance"] == document["compliance"]
 
@@ -87,10 +99,10 @@ def test_policy(tmp_path: Path) -> None:
 def test_pull_request(builder: RepositoryBuilder) -> None:
     """A pull request of a local repository is reviewed as of its own date."""
     builder.pull_request(5, folder("records/track_10min_16mb/2026-03-20_Mine"))
-    result = RUNNER.invoke(app, ["review", str(builder.path), "--pr", "5"])
+    result = RUNNER.invoke(app, ["review", str(builder.path), "--depth", "static", "--pr", "5"])
     assert result.exit_code == 0, result.output
     assert "2026-03-20" in result.output
-    assert RUNNER.invoke(app, ["review", str(builder.path), "--pr", "6"]).exit_code == 2
+    assert RUNNER.invoke(app, ["review", str(builder.path), "--depth", "static", "--pr", "6"]).exit_code == 2
 
 
 def test_rules() -> None:
@@ -135,7 +147,18 @@ def test_own_entries_are_clean() -> None:
 def test_formats(builder: RepositoryBuilder, tmp_path: Path, name: str, start: str) -> None:
     """Every format keeps the exit code, is printed or written, and links to the repository that was named."""
     builder.pull_request(5, folder("records/track_10min_16mb/2026-03-20_Mine", submission_json="{"))
-    command = ["review", str(builder.path), "--pr", "5", "--format", name, "--github", "owner/name"]
+    command = [
+        "review",
+        str(builder.path),
+        "--depth",
+        "static",
+        "--pr",
+        "5",
+        "--format",
+        name,
+        "--github",
+        "owner/name",
+    ]
     printed = RUNNER.invoke(app, command)
     assert printed.exit_code == 1, printed.output
     assert printed.stdout.startswith(start)
@@ -148,7 +171,7 @@ def test_formats(builder: RepositoryBuilder, tmp_path: Path, name: str, start: s
 def test_links_go_to_origin(builder: RepositoryBuilder) -> None:
     """A clone's own address is where links go; one that is not on GitHub gives none."""
     builder.pull_request(5, folder("records/track_10min_16mb/2026-03-20_Mine"))
-    command = ["review", str(builder.path), "--pr", "5", "--format", "markdown"]
+    command = ["review", str(builder.path), "--depth", "static", "--pr", "5", "--format", "markdown"]
     assert "/blob/" not in RUNNER.invoke(app, command).stdout
     builder.git("remote", "add", "origin", "git@github.com:owner/name.git")
     assert "https://github.com/owner/name/blob/" in RUNNER.invoke(app, command).stdout

@@ -79,8 +79,9 @@ class TokensMeasured(_OfScores):
         ends = [(coverage.head or 0, sequence, "first"), (coverage.tail or 0, 2 * sequence, "last")]
         parts = [f"the {which} {number(count)} tokens are left out" for count, most, which in ends if count >= most]
         early = _early(coverage, sequence)
-        if coverage.missing and not early:
-            parts.append(f"{number(coverage.missing)} tokens between scored ones are left out")
+        gaps = 0 if early else coverage.missing or 0
+        if gaps:
+            parts.append(f"{number(gaps)} tokens between scored ones are left out")
         again = coverage.again is not None and coverage.again[0] < coverage.stream - (coverage.tail or 0) - sequence
         if again:
             parts.append(f"{number(losses.several)} tokens are scored more than once")
@@ -88,17 +89,25 @@ class TokensMeasured(_OfScores):
             parts.append(f"{number(losses.elsewhere)} losses are of no token of the stream")
         if parts:
             message = f"Of {number(coverage.stream)} validation tokens " + ", ".join(parts) + "."
-            return self._wrong(case, run, coverage, message, rows, again=again)
+            return self._wrong(case, run, coverage, message, rows, gaps=bool(gaps), again=again)
         if run.trusted and (early or coverage.again is not None):
             return self._tolerable(case, coverage, losses, rows)
         message = f"{number(losses.once)} of {number(coverage.stream)} tokens were scored once."
         return self.ok_by_run(case, message, rows)
 
     def _wrong(
-        self, case: Case, run: CpuRunFacts, coverage: Coverage, message: str, rows: list[Evidence], *, again: bool
+        self,
+        case: Case,
+        run: CpuRunFacts,
+        coverage: Coverage,
+        message: str,
+        rows: list[Evidence],
+        *,
+        gaps: bool,
+        again: bool,
     ) -> Finding:
         """What is wrong may be the work of the sizes that the run changed; gaps and repeats together never are."""
-        if coverage.missing and again and not _early(coverage, coverage.sequence or 0):
+        if gaps and again:
             return self.fail(case, message, rows)
         windows = _STEPS if again and not coverage.missing else _STEPS | _LENGTHS
         changed = _changed(run, _LIMITS | windows)
@@ -106,7 +115,7 @@ class TokensMeasured(_OfScores):
             return self.unknown(case, f"{message} The run changed {', '.join(changed)}, which may be the cause.", rows)
         if coverage.losses is not None and coverage.losses.elsewhere:
             return self.unknown(case, message, rows)
-        if coverage.missing:
+        if gaps:
             return self.fail(case, message, rows)
         if again:
             return self.fail(case, message, rows, violation_class=None)

@@ -140,6 +140,9 @@ def test_tail() -> None:
     """A rest that reading and cutting drop is the competition's own; more than that is asked about."""
     assert only(run(measured(tail=127)), "PG310").outcome is Outcome.PASS
     assert only(run(measured(tail=900)), "PG310").outcome is Outcome.WARN
+    early = {"missing": 9, "left_out": (Span(first=60, last=68, times=1),)}
+    assert only(run(measured(**early)), "PG310").tolerated is not None
+    assert only(run(measured(tail=900, **early)), "PG310").outcome is Outcome.WARN, "no worse than the tail alone"
     assert only(run(measured(tail=900), Meaning.TOKEN_LIMIT), "PG310").outcome is Outcome.INCONCLUSIVE
 
 
