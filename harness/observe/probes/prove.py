@@ -35,6 +35,8 @@ _SEED = 1_009
 _OFF = range(9, 24)
 """Remainders by 32 of a parting: windows, strides and chunks are multiples of powers of two."""
 MAX_FIRST, MAX_SPANS, AROUND = 10, 50, 4
+_INFERRED = 64
+"""Tokens before a parting that are not compared where it is only inferred which token a score is of."""
 
 
 def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path) -> ProofFacts:
@@ -124,7 +126,9 @@ def _divergence(
     )
     if outcome.raised is not None or outcome.rows is None:
         return found
-    result = compared(rows, outcome.rows, position)
+    losses = base.facts.coverage.losses if base.facts.coverage is not None else None
+    inferred = losses is None or losses.looked > 0
+    result = compared(rows, outcome.rows, position - _INFERRED if inferred else position)
     moves = [_moved(result, index, stream) for index in range(min(len(result.moved), MAX_FIRST))]
     return found.model_copy(update={
         "rows": result.rows,
@@ -132,7 +136,7 @@ def _divergence(
         "first": tuple(moves),
         "spans": tuple(_spans(result.moved)),
         "largest": _largest(result, stream),
-        "row_kept": row_kept(rows, outcome.rows, position + 1),
+        "row_kept": None if inferred else row_kept(rows, outcome.rows, position + 1),
     })  # fmt: skip
 
 
