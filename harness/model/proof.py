@@ -15,6 +15,18 @@ class Moved(Frozen):
     after: float | None
 
 
+class Swap(Frozen):
+    """One token of the stream, with others in its place: the probabilities that the program gave to each of them."""
+
+    position: int
+    tokens: tuple[int, ...]
+    """The token itself first."""
+    values: tuple[float, ...]
+    """What was added for each, in nats: minus the logarithm of its probability."""
+    total: float
+    """The sum of these probabilities. Above 1 the program's numbers are no distribution, whatever the others get."""
+
+
 class Divergence(Frozen):
     """A second run on a stream that is equal up to a position, and has other tokens after it.
 
@@ -67,6 +79,10 @@ class ProofFacts(Frozen):
     repeatable: bool | None = None
     """Whether the run gave the same scores again on the same stream; asked only where some moved."""
     divergences: tuple[Divergence, ...] = ()
+    aligned: bool = False
+    """Whether the tokens of scores were told by where the two runs part, not by following them."""
+    swaps: tuple[Swap, ...] = ()
+    """Tried where scores were not taken out of one row over the vocabulary."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     """Of the further runs."""

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum, auto
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from harness.model.base import snippet
 from harness.model.cpu_run import RunStage
-from harness.model.proof import Divergence, Moved, ProofFacts
+from harness.model.proof import Divergence, Moved, ProofFacts, Swap
 from harness.observe.cpu_run.coverage import Scored, truths
 from harness.observe.cpu_run.inputs.made import Made, with_validation
 from harness.observe.cpu_run.inputs.stream import Stream
@@ -26,7 +27,9 @@ from harness.observe.cpu_run.outcome import Outcome
 from harness.observe.cpu_run.rows import Rows
 from harness.observe.cpu_run.trial import Again, Trial
 from harness.observe.moment import Moment, Show
+from harness.observe.probes.align import aligned
 from harness.observe.probes.compare import Compared, compared, row_kept
+from harness.observe.probes.swap import swaps
 
 SHARES = (0.23, 0.71)
 """Where in the stream the streams part: early enough that little is shared, and late enough that much is scored."""
@@ -42,27 +45,38 @@ _INFERRED = 64
 def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path) -> ProofFacts:
     """What experiments on a run tell; `base` is that run, with all that entered its score. `cache`: of inputs."""
     reason = _unfit(base)
-    rows = base.rows
-    if reason is not None or rows is None:
+    if reason is not None or base.rows is None:
         return ProofFacts(reason=reason)
     started = time.perf_counter()
-    coverage = base.facts.coverage
     made = Made(cache / trial.layout.folder, trial.layout.made[0])
     stream = made.stream()
     spent = 0.0
-    divergences: list[Divergence] = []
-    for number, position in enumerate(partings(stream)):
-        show(Moment(f"changing what comes after token {position}"))
-        other = stream.diverged(position, _SEED + number)
-        outcome, attempt = again(_on(trial, with_validation(made, other, cache), cache))
+
+    def run(doing: str, other: Stream | None) -> Outcome:
+        """The run on another stream, or on its own."""
+        nonlocal spent
+        show(Moment(doing))
+        outcome, attempt = again(trial if other is None else _on(trial, with_validation(made, other, cache), cache))
         spent += attempt.cpu_seconds or 0.0
-        divergences.append(_divergence(base, outcome, rows, stream, other, position))
+        return outcome
+
+    parted = []
+    for number, position in enumerate(partings(stream)):
+        other = stream.diverged(position, _SEED + number)
+        parted.append((position, other, run(f"changing what comes after token {position}", other)))
+    rows, placed = _placed(base.rows, parted)
+    divergences = [_divergence(base, outcome, rows, stream, other, at, placed) for at, other, outcome in parted]
     repeatable = None
     if any(one.moved or one.artifact for one in divergences):
-        show(Moment("running it once more as it was"))
-        outcome, attempt = again(trial)
-        spent += attempt.cpu_seconds or 0.0
-        repeatable = outcome.rows is not None and np.array_equal(outcome.rows, rows) and not _differing(base, outcome)
+        outcome = run("running it once more as it was", None)
+        same = outcome.rows is not None and np.array_equal(outcome.rows, base.rows)
+        repeatable = same and not _differing(base, outcome)
+    tried: tuple[Swap, ...] = ()
+    if len(rows) and not rows["source"].all() and not any(one.moved for one in divergences):
+        tried = tuple(
+            swaps(stream, rows, lambda other: _as(rows, run("putting another token in one place", other).rows))
+        )
+    coverage = base.facts.coverage
     return ProofFacts(
         label=coverage.label if coverage is not None else None,
         val_bpb=coverage.val_bpb if coverage is not None else None,
@@ -72,9 +86,35 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         normalised=int(np.count_nonzero(rows["source"])),
         repeatable=repeatable,
         divergences=tuple(divergences),
+        aligned=placed is Placed.BY_PARTING,
+        swaps=tried,
         seconds=round(time.perf_counter() - started, 3),
         cpu_seconds=round(spent, 3),
     )
+
+
+class Placed(Enum):
+    """How it is known which token each score is of."""
+
+    FOLLOWED = auto()
+    BY_PARTING = auto()
+
+
+def _placed(rows: Rows, parted: Sequence[tuple[int, Stream, Outcome]]) -> tuple[Rows, Placed]:
+    """The scores with their tokens, none of them where those are not known."""
+    if (rows["at"] >= 0).all():
+        return rows, Placed.FOLLOWED
+    found = aligned(rows, [(at, outcome.rows if outcome.rows is not None else rows[:0]) for at, _, outcome in parted])
+    return (rows[:0] if found is None else found), Placed.BY_PARTING
+
+
+def _as(rows: Rows, other: Rows | None) -> Rows | None:
+    """The scores of another run with the tokens of the first, where they were not followed."""
+    if other is None or (other["at"] >= 0).all() or len(other) != len(rows):
+        return other if other is not None and (other["at"] >= 0).all() else None
+    found = other.copy()
+    found["at"] = rows["at"]
+    return found
 
 
 def partings(stream: Stream) -> list[int]:
@@ -112,7 +152,7 @@ def _on(trial: Trial, made: Made, cache: Path) -> Trial:
 
 
 def _divergence(
-    base: Outcome, outcome: Outcome, rows: Rows, stream: Stream, other: Stream, position: int
+    base: Outcome, outcome: Outcome, rows: Rows, stream: Stream, other: Stream, position: int, placed: Placed
 ) -> Divergence:
     around = slice(max(0, position - AROUND), position + AROUND + 1)
     differing = _differing(base, outcome)
@@ -124,11 +164,12 @@ def _divergence(
         artifact=tuple(differing or ()),
         artifact_same=None if differing is None else not differing,
     )
-    if outcome.raised is not None or outcome.rows is None:
+    theirs = _as(rows, outcome.rows)
+    if outcome.raised is not None or theirs is None or not len(rows):
         return found
     losses = base.facts.coverage.losses if base.facts.coverage is not None else None
-    inferred = losses is None or losses.looked > 0
-    result = compared(rows, outcome.rows, position - _INFERRED if inferred else position)
+    inferred = placed is Placed.FOLLOWED and (losses is None or losses.looked > 0)
+    result = compared(rows, theirs, position - _INFERRED if inferred else position)
     moves = [_moved(result, index, stream) for index in range(min(len(result.moved), MAX_FIRST))]
     return found.model_copy(update={
         "rows": result.rows,
@@ -136,7 +177,7 @@ def _divergence(
         "first": tuple(moves),
         "spans": tuple(_spans(result.moved)),
         "largest": _largest(result, stream),
-        "row_kept": None if inferred else row_kept(rows, outcome.rows, position + 1),
+        "row_kept": None if inferred else row_kept(rows, theirs, position + 1),
     })  # fmt: skip
 
 

@@ -19,9 +19,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from harness.observe.cpu_run.guest import unpacking
 from harness.observe.cpu_run.guest.clock import wall
-from harness.observe.cpu_run.guest.places import spans
+from harness.observe.cpu_run.guest.places import UNKNOWN, spans
 from harness.observe.cpu_run.guest.positions import Tracker
-from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, SUMS, Rewriter
+from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, ELEMENTS, HIT, IMPORTED, SUMS, Rewriter
 from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.guest.sums import Sum
 from harness.observe.cpu_run.rows import Rows, packed, rows_of
@@ -45,6 +45,8 @@ class Recorder:
         self.clock = clock
         self.tracker = tracker
         self._addends: dict[int, tuple[float | None, Rows | None]] = {}
+        self._elements: dict[int, Rows | None] = {}
+        """What the sum that is about to be added at a site is made of."""
         self._looks: dict[int, int] = {}
         """Of blocks that add something up: looks at single numbers until they were entered last."""
         self.hits: dict[int, int] = {}
@@ -77,6 +79,7 @@ class Recorder:
             SUMS: self._sums,
             ADDED: self._added,
             ADDEND: self._addend,
+            ELEMENTS: self._element,
             IMPORTED: lambda: self.mark("imported"),
         }
 
@@ -126,6 +129,12 @@ class Recorder:
         self._addends[site] = _number(value), self._rows(value)
         return value
 
+    def _element(self, site: int, value: Any) -> Any:
+        """What a sum that is about to be added is made of, handed on as it is."""
+        if SOURCES.active:
+            self._elements[site] = _elements_of(value)
+        return value
+
     def _added(self, site: int, value: object) -> None:
         whole = site not in self._addends
         added, rows = (None, self._rows(value)) if whole else self._addends.pop(site)
@@ -141,7 +150,8 @@ class Recorder:
             rows = self._looked_at(self.rewriter.sites[site].block, added) if looked else rows
             if rows is not None:
                 rows["source"] = SOURCES.of(rows)
-            found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked)
+            elements = self._elements.pop(site, None)
+            found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked, elements=elements)
         self._look()
 
     def _sum(self, values: Iterable[Any], /, start: Any = 0) -> Any:
@@ -278,7 +288,7 @@ class Recorder:
             [number, back, packed(covered.rows)]
             for number, one in enumerate(told)
             for back, covered in enumerate(reversed(one.covered))
-            if covered.rows is not None and len(covered.rows) and not covered.untold
+            if covered.rows is not None and len(covered.rows) and not covered.blind
         ]
 
     def _stream(self) -> dict[str, Any] | None:
@@ -300,6 +310,21 @@ def _number(value: Any) -> float | None:
         with torch._C.DisableTorchFunctionSubclass():
             return float(value)
     except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+
+
+def _elements_of(value: object) -> Rows | None:
+    """The fractions that an array or a tensor holds, in order, at no known place."""
+    try:
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            with torch._C.DisableTorchFunctionSubclass():
+                numbers = value.detach().to(torch.float64).reshape(-1).numpy()
+        elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            numbers = np.array(value, np.float64).reshape(-1)
+        else:
+            return None
+        return rows_of(np.full(len(numbers), UNKNOWN, np.int64), numbers)
+    except (TypeError, ValueError, RuntimeError):
         return None
 
 

@@ -16,10 +16,12 @@ from harness.observe.cpu_run.guest.edits import MisplacedError, rewritten
 from harness.observe.reading.source.grammar import parse
 
 HIT, SUMS, ADDED = "__golf_hit__", "__golf_sums__", "__golf_added__"
-ADDEND, IMPORTED = "__golf_addend__", "__golf_imported__"
+ADDEND, ELEMENTS, IMPORTED = "__golf_addend__", "__golf_elements__", "__golf_imported__"
 """Names under which the rewritten source finds its recorder among the builtins."""
 OWN = "__golf_"
 """What all of these names begin with."""
+_LIBRARIES = frozenset({"np", "numpy", "torch"})
+"""Names whose `sum` is a function of what it sums."""
 _KERNELS = frozenset({"jit", "autotune", "heuristics", "script", "script_method", "kernel"})
 """Last names of decorators whose functions are compiled from their source."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -185,7 +187,25 @@ def _show_addend(node: ast.stmt, target: str, number: int) -> None:
 
 
 def _handed_on(value: ast.expr, number: int) -> ast.expr:
-    call = ast.Call(ast.Name(ADDEND, ast.Load()), [ast.Constant(number), value], [])
+    _show_elements(value, number)
+    return _seen(ADDEND, value, number)
+
+
+def _show_elements(value: ast.expr, number: int) -> None:
+    """Where one sum over all elements is added, let these be seen: of `e` in `e.sum()`, or in `np.sum(e)`."""
+    sums = [part for part in ast.walk(value) if isinstance(part, ast.Call) and _last_name(part) == "sum"]
+    if len(sums) != 1 or not isinstance(sums[0].func, ast.Attribute):
+        return
+    (call,), function = sums, sums[0].func
+    named = isinstance(function.value, ast.Name) and function.value.id in _LIBRARIES
+    if named and len(call.args) == 1 and not call.keywords and not isinstance(call.args[0], ast.Starred):
+        call.args[0] = _seen(ELEMENTS, call.args[0], number)
+    elif not named and not call.args and all(keyword.arg == "dtype" for keyword in call.keywords):
+        function.value = _seen(ELEMENTS, function.value, number)
+
+
+def _seen(name: str, value: ast.expr, number: int) -> ast.Call:
+    call = ast.Call(ast.Name(name, ast.Load()), [ast.Constant(number), value], [])
     for new in (call, call.func, call.args[0]):
         ast.copy_location(new, value)
     return call

@@ -20,27 +20,32 @@ MAX_ROWS = 1 << 20
 class Covered:
     """What one sum has added up: elements at positions of the validation stream, in order."""
 
-    __slots__ = ("_earlier", "_length", "_rows", "elsewhere", "looked", "size", "untold")
+    __slots__ = ("_earlier", "_length", "_rows", "blind", "elsewhere", "looked", "size", "untold")
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.elsewhere = self.untold = self.looked = 0
-        """Elements added that stand at no known place; additions of which nothing is known; additions of which it is
-        known at which token the program looked for them."""
+        self.elsewhere = self.untold = self.looked = self.blind = 0
+        """Elements added that stand at no known place; additions of which no place is known; additions of which it is
+        known at which token the program looked for them; additions of which not even the elements are known."""
         self._rows: list[Rows] = []
         self._length = 0
         self._earlier: NDArray[np.int64] | None = None
 
-    def add(self, rows: Rows | None, *, looked: bool = False) -> None:
-        """These elements were added; `looked`: their positions are what was looked at before."""
+    def add(self, rows: Rows | None, *, looked: bool = False, elements: Rows | None = None) -> None:
+        """These rows were added; `looked`: their positions are what was looked at before. Where they are not known,
+        `elements` are what was added, at no known place.
+        """
         if rows is None:
             self.untold += 1
-            return
-        self.looked += looked
-        known = rows[rows["at"] >= 0]
-        self.elsewhere += len(rows) - len(known)
-        self._rows.append(known)
-        self._length += len(known)
+            self.blind += elements is None
+            rows = elements
+            if rows is None:
+                return
+        else:
+            self.looked += looked
+            self.elsewhere += int((rows["at"] < 0).sum())
+        self._rows.append(rows)
+        self._length += len(rows)
         if self._length > MAX_ROWS:
             self._earlier = self.times
             self._rows, self._length = [], 0
@@ -57,7 +62,7 @@ class Covered:
     def times(self) -> NDArray[np.int64]:
         """How often each position was added."""
         at = np.concatenate([rows["at"] for rows in self._rows]) if self._rows else np.empty(0, np.int64)
-        times = np.bincount(at, minlength=self.size)
+        times = np.bincount(at[at >= 0], minlength=self.size)
         return times if self._earlier is None else times + self._earlier
 
 
@@ -85,13 +90,22 @@ class Sum:
         self.last = value
         return begins
 
-    def cover(self, rows: Rows | None, size: int, *, begins: bool, whole: bool, looked: bool = False) -> None:
-        """These elements of a stream of `size` were added, or where `whole` they are what the sum is."""
+    def cover(
+        self,
+        rows: Rows | None,
+        size: int,
+        *,
+        begins: bool,
+        whole: bool,
+        looked: bool = False,
+        elements: Rows | None = None,
+    ) -> None:
+        """These rows of a stream of `size` were added, or where `whole` they are the sum (see `Covered.add`)."""
         if begins or not self.covered:
             self.covered.append(Covered(size))
         elif whole or self.covered[-1].size != size:  # set anew, or the stream is known from now on
             self.covered[-1] = Covered(size)
-        self.covered[-1].add(rows, looked=looked)
+        self.covered[-1].add(rows, looked=looked, elements=elements)
 
     def so_far(self) -> Rows | None:
         """The elements of the sum in progress; None where not all are known."""
