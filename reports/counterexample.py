@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.model.findings import Proof
 from reports.plots import Span, strip
 
@@ -31,7 +33,11 @@ def line(proof: Proof) -> str:
 def words(proof: Proof) -> str:
     """The numbers: what was compared, what moved, and by how much."""
     if proof.parted is None:
-        return f"Position {proof.position}; {proof.rows_compared} scores compared."
+        pairs = zip(proof.tokens, proof.values, strict=False)
+        given = ", ".join(f"{token}: {math.exp(-value):.4f}" for token, value in list(pairs)[:8])
+        return (
+            f"At position {proof.position} the program gave these probabilities to tokens put there in turn: {given}."
+        )
     text = f"Tokens after {proof.parted} were changed; of {proof.rows_compared} scores up to there {proof.moved} moved"
     if len(proof.values) == 2:
         before, after = proof.values

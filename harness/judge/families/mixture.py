@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from harness.judge.case import Case
 from harness.judge.rule import SubmissionRule, at
+from harness.judge.settled import normalised
 from harness.model.findings import Evidence, Finding, Severity, Strength
 from harness.model.order import UpdateKind
 
@@ -56,6 +57,14 @@ class TargetOnlyMixture(SubmissionRule):
         titles = [title for title in case.titles if _NAMED.search(title.snippet or "")]
         found += titles[:1]
         if not found:
+            return
+        proof = normalised(case)
+        if proof is not None and not named:
+            message = (
+                "Reading alone suspects a mixture with the realised token alone. The experiments refute it: each of "
+                f"{proof.rows} scores was taken out of one row over the vocabulary, made before its token was seen."
+            )
+            yield self.ok(case, message, found)
             return
         words = [score.label for _, score in named] + [title.snippet or "" for title in titles]
         kind = "ngram_unnormalized" if any(_BYTES.search(word) for word in words) else self.violation_class

@@ -1,13 +1,13 @@
-"""PG411 to PG413: what experiments on the running program prove about order, artifact and normalisation."""
+"""PG411 to PG414: what experiments on the running program prove about order, artifact and normalisation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from harness.judge.case import Case
-from harness.judge.families import order
-from harness.judge.rule import SubmissionRule, number
-from harness.judge.settled import enough
+from harness.judge.families import mixture, order
+from harness.judge.rule import SubmissionRule, at, number
+from harness.judge.settled import NOISE, enough
 from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.order import UpdateKind
 from harness.model.proof import Divergence, ProofFacts
@@ -182,6 +182,56 @@ class OneRow(_Experiment):
         return self.ok_by_run(case, f"{message}, and the row stays the same when its own token is another one.")
 
 
+class SumsToOne(_Experiment):
+    """The probabilities that are given to the tokens at one place sum to at most 1.
+
+    What: where scores are not taken out of one row over the vocabulary, the token at one place of the stream is
+    replaced by others, one run each, and the probabilities that the program gives to them are added up. Tried are the
+    tokens that were scored best, where a table of counts had something to say.
+    Why: a table that is asked for the realised token alone gives no distribution: it may give all of them nearly 1. A
+    sum over a few tokens that is above 1 is proof, whatever the others get.
+    Mend: mix full distributions and normalise, or tilt one entry with its norm in closed form.
+    Blind spots: a few tokens at a few places are tried, so a sum below 1 acquits of nothing. Tables without collisions
+    are normalised; their sizes are those of the real load where settings name them.
+    """
+
+    id = "PG414"
+    violation_class = "normalization"
+    basis = ("hashed_ngram", "full_distribution")
+    remedy = "Mix distributions over the whole vocabulary and normalise them before the token is looked at."
+
+    def decided(self, case: Case, proof: ProofFacts) -> Finding:
+        """The largest sum."""
+        if not proof.swaps:
+            whole = proof.rows and proof.normalised == proof.rows
+            if whole:
+                return self.ok_by_run(case, "Every score was taken out of one row over the vocabulary (PG413).")
+            return self.unknown(case, "No token was tried in the place of another.")
+        worst = max(proof.swaps, key=lambda one: one.total)
+        words = (
+            f"{len(worst.tokens)} tokens in turn at position {number(worst.position)} got {worst.total:.4f} together"
+        )
+        if worst.total <= 1 + NOISE:
+            return self.unknown(case, f"{words}; the others were not tried.")
+        shown = Proof(
+            position=worst.position,
+            tokens=worst.tokens,
+            values=worst.values,
+            rows_compared=len(worst.tokens),
+            stream=proof.stream,
+            replay=f"golf replay REVIEW.json {self.id}",
+        )
+        suspected = [one.violation_class for one in mixture.TargetOnlyMixture().check(case)]
+        kind = next((name for name in suspected if name is not None), self.violation_class)
+        message = f"{words}: probabilities of one token sum to at most 1."
+        return self.fail(case, message, _mixtures(case), proof=shown, violation_class=kind)
+
+
+def _mixtures(case: Case) -> list[Evidence]:
+    facts = case.facts.order
+    return [at(one.at, role="mixes") for one in facts.mixtures[:4]] if facts is not None else []
+
+
 def _only_slot(case: Case) -> bool:
     """Whether all that reading saw learning from its own tokens are loose tensors."""
     model = (order.ScoreBeforeLearning(), order.ScoredOnce(), order.ArtifactBeforeValidation())
@@ -211,4 +261,4 @@ def _places(case: Case) -> list[Evidence]:
     return order.rows(order.met(facts, *kinds))
 
 
-RULES = (PastKept, ArtifactKept, OneRow)
+RULES = (PastKept, ArtifactKept, OneRow, SumsToOne)

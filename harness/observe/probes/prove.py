@@ -31,8 +31,10 @@ from harness.observe.probes.align import aligned
 from harness.observe.probes.compare import Compared, compared, row_kept
 from harness.observe.probes.swap import swaps
 
-SHARES = (0.23, 0.71)
-"""Where in the stream the streams part: early enough that little is shared, and late enough that much is scored."""
+SHARES = (0.01, 0.23, 0.71)
+"""Where in the stream the streams part: so early that nothing is shared that could be learned from, and so late that
+much is scored before.
+"""
 _SEED = 1_009
 """Of the tokens after a parting; other streams have small seeds."""
 _OFF = range(9, 24)

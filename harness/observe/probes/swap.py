@@ -7,7 +7,7 @@ the tokens that were scored best, where a table of counts had something to say.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from harness.model.proof import Swap
 from harness.observe.cpu_run.inputs.stream import Stream
 from harness.observe.cpu_run.rows import Rows
 
-PLACES = 3
-OTHERS = 3
-"""Tokens that are tried in each place beside its own: of a hashed table without norm any three sufficed."""
+LEAST, MOST = 3, 12
+"""Tokens that are tried in each place beside its own: of a hashed table without norm any three sufficed; more only
+where what they got so far lets a sum above 1 be reached."""
 NOISE = 1e-3
 """What a sum may exceed 1 by for the rounding of single precision."""
 _SHARES = (0.5, 0.7, 0.9)
@@ -30,18 +30,32 @@ Values = Callable[[Stream], Rows | None]
 def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
     """Places where other tokens were tried, until one shows a sum above 1."""
     for position in places(stream, rows):
-        tokens, found = [int(stream.tokens[position])], [first_value(rows, position)]
+        own = first_value(rows, position)
+        if own is None:
+            continue
+        found = {int(stream.tokens[position]): own}
         for token in candidates(stream, position):
             other = values(stream.replaced(position, token))
             value = first_value(other, position) if other is not None else None
-            if value is not None:
-                tokens.append(token)
-                found.append(value)
-        known = [value for value in found if value is not None]
-        total = math.fsum(math.exp(-value) for value in known)
-        yield Swap(position=position, tokens=tuple(tokens), values=tuple(known), total=total)
-        if total > 1 + NOISE:
+            if value is None:
+                break
+            found[token] = value
+            if total(found) > 1 + NOISE or (len(found) > LEAST and not _within_reach(found)):
+                break
+        yield Swap(position=position, tokens=tuple(found), values=tuple(found.values()), total=total(found))
+        if total(found) > 1 + NOISE:
             return
+
+
+def total(found: Mapping[int, float]) -> float:
+    """Sum of the probabilities behind these values in nats."""
+    return math.fsum(math.exp(-value) for value in found.values())
+
+
+def _within_reach(found: Mapping[int, float]) -> bool:
+    """Whether the tokens that are left, each as probable as the best tried so far, would make more than 1."""
+    best = max(math.exp(-value) for value in list(found.values())[1:])
+    return total(found) + (MOST + 1 - len(found)) * best > 1 + NOISE
 
 
 def places(stream: Stream, rows: Rows) -> list[int]:
@@ -63,7 +77,7 @@ def candidates(stream: Stream, position: int) -> list[int]:
     tokens, counts = np.unique(stream.tokens, return_counts=True)
     barred = {int(stream.tokens[position]), int(stream.tokens[0])}
     ordered = [int(token) for token in tokens[np.argsort(-counts, kind="stable")]]
-    return [token for token in ordered if token not in barred][:OTHERS]
+    return [token for token in ordered if token not in barred][:MOST]
 
 
 def first_value(rows: Rows, position: int) -> float | None:
