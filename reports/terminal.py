@@ -208,7 +208,7 @@ def _proof(proof: Proof) -> Iterator[Text]:
         text.highlight_regex("~+", "yellow")
         yield text.append("  ! moved  . the same  ~ changed tokens", style="dim")
     yield Text(counterexample.words(proof))
-    yield Text(f"seen again with: {proof.replay}", style="dim")
+    yield Text(f"seen again with: {plain(proof.replay, 200)}", style="dim")
 
 
 def _evidence(evidence: Evidence) -> Text:
