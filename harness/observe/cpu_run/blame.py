@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from harness.model.base import At, snippet
 from harness.model.cpu_run import Fault, RunFailure
 from harness.observe.cpu_run.broken import broken_by
-from harness.observe.cpu_run.missing import lacking_program, missing_package, place_of_a_machine
+from harness.observe.cpu_run.missing import lacking_program, lacking_weights, missing_package, place_of_a_machine
 from harness.observe.cpu_run.report import Raised, Stack
 from harness.observe.reading.source.script import read_script
 
@@ -39,6 +39,8 @@ def blamed(raised: Raised, files: Mapping[str, bytes], declared: Collection[str]
             Fault.SUBMISSION,
             f"{place} is a place of one machine: make it, or use the folder of the script.",
         )
+    elif fault is Fault.HARNESS and (name := lacking_weights(raised, files)) is not None:
+        fault, remedy = Fault.SUBMISSION, f"The folder does not hold {name}, and nothing in it makes it: ship it."
     elif fault is Fault.HARNESS and own and not raised.unsupported:
         broken = broken_by(raised, _texts(own[-1], files), own[-1].line)
         fault, remedy = (fault, remedy) if broken is None else (Fault.SUBMISSION, broken)

@@ -185,7 +185,7 @@ def rows_scored(report: Report, score: MatchedScore) -> Rows | None:
 def _sums(report: Report, score: MatchedScore) -> tuple[_Sum, _Sum] | None:
     """The two sums, of all at the places of a matched score, whose quotient is nearest; of equals the last."""
     pairs = [
-        (abs(losses.end / math.log(2) / counts.end / score.val_bpb - 1), losses, counts)
+        (_distance(losses.end / math.log(2) / counts.end, score.val_bpb), losses, counts)
         for losses in _at(report, score.losses)
         for counts in _at(report, score.counts)
         if counts.end and losses.number != counts.number
@@ -197,6 +197,11 @@ def _sums(report: Report, score: MatchedScore) -> tuple[_Sum, _Sum] | None:
         (pair for pair in pairs if pair[0] <= least), key=lambda pair: (pair[1].back + pair[2].back, pair[1].back)
     )
     return losses, counts
+
+
+def _distance(made: float, printed: float) -> float:
+    """Relative difference; absolute where what was printed is 0."""
+    return abs(made / printed - 1) if printed else abs(made)
 
 
 def _at(report: Report, place: At) -> Iterator[_Sum]:

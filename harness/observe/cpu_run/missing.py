@@ -42,6 +42,9 @@ _PROGRAM = re.compile(r"((?:/[\w.-]+)*/)?([\w.-]+\.py)\b")
 _NO_PLACE = re.compile(
     r"No such file or directory: '(?P<file>/[^']+)'|Parent directory (?P<folder>/\S+) does not exist"
 )
+_NO_WEIGHTS = re.compile(r"(?:^|[\s'\"/])(?P<name>[\w.-]+\.(?:pt|ptz|pth|ckpt|safetensors))\b")
+_TOLD = (".md", ".txt", ".log", ".json")
+"""Files that tell of a run and make nothing."""
 _DATA = frozenset({".bin", ".model", ".vocab", ".json", ".jsonl", ".npy", ".npz"})
 _OF_THE_MACHINE = (HOME, *VOLUMES, "/usr", "/opt", sys.prefix)
 """Folders below which a missing program says nothing of the submission, or is one of its own."""
@@ -108,6 +111,19 @@ def place_of_a_machine(raised: Raised, files: Mapping[str, bytes]) -> str | None
         return None
     folder = next((one for one in path.parents if _is_written(str(one), files)), None)
     return str(folder) if folder is not None and folder != PurePosixPath("/") else None
+
+
+def lacking_weights(raised: Raised, files: Mapping[str, bytes]) -> str | None:
+    """The file of weights that a program reads, that its folder does not hold, and that nothing else in it names.
+
+    Where it is named again, by this program, another one or a script of the folder, it may be meant to be made there.
+    """
+    found = _NO_WEIGHTS.search(raised.message) if raised.exception == "FileNotFoundError" else None
+    if found is None or any(path.rpartition("/")[2] == found["name"] for path in files):
+        return None
+    name = found["name"].encode()
+    times = sum(data.count(name) for path, data in files.items() if not path.endswith(_TOLD))
+    return found["name"] if times <= 1 else None
 
 
 def _is_written(folder: str, files: Mapping[str, bytes]) -> bool:

@@ -51,6 +51,12 @@ def test_every_token_once() -> None:
     assert found.counts is not None
 
 
+def test_nothing_was_lost() -> None:
+    """A score of 0, as a program prints that has the answers, is matched and covered like any other."""
+    found = known(((1, 17, 1),), ((1, 17, 1),), nats=0.0)
+    assert (found.val_bpb, found.missing) == (0.0, 0)
+
+
 def test_gaps_and_repeats() -> None:
     """Tokens left out between scored ones, at the ends, and those scored again are told apart."""
     found = known(((3, 5, 1), (8, 9, 3)), ((3, 9, 1),))

@@ -6,7 +6,7 @@ import pytest
 
 from harness.model.cpu_run import Fault
 from harness.observe.cpu_run.home import HOME, REPOSITORY, SUBMISSION
-from harness.observe.cpu_run.missing import lacking_program, missing_package, place_of_a_machine
+from harness.observe.cpu_run.missing import lacking_program, lacking_weights, missing_package, place_of_a_machine
 from harness.observe.cpu_run.report import Raised
 
 
@@ -52,6 +52,22 @@ def test_places_of_one_machine(message: str, text: str, place: str | None) -> No
     """A folder that the program writes out and no other machine has; data, and what the run chose, are not meant."""
     raised = Raised(exception="FileNotFoundError" if "Errno" in message else "RuntimeError", message=message)
     assert place_of_a_machine(raised, {"train_gpt.py": text.encode()}) == place
+
+
+@pytest.mark.parametrize(
+    ("message", "files", "name"),
+    [
+        ("[Errno 2] No such file or directory: 'out/best_ema.pt'", {"e.py": b'load("out/best_ema.pt")'}, "best_ema.pt"),
+        ("EXPORT_ONLY_CHECKPOINT not found: final.pt", {"e.py": b'"final.pt"', "README.md": b"final.pt"}, "final.pt"),
+        ("[Errno 2] No such file or directory: 'm.pt'", {"e.py": b'"m.pt"', "train.py": b'save("m.pt")'}, None),
+        ("[Errno 2] No such file or directory: 'm.pt'", {"e.py": b'load("m.pt") or save("m.pt")'}, None),
+        ("[Errno 2] No such file or directory: 'm.pt'", {"e.py": b'"m.pt"', "out/m.pt": b"0"}, None),
+        ("[Errno 2] No such file or directory: 'val_0.bin'", {"e.py": b'"val_0.bin"'}, None),
+    ],
+)
+def test_weights_that_nothing_makes(message: str, files: dict[str, bytes], name: str | None) -> None:
+    """Weights that only the program that reads them names; another program of the folder may be meant to make them."""
+    assert lacking_weights(Raised(exception="FileNotFoundError", message=message), files) == name
 
 
 def test_program_of_another_record() -> None:
