@@ -25,6 +25,13 @@ def rows_of(at: NDArray[np.int64], values: NDArray[Any]) -> Rows:
     return rows
 
 
+def negated(rows: Rows) -> Rows:
+    """The same elements with the other sign."""
+    found = rows.copy()
+    found["value"] = -found["value"]
+    return found
+
+
 def packed(rows: Rows) -> str:
     """As text."""
     return base64.b64encode(np.ascontiguousarray(rows).tobytes()).decode()

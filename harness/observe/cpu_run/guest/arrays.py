@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
 from harness.observe.cpu_run.guest.positioned import Bags, bagged, failed, listed
+from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.rows import Rows
 
 Note = Callable[[list[Any], list[Rows]], None]
@@ -79,9 +80,11 @@ class PositionedArray(np.ndarray):
         out = func(*map(_bare, args), **_bare_values(kwargs))
         if name in _CHANGING and isinstance(args[0], PositionedArray):
             args[0]._at = None
-        if name not in _MOVING:
-            return out
         try:
+            if name == "take_along_axis":
+                return _along_axis(out, *args, **kwargs)
+            if name not in _MOVING:
+                return out
             return _with(out, func(_positions(args[0]), *map(_bare, args[1:]), **_bare_values(kwargs)), _bags(args))
         except Exception as error:  # noqa: BLE001  as above
             failed(name, error)
@@ -161,6 +164,29 @@ PositionedArray.__module__ = "numpy"
 def with_positions(array: np.ndarray[Any, Any], at: Positions, bags: Bags) -> Any:
     """An array that shares its elements and has these positions."""
     return _with(array, at, bags)
+
+
+def taken(scores: Any, index: Any, out: Any) -> Any:
+    """What a plain array has at `index`, which speaks of what its last part does: a score out of a row a token.
+
+    A plain array asks no index of its own, so it is the program that tells of it.
+    """
+    at = _at(index[-1])
+    if at is None or type(scores) is not np.ndarray or scores.ndim != 2 or np.shape(out) != at.shape:
+        return out
+    if SOURCES.active and scores.dtype.kind == "f":
+        SOURCES.looked_up(at, out, scores[_bare(index[0])])
+    return _with(out, at, _bags(index))
+
+
+def _along_axis(out: Any, scores: Any, index: Any, axis: Any = -1) -> Any:
+    """What `take_along_axis` gave: one value a row for a column of tokens."""
+    at = _at(index)
+    if at is None or index.shape[-1] != 1 or axis not in {-1, index.ndim - 1}:
+        return out
+    if SOURCES.active and scores.dtype.kind == "f":
+        SOURCES.looked_up(at, out, _bare(scores))
+    return _with(out, at, _bags((index,)))
 
 
 def positions_of(value: object) -> tuple[Positions, Bags] | None:

@@ -205,16 +205,8 @@ def _taken(call: Call) -> Said:
         return None
     found = [at(one).expand(shape) for one in tensors if is_positioned(one)]
     if SOURCES.active and len(parts) == len(tensors) == value.ndim > 1 and is_positioned(parts[-1]):
-        _looked_up(found[-1], value[parts[:-1]], call.out)
+        SOURCES.looked_up(found[-1].numpy(), call.out, value[parts[:-1]])
     return torch.stack(found).amax(0), {}
-
-
-def _looked_up(positions: torch.Tensor, scores: torch.Tensor, found: torch.Tensor) -> None:
-    """Tell of rows of scores out of which one was taken for each token: probabilities, or their logarithms."""
-    values = found.detach().to(torch.float32)
-    plain = bool((values >= 0).all())
-    losses = numbers(-values.log() if plain else values).reshape(-1)
-    SOURCES.took(positions.reshape(-1).numpy(), losses, scores.reshape(-1, scores.shape[-1]), logits=False)
 
 
 def _gathered(call: Call) -> Said:
@@ -222,7 +214,7 @@ def _gathered(call: Call) -> Said:
     value, dim, index = call.args[0], call.argument(1, "dim"), call.argument(2, "index")
     if is_positioned(index):
         if SOURCES.active and index.shape[-1] == 1 and dim in {-1, value.ndim - 1}:
-            _looked_up(at(index), value, call.out)
+            SOURCES.looked_up(at(index).numpy(), call.out, value)
         return at(index), {}
     return (at(value).gather(dim, index), bags_of((value,))) if is_positioned(value) else None
 

@@ -18,7 +18,7 @@ from harness.observe.cpu_run.guest import arrays, follow, positioned
 from harness.observe.cpu_run.guest.places import Places
 from harness.observe.cpu_run.guest.positioned import CONVERSIONS, Call, is_positioned, off
 from harness.observe.cpu_run.inputs.shards import unpack_shard
-from harness.observe.cpu_run.rows import Rows
+from harness.observe.cpu_run.rows import Rows, negated
 
 _ENTRIES = ("from_numpy", "frombuffer", "from_file", "tensor", "as_tensor", "asarray")
 _FLOATS, _WHOLE = 1_024, 8
@@ -73,12 +73,14 @@ class Numbers:
         return latest if latest is not None and single and latest["at"][0] >= 0 else None
 
     def of(self, value: float) -> Rows | None:
-        """What a number speaks of; None where it is not one that came out."""
+        """What a number speaks of; None where neither it nor minus it is one that came out."""
         if not _is_whole(value):
-            held = self._floats.get(value)
-            if held is None:
+            held, other = self._floats.get(value), self._floats.get(-value)
+            found = held if held is not None else other
+            if found is None:
                 return None
-            return held.popleft() if len(held) > 1 else held[0]
+            rows = found.popleft() if len(found) > 1 else found[0]
+            return rows if held is not None else negated(rows)
         if self._list and self._list[0][0] == value:
             return self._list.popleft()[1]
         return next((rows for known, rows in reversed(self._whole) if known == value), None)

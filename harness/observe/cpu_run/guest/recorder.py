@@ -6,6 +6,7 @@ A submission can lie to this recorder; what acquits is checked from outside as w
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import sys
 import threading
@@ -17,14 +18,14 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from harness.observe.cpu_run.guest import unpacking
+from harness.observe.cpu_run.guest import arrays, positioned, unpacking
 from harness.observe.cpu_run.guest.clock import wall
 from harness.observe.cpu_run.guest.places import UNKNOWN, spans
 from harness.observe.cpu_run.guest.positions import Tracker
-from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, ELEMENTS, HIT, IMPORTED, SUMS, Rewriter
+from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, ELEMENTS, HIT, IMPORTED, SUMS, TAKEN, Rewriter
 from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.guest.sums import Sum
-from harness.observe.cpu_run.rows import Rows, packed, rows_of
+from harness.observe.cpu_run.rows import Rows, negated, packed, rows_of
 
 MAX_FILES = 2_000
 """Opened files that are remembered."""
@@ -32,6 +33,8 @@ MAX_SPANS = 200_000
 """Runs of positions that are reported in all."""
 _EVERY, _SHARE = 4.0, 50
 """Seconds between two tellings of what was seen so far, and how many times as long as a telling they last at least."""
+_ROUNDED = 1e-2
+"""Relative difference that half precision leaves in a sum."""
 _HITS = 1_024
 """Passes through a block between two looks at the clock."""
 
@@ -80,6 +83,7 @@ class Recorder:
             ADDED: self._added,
             ADDEND: self._addend,
             ELEMENTS: self._element,
+            TAKEN: _taken,
             IMPORTED: lambda: self.mark("imported"),
         }
 
@@ -139,7 +143,10 @@ class Recorder:
         whole = site not in self._addends
         added, rows = (None, self._rows(value)) if whole else self._addends.pop(site)
         number = _number(value)
-        if number is None:
+        minus = self.rewriter.sites[site].minus
+        if minus and added is not None:
+            added = -added
+        if number is None or (minus and added is not None and number * added < 0):  # what gets smaller is no sum
             return
         found = self.sums.get(site)
         if found is None:
@@ -147,10 +154,15 @@ class Recorder:
         begins = found.add(number, added)
         if self.tracker is not None:
             looked = rows is None and not whole
-            rows = self._looked_at(self.rewriter.sites[site].block, added) if looked else rows
+            if looked:
+                rows = self._looked_at(self.rewriter.sites[site].block, added)
+            elif rows is not None and minus:
+                rows = negated(rows)
+            elements = _adding_up_to(added, self._elements.pop(site, None))
+            if found.sign < 0:
+                rows, elements = (None if one is None else negated(one) for one in (rows, elements))
             if rows is not None:
                 rows["source"] = SOURCES.of(rows)
-            elements = self._elements.pop(site, None)
             found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked, elements=elements)
         self._look()
 
@@ -185,8 +197,7 @@ class Recorder:
             return None
         rows = self.tracker.rows(value)
         if rows is None and isinstance(value, float) and not value.is_integer():
-            rows = next((found for one in self.sums.values() if one.last == value and
-                         (found := one.so_far()) is not None), None)  # fmt: skip
+            rows = next((found for one in self.sums.values() if (found := one.so_far(value)) is not None), None)
         return rows
 
     def _stepped(self, *_: object) -> None:
@@ -298,6 +309,18 @@ class Recorder:
         return {"number": self.tracker.stream, "size": self.tracker.size, "faults": self.tracker.faults()}
 
 
+def _taken(values: Any, index: Any) -> Any:
+    """`values[index]`; where it is a lookup of tokens in an array, it speaks of them."""
+    out = values[index]
+    if type(values) is not np.ndarray:
+        return out
+    try:
+        return arrays.taken(values, index, out)
+    except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
+        positioned.failed("getitem", error)
+        return out
+
+
 def _number(value: Any) -> float | None:
     """A number, or what a tensor or array of one element holds; None for anything else, and for what is learnt from."""
     if isinstance(value, bool) or getattr(value, "requires_grad", False):
@@ -326,6 +349,16 @@ def _elements_of(value: object) -> Rows | None:
         return rows_of(np.full(len(numbers), UNKNOWN, np.int64), numbers)
     except (TypeError, ValueError, RuntimeError):
         return None
+
+
+def _adding_up_to(added: float | None, elements: Rows | None) -> Rows | None:
+    """The elements of what was added, up to their sign; None where something else was added than their sum."""
+    if added is None or elements is None:
+        return None
+    total = math.fsum(elements["value"])
+    if math.isclose(total, added, rel_tol=_ROUNDED):
+        return elements
+    return negated(elements) if math.isclose(-total, added, rel_tol=_ROUNDED) else None
 
 
 def _count(value: object) -> int:

@@ -17,6 +17,7 @@ from harness.observe.reading.source.grammar import parse
 
 HIT, SUMS, ADDED = "__golf_hit__", "__golf_sums__", "__golf_added__"
 ADDEND, ELEMENTS, IMPORTED = "__golf_addend__", "__golf_elements__", "__golf_imported__"
+TAKEN = "__golf_taken__"
 """Names under which the rewritten source finds its recorder among the builtins."""
 OWN = "__golf_"
 """What all of these names begin with."""
@@ -52,6 +53,8 @@ class Site:
     function: str
     block: int
     """Number of the block that it stands in."""
+    minus: bool = False
+    """Whether it subtracts, as from a sum of logarithms of probabilities."""
 
 
 class Rewriter:
@@ -150,36 +153,64 @@ class _Pass(ast.NodeTransformer):
             for handler in getattr(node, "handlers", ()):
                 handler.body = self._block(handler.body)
         target = _added_to(node)
-        return [node] if target is None else [node, self._told(target, node)]
+        told = None if target is None else self._told(target, node)
+        node = _Lookups().visit(node) if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) else node
+        return [node] if told is None else [node, told]
 
     def _told(self, target: ast.expr, node: ast.stmt) -> ast.stmt:
         number = len(self.rewriter.sites)
         words = ast.unparse(target)
         _show_addend(node, words, number)
-        self.rewriter.sites.append(Site(self.path, self.layer, node.lineno, words, ".".join(self.names), self.block))
+        place = (self.path, self.layer, node.lineno, words, ".".join(self.names), self.block)
+        self.rewriter.sites.append(Site(*place, minus=_subtracts(node)))
         value = ast.parse(words, mode="eval").body
         return _call(ADDED, [number, value], node)
 
 
+class _Lookups(ast.NodeTransformer):
+    """Lets be seen what is looked up by two indices, a row and a token each: a plain array cannot tell of it."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """`a[b, c]`, where neither index is a slice or written out."""
+        self.generic_visit(node)
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) and isinstance(node.ctx, ast.Load) else []
+        if len(parts) != 2 or any(isinstance(part, (ast.Slice, ast.Constant, ast.Starred)) for part in parts):
+            return node
+        return ast.copy_location(ast.Call(ast.Name(TAKEN, ast.Load()), [node.value, node.slice], []), node)
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        """Left alone: others may read its source."""
+        return node
+
+
 def _added_to(node: ast.stmt) -> ast.expr | None:
-    """The variable that `x += e`, `x = x + e` or `x = e.sum()` sums into, where reading it again changes nothing."""
-    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+    """The variable that `x += e`, `x = x + e` or `x = e.sum()` sums into, where reading it again changes nothing.
+
+    Subtracting adds, too: what is made of logarithms of probabilities only grows by it.
+    """
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
         return node.target if _plain(node.target) else None
     if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and _plain(node.targets[0])):
         return None
     target = node.targets[0]
-    if isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
-        words = ast.unparse(target)
-        return target if words in {ast.unparse(node.value.left), ast.unparse(node.value.right)} else None
+    if isinstance(node.value, ast.BinOp) and isinstance(node.value.op, (ast.Add, ast.Sub)):
+        sides = (node.value.left,) if isinstance(node.value.op, ast.Sub) else (node.value.left, node.value.right)
+        return target if ast.unparse(target) in set(map(ast.unparse, sides)) else None
     summed = any(isinstance(part, ast.Call) and _last_name(part) == "sum" for part in ast.walk(node.value))
     return target if summed else None
+
+
+def _subtracts(node: ast.stmt) -> bool:
+    """Whether a statement that `_added_to` names takes something from its variable."""
+    operation = node if isinstance(node, ast.AugAssign) else getattr(node, "value", None)
+    return isinstance(operation, (ast.AugAssign, ast.BinOp)) and isinstance(operation.op, ast.Sub)
 
 
 def _show_addend(node: ast.stmt, target: str, number: int) -> None:
     """Let what is added be seen on its way: it is evaluated where it was, and handed on as it is."""
     if isinstance(node, ast.AugAssign):
         node.value = _handed_on(node.value, number)
-    elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
+    elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
         if ast.unparse(node.value.left) == target:
             node.value.right = _handed_on(node.value.right, number)
         elif ast.unparse(node.value.right) == target:

@@ -22,9 +22,12 @@ _AT_ONCE = 1 << 22
 """Scores that are summed over at once."""
 _WHOLE = 1e-3
 """Difference from 1 up to which single precision leaves the sum of a distribution."""
+_ROUNDED = 1e-6
+"""Relative difference between logarithms of single precision that different libraries make of the same number."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 """The golden ratio in 64 bits: multiples of it are spread out."""
 _from_numpy = torch.from_numpy  # as it is before positions enter through it
+Scores = torch.Tensor | NDArray[np.floating]
 _KEY = np.dtype([("at", np.int64), ("value", np.float32)])
 
 
@@ -50,6 +53,13 @@ class Sources:
         order = np.argsort(keys, order=("at", "value"), kind="stable")
         self._calls.append((keys[order], sums[order]))
 
+    def looked_up(self, at: Positions, found: Scores, scores: Scores) -> None:
+        """From each row of `scores`, shape (len(at), vocabulary), one was taken: a probability, or its logarithm."""
+        taken, rows = (one if isinstance(one, torch.Tensor) else _from_numpy(one) for one in (found, scores))
+        values = taken.detach().to(torch.float32).reshape(-1)
+        losses = -values.log() if bool((values >= 0).all()) else values
+        self.took(at.reshape(-1), losses.to(torch.float64).numpy(), rows.reshape(-1, rows.shape[-1]), logits=False)
+
     def of(self, rows: Rows) -> NDArray[np.uint64]:
         """For each element the checksum of the row that its value was taken from; 0 where none is known."""
         found = np.zeros(len(rows), np.uint64)
@@ -57,9 +67,10 @@ class Sources:
             return found
         wanted = _keys(rows["at"], rows["value"])
         for keys, sums in reversed(self._calls):
-            index = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-            hit = (keys[index] == wanted) & (found == 0)
-            found[hit] = sums[index[hit]]
+            after = np.searchsorted(keys, wanted)
+            for index in (np.minimum(after, len(keys) - 1), np.maximum(after, 1) - 1):
+                hit = _same(keys[index], wanted) & (found == 0)
+                found[hit] = sums[index[hit]]
             if found.all():
                 break
         return found
@@ -92,6 +103,13 @@ def _keys(at: Positions, losses: NDArray[np.float64]) -> NDArray[np.void]:
     keys = np.empty(len(at), _KEY)
     keys["at"], keys["value"] = at, np.abs(losses)
     return keys
+
+
+def _same(keys: NDArray[np.void], wanted: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Which are of the same token, and of values that only rounding sets apart."""
+    near = np.abs(keys["value"] - wanted["value"]) <= _ROUNDED * wanted["value"]
+    same: NDArray[np.bool_] = (keys["at"] == wanted["at"]) & near
+    return same
 
 
 SOURCES = Sources()

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.observe.cpu_run.rows import ROW, Rows
+from harness.observe.cpu_run.rows import ROW, Rows, negated
 
 MAX_TOTALS = 2_000
 """Finished sums kept of one site."""
@@ -69,20 +69,25 @@ class Covered:
 class Sum:
     """The sums that one site adds up: each begins anew when its variable is set back."""
 
-    __slots__ = ("additions", "covered", "finished", "last")
+    __slots__ = ("additions", "covered", "finished", "last", "sign")
 
     def __init__(self) -> None:
         self.additions = 0
         self.finished: list[float] = []
         self.last: float | None = None
+        self.sign = 0
+        """-1 where it falls, as a sum of logarithms of probabilities does: it is told as minus what it is."""
         self.covered: deque[Covered] = deque(maxlen=MAX_COVERED)
         """Of the last sums, the one in progress last."""
 
     def add(self, value: float, added: float | None = None) -> bool:
         """The variable has this value after an addition (of `added`, if known); whether a new sum began with it.
 
-        Sums of losses, tokens and bytes only grow, and begin at 0.
+        Sums of losses, tokens and bytes only grow, or only fall, and begin at 0.
         """
+        self.sign = self.sign or int(value > 0) - int(value < 0)
+        if self.sign < 0:
+            value, added = -value, None if added is None else -added
         begins = self.last is None or value < self.last or (value == added and self.last != 0)
         if begins and self.last is not None and len(self.finished) < MAX_TOTALS:
             self.finished.append(self.last)
@@ -107,11 +112,14 @@ class Sum:
             self.covered[-1] = Covered(size)
         self.covered[-1].add(rows, looked=looked, elements=elements)
 
-    def so_far(self) -> Rows | None:
-        """The elements of the sum in progress; None where not all are known."""
+    def so_far(self, value: float) -> Rows | None:
+        """The elements of the sum in progress, where it is `value` or minus that; None where not all are known."""
+        if self.last is None or abs(value) != abs(self.last):
+            return None
         if not self.covered or self.covered[-1].untold or self.covered[-1].elsewhere or self.covered[-1].looked:
             return None
-        return self.covered[-1].rows
+        rows = self.covered[-1].rows
+        return negated(rows) if rows is not None and value != self.last else rows
 
     def totals(self) -> list[float]:
         """Ends of all sums, the one in progress too."""

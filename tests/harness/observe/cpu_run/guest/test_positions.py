@@ -18,7 +18,9 @@ from harness.observe.cpu_run.guest.positioned import CONVERSIONS, is_positioned
 from harness.observe.cpu_run.guest.positions import Numbers, Tracker, tracker
 from harness.observe.cpu_run.guest.recorder import Recorder
 from harness.observe.cpu_run.guest.rewriting import Rewriter
+from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.inputs.shards import pack_shard
+from harness.observe.cpu_run.rows import unpacked
 
 STREAM = np.random.default_rng(3).integers(0, 500, 200).astype(np.uint16)
 SIZES = np.random.default_rng(4).integers(0, 9, 200).astype(np.uint16)
@@ -192,6 +194,66 @@ def test_recorder(tracked: Tracker, numbers: bool) -> None:
     assert found["size"][0] == (0, 0, ((0, 191, 1),) if numbers else ((1, 192, 1),))
     space["evaluate"](numbers, 1, 32)
     assert sums(recorder)["total"][0][2] == tuple((at + 1, at + 16, 1) for at in range(0, 192, 32))
+
+
+LOGARITHMS = """
+import torch, numpy as np
+tokens = torch.from_numpy(STREAM.astype(np.int64))
+scores = torch.linspace(0, 1, 16 * 500, dtype=torch.float64).reshape(16, 500).softmax(-1).numpy()
+taken = falling = one = along = negative = 0.0
+left = 1000
+for start in range(0, 192, 16):
+    y = tokens[start + 1:start + 17].numpy()
+    p = scores[np.arange(16), y]
+    taken -= np.log(p).sum()
+    falling += np.log(p).sum()
+    for i in range(16):
+        one -= float(np.log(p[i]))
+    along -= np.log(np.take_along_axis(scores, y[:, None], 1)).sum()
+    negative = negative + -float(np.log(p).sum())
+    left -= len(y)
+"""
+
+
+def test_logarithms(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logarithms of probabilities that are subtracted, or whose sum falls, are losses; a countdown is no sum."""
+    monkeypatch.setattr(SOURCES, "active", True)
+    rewriter = Rewriter()
+    recorder = Recorder(rewriter, lambda: 0.0, tracked)
+    space: dict[str, Any] = {"__builtins__": {**vars(builtins), **recorder.builtins()}, "STREAM": STREAM}
+    exec(rewriter.compiled(LOGARITHMS, "a.py", 0, "a.py"), space)
+    report = recorder.report()
+    names = [row[3] for row in report["sums"]]
+    rows = {names[number]: unpacked(text) for number, _, text in report["rows"]}
+    assert set(names) == set(rows) == {"taken", "falling", "one", "along", "negative"}
+    for name, found in rows.items():
+        assert found is not None
+        assert found["at"].tolist() == list(range(1, 193)), name
+        assert found["value"].sum() == pytest.approx(abs(space[name]))
+        assert found["source"].all(), name
+    assert all(row[6][-1] == pytest.approx(space["taken"]) for row in report["sums"])
+
+
+def test_elements_that_are_not_what_was_added(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elements of a sum count where it is what was added, and with its sign."""
+    monkeypatch.setattr(SOURCES, "active", True)
+    rewriter = Rewriter()
+    recorder = Recorder(rewriter, lambda: 0.0, tracked)
+    space: dict[str, Any] = {"__builtins__": {**vars(builtins), **recorder.builtins()}, "STREAM": STREAM}
+    text = """
+import numpy as np, torch
+torch.from_numpy(STREAM.astype(np.int64))
+p, mean, minus = np.full(5, 0.25), 0.0, 0.0
+for _ in range(2):
+    mean += 1.5 * np.sum(p)
+    minus += -np.log(p).sum()
+"""
+    exec(rewriter.compiled(text, "a.py", 0, "a.py"), space)
+    report = recorder.report()
+    rows = {report["sums"][number][3]: unpacked(told) for number, _, told in report["rows"]}
+    assert set(rows) == {"minus"}
+    assert rows["minus"] is not None
+    assert rows["minus"]["value"] == pytest.approx(-np.log(0.25))
 
 
 LOOKING = """

@@ -12,7 +12,7 @@ import pytest
 
 from harness.model.base import At
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, SUMS, Rewriter
+from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, SUMS, TAKEN, Rewriter
 
 
 class Seen:
@@ -23,6 +23,7 @@ class Seen:
         self.hits: list[int] = []
         self.added: list[tuple[int, Any]] = []
         self.addends: list[Any] = []
+        self.looked_up: list[Any] = []
         self.imported_after: int | None = None
 
     def run(self, text: str) -> dict[str, Any]:
@@ -33,6 +34,7 @@ class Seen:
             ADDED: lambda site, value: self.added.append((site, value)),
         }
         names[ADDEND] = self._addend
+        names[TAKEN] = self._taken
         names[IMPORTED] = lambda: setattr(self, "imported_after", len(self.hits))
         space: dict[str, Any] = {"__builtins__": {**vars(builtins), **names}, "__name__": "__main__"}
         exec(self.rewriter.compiled(textwrap.dedent(text), "a.py", 0, "a.py"), space)
@@ -41,6 +43,10 @@ class Seen:
     def _addend(self, _: int, value: Any) -> Any:
         self.addends.append(value)
         return value
+
+    def _taken(self, values: Any, index: Any) -> Any:
+        self.looked_up.append(index)
+        return values[index]
 
     def lines(self) -> list[tuple[str, int]]:
         """Function and first line of the blocks that ran, in order."""
@@ -90,7 +96,7 @@ def test_blocks() -> None:
 
 
 def test_additions() -> None:
-    """Both forms of adding, and sums, are told with the value after them; other assignments are not."""
+    """Both forms of adding and of taking away, and sums, are told with the value after them; nothing else is."""
     seen = Seen()
     seen.run(
         """
@@ -103,19 +109,41 @@ def test_additions() -> None:
         table["a"] += 5
         keep[len(keep) - 1] += 1
         total -= 1
+        total = total - 2
+        total = 2 - total
         other = total + 1
         whole = sum(i for i in range(4)) / 2
         """
     )
-    assert seen.addends == [2, 3, 4, 1, 5]
+    assert seen.addends == [2, 3, 4, 1, 5, 1, 2]
     assert seen.sums() == [
         ("total", 2),
         ("total", 5),
         ("total", 9),
         ("box.n", 2),
         ("table['a']", 6),
+        ("total", 8),
+        ("total", 6),
         ("whole", 3.0),
     ]
+    assert [site.minus for site in seen.rewriter.sites] == [False] * 5 + [True] * 2 + [False]
+
+
+def test_lookups() -> None:
+    """What is looked up by two indices is told of, once, where it is read and neither index is written out."""
+    seen = Seen()
+    space = seen.run(
+        """
+        table, i, j = {(1, 2): 3, (2, 2): 4, (1, 0): 5}, 1, 2
+        def f():
+            return table[i, j] + 1
+        found = [f(), table[i + 1, j], table[i, 0], (lambda: table[i, j])()]
+        table[i, i] = table[i, j]
+        """
+    )
+    assert space["found"] == [4, 4, 5, 3]
+    assert space["table"][1, 1] == 3
+    assert seen.looked_up == [(1, 2), (2, 2), (1, 2)]
 
 
 def test_addends() -> None:
