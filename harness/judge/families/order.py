@@ -306,11 +306,13 @@ class OptimisedOnScored(_Order):
                 f"Tensors are optimised on validation tokens ({learners(found)}) and then used to score them "
                 f"(line {lines(found, 'adds up the score')})."
             )
+            kind = self.violation_class
             if past_kept(case) is not None:
+                kind = "slot_causal"
                 message += (
                     " Measured: no score moves when the tokens after it are others, so each knows earlier ones only."
                 )
-            yield self.warn(case, message, found)
+            yield self.warn(case, message, found, violation_class=kind)
         elif named:
             yield self.warn(case, f"The log reports a score named {named[0][1].label!r}.", found)
         elif (title := _called(case, _SLOT_NAMED)) is not None:

@@ -12,6 +12,9 @@ from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.order import UpdateKind
 from harness.model.proof import Divergence, ProofFacts
 
+NEAR = 8
+"""Tokens before a parting that a look at later tokens may move, without any learning."""
+
 
 class _Experiment(SubmissionRule):
     """A rule about what experiments on a run showed."""
@@ -79,7 +82,7 @@ class PastKept(_Experiment):
         if moved:
             worst = max(moved, key=lambda one: one.moved / max(1, one.rows))
             changes = {"proof": self.proven(worst, proof), "severity": self._severity(case)}
-            changes |= {"violation_class": self._class(case, worst)}
+            changes |= {"violation_class": self._class(case, worst, proof)}
             return self.fail(case, _told(worst), _places(case), **changes)
         few = next((one for one in proof.divergences if not enough(one)), None)
         if few is not None:
@@ -95,16 +98,19 @@ class PastKept(_Experiment):
         """Loose tensors that are optimised on what they score were never ruled on."""
         return Severity.DECISION if _only_slot(case) else Severity.VIOLATION
 
-    def _class(self, case: Case, worst: Divergence) -> str:
-        """The kind of violation, by what reading saw and by whether the artifact knows the tokens."""
+    def _class(self, case: Case, worst: Divergence, proof: ProofFacts) -> str:
+        """The kind of violation, by what reading saw, by what moved and by whether the artifact knows the tokens."""
         if worst.artifact:
-            return "pre_quant_ttt"
+            return _of_artifact(case)
+        if all(_just_before(one) for one in proof.divergences if one.moved):
+            return "future_token_gate"
         if _only_slot(case):
             return "slot"
-        if order.ScoredOnce().pairs(case):
+        again = order.ScoredOnce().pairs(case)
+        if any(pair.update.kind is UpdateKind.TABLE or pair.update.passes != 1 for pair in again):
             return "multi_epoch_ttt_leak"
         facts = case.facts.order
-        learns = facts is None or not facts.complete or any(score.exposures for score in facts.scores)
+        learns = facts is None or not facts.complete or bool(facts.updates)
         return "ttt_train_before_score" if learns else "future_token_gate"
 
 
@@ -127,13 +133,14 @@ class ArtifactKept(_Experiment):
         """Files that differ, and whether they matter."""
         differs = [one for one in proof.divergences if one.artifact]
         rows = [Evidence(path=path) for one in differs[:1] for path in one.artifact[:4]]
-        if differs and differs[0].moved:
-            message = f"{rows[0].path} is another file when validation tokens after {number(differs[0].position)} are."
-            steps = order.ArtifactBeforeValidation().pairs(case) or order.ScoreBeforeLearning().pairs(case)
-            calibrated = case.facts.order is not None and any(one.tokens for one in case.facts.order.artifacts)
-            kind = "gptq_calib_on_val" if calibrated and not steps else self.violation_class
-            proof_ = self.proven(differs[0], proof)
-            return self.fail(case, f"{message} {_told(differs[0])}", rows, proof=proof_, violation_class=kind)
+        told = next((one for one in differs if one.moved or one.row_kept is False), None)
+        if told is not None:
+            message = f"{rows[0].path} is another file when validation tokens after {number(told.position)} are."
+            known = (
+                _told(told) if told.moved else f"Token {number(told.position + 1)} is scored from other numbers then."
+            )
+            proof_ = self.proven(told, proof)
+            return self.fail(case, f"{message} {known}", rows, proof=proof_, violation_class=_of_artifact(case))
         if differs:
             message = f"{rows[0].path} differs with the validation tokens, but no score of earlier tokens moved."
             return self.warn(case, message, rows, severity=Severity.ADVICE, strength=Strength.DERIVED)
@@ -161,6 +168,8 @@ class OneRow(_Experiment):
     def decided(self, case: Case, proof: ProofFacts) -> Finding:
         """Whether rows are whole, and were made first."""
         changed = [one for one in proof.divergences if one.row_kept is False]
+        if any(one.artifact for one in changed):
+            return self.unknown(case, "Rows are others because the artifact is (PG412).")
         if changed and not any(one.moved for one in proof.divergences):
             one = changed[0]
             message = (
@@ -230,6 +239,26 @@ class SumsToOne(_Experiment):
 def _mixtures(case: Case) -> list[Evidence]:
     facts = case.facts.order
     return [at(one.at, role="mixes") for one in facts.mixtures[:4]] if facts is not None else []
+
+
+def _of_artifact(case: Case) -> str:
+    """The kind of violation where an artifact knows validation tokens, by how reading saw them come into it."""
+    facts = case.facts.order
+    if facts is None or not facts.complete:
+        return ArtifactKept.violation_class
+    learns = bool(order.ScoreBeforeLearning().pairs(case)) or any(one.updates for one in facts.artifacts)
+    if learns or order.ArtifactBeforeValidation().pairs(case):
+        return ArtifactKept.violation_class
+    # What neither learns from them as such nor measures them took them for data to train on.
+    return "gptq_calib_on_val" if any(one.tokens for one in facts.artifacts) else "val_in_training"
+
+
+def _just_before(one: Divergence) -> bool:
+    """Whether only the last few tokens before a parting moved: nothing was learned, later ones were looked at.
+
+    Partings lie further than that from the beginnings of chunks that are learned from.
+    """
+    return bool(one.spans) and one.spans[0][0] > one.position - NEAR
 
 
 def _only_slot(case: Case) -> bool:

@@ -19,6 +19,7 @@ LARGEST = Moved(position=484, token=7, before=6.9, after=6.8)
 MOVED = KEPT.model_copy(
     update={"moved": 9, "first": (LARGEST,), "largest": LARGEST, "spans": ((481, 489),), "row_kept": False}
 )
+JUST_BEFORE = MOVED.model_copy(update={"moved": 3, "spans": ((487, 489),)})
 PACKED = MOVED.model_copy(update={"artifact": ("final_model.int8.ptz",), "artifact_same": False})
 
 
@@ -89,6 +90,9 @@ def test_the_past_moved() -> None:
         (DELTA, MOVED, "slot", Severity.DECISION),
         (PLAIN, MOVED, "future_token_gate", Severity.VIOLATION),
         (ADAPT_FIRST, PACKED, "pre_quant_ttt", Severity.VIOLATION),
+        (PLAIN, PACKED, "val_in_training", Severity.VIOLATION),
+        (ADAPT_FIRST, MOVED, "ttt_train_before_score", Severity.VIOLATION),
+        (DOCUMENT_EPOCHS, JUST_BEFORE, "future_token_gate", Severity.VIOLATION),
     ],
 )
 def test_kinds(evaluate: str, one: Divergence, name: str, severity: Severity) -> None:
@@ -103,6 +107,9 @@ def test_artifact() -> None:
     files = {"artifact": ("model.pt",), "artifact_same": False}
     told = said(run(KEPT.model_copy(update=files)))["PG412"]
     assert (told.outcome, told.severity) == (Outcome.WARN, Severity.ADVICE)
+    held = said(run(KEPT.model_copy(update=files | {"row_kept": False})))
+    assert (held["PG412"].outcome, held["PG412"].violation_class) == (Outcome.FAIL, "val_in_training")
+    assert held["PG413"].outcome is Outcome.INCONCLUSIVE
     assert said(run(KEPT.model_copy(update={"artifact_same": None})))["PG412"].outcome is Outcome.INCONCLUSIVE
 
 
@@ -123,6 +130,7 @@ def test_suspicions_are_answered() -> None:
     slot = said(run(KEPT), DELTA)["PG404"]
     assert (slot.outcome, slot.severity) == (Outcome.WARN, Severity.DECISION)
     assert "Measured" in slot.message
+    assert slot.violation_class == "slot_causal"
 
 
 def test_verdicts() -> None:
