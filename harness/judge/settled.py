@@ -24,10 +24,20 @@ def proof_of(case: Case) -> ProofFacts | None:
     return run.proof if run is not None and run.proof is not None and run.proof.reason is None else None
 
 
+def acquitting(case: Case) -> ProofFacts | None:
+    """The experiments where that nothing moved may acquit: in a run that was not tampered with, of a program that
+    leaves nothing out for what the machine is.
+    """
+    run, proof = case.facts.cpu_run, proof_of(case)
+    if run is None or proof is None or not run.trusted or run.fidelity.unmet or not proof.divergences:
+        return None
+    return proof
+
+
 def past_kept(case: Case) -> ProofFacts | None:
     """The experiments where they show that no score knows what comes after its token, and may acquit."""
-    run, proof = case.facts.cpu_run, proof_of(case)
-    if run is None or proof is None or not run.trusted or not proof.divergences:
+    proof = acquitting(case)
+    if proof is None:
         return None
     held = all(enough(one) and not one.moved for one in proof.divergences)
     return proof if held else None
@@ -35,18 +45,16 @@ def past_kept(case: Case) -> ProofFacts | None:
 
 def artifact_kept(case: Case) -> ProofFacts | None:
     """The experiments where they show that the artifact does not depend on validation tokens, and may acquit."""
-    run, proof = case.facts.cpu_run, proof_of(case)
-    if run is None or proof is None or not run.trusted or not proof.divergences:
-        return None
-    return proof if all(one.artifact_same for one in proof.divergences) else None
+    proof = acquitting(case)
+    return proof if proof is not None and all(one.artifact_same for one in proof.divergences) else None
 
 
 def normalised(case: Case) -> ProofFacts | None:
     """The experiments where they show that every score came from one row over the vocabulary that was made before its
     token was looked at, and may acquit.
     """
-    run, proof = case.facts.cpu_run, proof_of(case)
-    if run is None or proof is None or not run.trusted or not proof.rows or proof.normalised < proof.rows:
+    proof = acquitting(case)
+    if proof is None or not proof.rows or proof.normalised < proof.rows:
         return None
     kept = [one.row_kept for one in proof.divergences]
     return proof if True in kept and False not in kept else None

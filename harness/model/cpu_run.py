@@ -94,6 +94,8 @@ class Fidelity(Frozen):
     stand_ins: tuple[Replaced, ...] = ()
     not_executed: tuple[At, ...] = ()
     """Functions that the launch reaches, by reading, and the run did not."""
+    unmet: tuple[At, ...] = ()
+    """Branches that would learn, and that the run did not take for what its clock, its devices or a size were."""
     features: tuple[FeatureRun, ...] = ()
 
 

@@ -27,6 +27,19 @@ class Swap(Frozen):
     """The sum of these probabilities. Above 1 the program's numbers are no distribution, whatever the others get."""
 
 
+class RowTotal(Frozen):
+    """The row of probabilities that sums to most, of those that scores were taken from."""
+
+    position: int
+    token: int
+    value: float
+    """What was added for the token, in nats: minus the logarithm of what stands in the row for it."""
+    total: float
+    """The sum of the row."""
+    rows: int
+    """How many rows sum to more than 1."""
+
+
 class Divergence(Frozen):
     """A second run on a stream that is equal up to a position, and has other tokens after it.
 
@@ -83,6 +96,8 @@ class ProofFacts(Frozen):
     """Whether the tokens of scores were told by where the two runs part, not by following them."""
     swaps: tuple[Swap, ...] = ()
     """Tried where scores were not taken out of one row over the vocabulary."""
+    above: RowTotal | None = None
+    """Where probabilities that were taken out of a row sum to more than 1 in it."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     """Of the further runs."""

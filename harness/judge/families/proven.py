@@ -10,7 +10,7 @@ from harness.judge.rule import SubmissionRule, at, number
 from harness.judge.settled import NOISE, enough
 from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.order import UpdateKind
-from harness.model.proof import Divergence, ProofFacts
+from harness.model.proof import Divergence, ProofFacts, RowTotal
 
 NEAR = 8
 """Tokens before a parting that a look at later tokens may move, without any learning."""
@@ -88,6 +88,14 @@ class PastKept(_Experiment):
         if few is not None:
             message = f"Only {number(few.rows)} scores of the {number(few.position)} tokens before a change were seen."
             return self.unknown(case, f"{message} None of them moved.")
+        run = case.facts.cpu_run
+        unmet = run.fidelity.unmet if run is not None else ()
+        if unmet:
+            message = (
+                f"What begins at line {unmet[0].line} learns, under a condition on the clock, the machine or a size "
+                "that the run did not meet."
+            )
+            return self.unknown(case, message, [at(one, role="was not run") for one in unmet[:4]])
         rows = sum(one.rows for one in proof.divergences)
         where = " and ".join(number(one.position) for one in proof.divergences)
         return self.ok_by_run(
@@ -196,7 +204,8 @@ class SumsToOne(_Experiment):
 
     What: where scores are not taken out of one row over the vocabulary, the token at one place of the stream is
     replaced by others, one run each, and the probabilities that the program gives to them are added up. Tried are the
-    tokens that were scored best, where a table of counts had something to say.
+    tokens that were scored best, where a table of counts had something to say. A row that probabilities are taken out
+    of is summed up as it is.
     Why: a table that is asked for the realised token alone gives no distribution: it may give all of them nearly 1. A
     sum over a few tokens that is above 1 is proof, whatever the others get.
     Mend: mix full distributions and normalise, or tilt one entry with its norm in closed form.
@@ -211,6 +220,8 @@ class SumsToOne(_Experiment):
 
     def decided(self, case: Case, proof: ProofFacts) -> Finding:
         """The largest sum."""
+        if proof.above is not None:
+            return self._row(case, proof, proof.above)
         if not proof.swaps:
             whole = proof.rows and proof.normalised == proof.rows
             if whole:
@@ -234,6 +245,22 @@ class SumsToOne(_Experiment):
         kind = next((name for name in suspected if name is not None), self.violation_class)
         message = f"{words}: probabilities of one token sum to at most 1."
         return self.fail(case, message, _mixtures(case), proof=shown, violation_class=kind)
+
+    def _row(self, case: Case, proof: ProofFacts, above: RowTotal) -> Finding:
+        """A whole row that sums to too much."""
+        message = (
+            f"The probabilities out of which token {number(above.position)} got its own sum to {above.total:.4f}, and "
+            f"so do those of {number(above.rows)} of {number(proof.rows)} scores to more than 1."
+        )
+        shown = Proof(
+            position=above.position,
+            tokens=(above.token,),
+            values=(above.value,),
+            rows_compared=above.rows,
+            stream=proof.stream,
+            replay=f"golf replay REVIEW.json {self.id}",
+        )
+        return self.fail(case, message, _mixtures(case), proof=shown, violation_class="ngram_unnormalized")
 
 
 def _mixtures(case: Case) -> list[Evidence]:

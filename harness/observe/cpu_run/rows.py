@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ROW = np.dtype([("at", "<i8"), ("value", "<f8"), ("source", "<u8")])
+ROW = np.dtype([("at", "<i8"), ("value", "<f8"), ("source", "<u8"), ("total", "<f8")])
 Rows = NDArray[np.void]
-"""An array of `ROW`: index of the token, what was added for it, and a checksum of the scores over the vocabulary that
-it was taken from (0: not known)."""
+"""An array of `ROW`: index of the token, what was added for it, a checksum of the scores over the vocabulary that it
+was taken from (0: not known, or no distribution), and what the probabilities of that row sum to (0: not known)."""
 
 
 def rows_of(at: NDArray[np.int64], values: NDArray[Any]) -> Rows:

@@ -21,6 +21,7 @@ from harness.observe.cpu_run.planning.environment import launcher_environment
 from harness.observe.cpu_run.planning.plan import plan_from
 from harness.observe.cpu_run.session import Session
 from harness.observe.cpu_run.switched import Program
+from harness.observe.cpu_run.unmet import unmet
 from harness.observe.moment import Moment, Show, last_line
 from harness.observe.reading.source.script import read_script
 
@@ -135,7 +136,7 @@ def _compared(outcome: Outcome, trial: Trial) -> Outcome:
     found, missing = features(trial.program, launch, trial.plan.expected, done), not_executed(trial.program, done)
     if facts.so_far:
         found, missing = tuple(map(_still_open, found)), ()
-    compared = {"features": found, "not_executed": missing}
+    compared = {"features": found, "not_executed": missing, "unmet": unmet(trial.program, done)}
     update: dict[str, object] = {"fidelity": facts.fidelity.model_copy(update=compared)}
     if facts.weighed is not None:
         update["weighed"] = facts.weighed.model_copy(update={"artifact": trial.plan.evaluates_only})

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from harness.model.base import snippet
 from harness.model.cpu_run import RunStage
-from harness.model.proof import Divergence, Moved, ProofFacts, Swap
+from harness.model.proof import Divergence, Moved, ProofFacts, RowTotal, Swap
 from harness.observe.cpu_run.coverage import Scored, truths
 from harness.observe.cpu_run.inputs.made import Made, with_validation
 from harness.observe.cpu_run.inputs.stream import Stream
@@ -40,6 +40,8 @@ _SEED = 1_009
 _OFF = range(9, 24)
 """Remainders by 32 of a parting: windows, strides and chunks are multiples of powers of two."""
 MAX_FIRST, MAX_SPANS, AROUND = 10, 50, 4
+ROUNDED = 1e-2
+"""What half precision leaves of a sum over a whole row."""
 _INFERRED = 64
 """Tokens before a parting that are not compared where it is only inferred which token a score is of."""
 
@@ -74,7 +76,8 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         same = outcome.rows is not None and np.array_equal(outcome.rows, base.rows)
         repeatable = same and not _differing(base, outcome)
     tried: tuple[Swap, ...] = ()
-    if len(rows) and not rows["source"].all() and not any(one.moved for one in divergences):
+    above = _above(rows, stream)
+    if above is None and len(rows) and not rows["source"].all() and not any(one.moved for one in divergences):
         tried = tuple(
             swaps(stream, rows, lambda other: _as(rows, run("putting another token in one place", other).rows))
         )
@@ -90,9 +93,21 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         divergences=tuple(divergences),
         aligned=placed is Placed.BY_PARTING,
         swaps=tried,
+        above=above,
         seconds=round(time.perf_counter() - started, 3),
         cpu_seconds=round(spent, 3),
     )
+
+
+def _above(rows: Rows, stream: Stream) -> RowTotal | None:
+    """The row of probabilities that sums to most, where that is more than 1."""
+    more = rows[rows["total"] > 1 + ROUNDED]
+    if not len(more):
+        return None
+    most = more[more["total"].argmax()]
+    position = int(most["at"])
+    token, value, total = int(stream.tokens[position]), float(most["value"]), float(most["total"])
+    return RowTotal(position=position, token=token, value=value, total=total, rows=len(more))
 
 
 class Placed(Enum):

@@ -162,7 +162,7 @@ class Recorder:
             if found.sign < 0:
                 rows, elements = (None if one is None else negated(one) for one in (rows, elements))
             if rows is not None:
-                rows["source"] = SOURCES.of(rows)
+                SOURCES.tell(rows)
             found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked, elements=elements)
         self._look()
 

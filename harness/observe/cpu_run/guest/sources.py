@@ -37,7 +37,7 @@ class Sources:
     def __init__(self) -> None:
         self.active = False
         """Off unless a run is to be compared with others: every row costs a pass over it."""
-        self._calls: deque[tuple[NDArray[np.void], NDArray[np.uint64]]] = deque(maxlen=_RECENT)
+        self._calls: deque[tuple[NDArray[np.void], NDArray[np.uint64], NDArray[np.float64]]] = deque(maxlen=_RECENT)
 
     def took(self, at: Positions, losses: NDArray[np.float64], scores: torch.Tensor, *, logits: bool) -> None:
         """From each row of `scores`, shape (len(at), vocabulary), the loss of the token at a position was taken.
@@ -47,11 +47,11 @@ class Sources:
         if not self.active or scores.ndim != 2 or len(scores) != len(at) or scores.shape[1] < 2:
             return
         sums = checksums(scores)
-        if not logits:
-            sums[~_whole(scores)] = 0
+        totals = np.ones(len(at)) if logits else _totals(scores)
+        sums[np.abs(totals - 1) > _WHOLE] = 0
         keys = _keys(at, losses)
         order = np.argsort(keys, order=("at", "value"), kind="stable")
-        self._calls.append((keys[order], sums[order]))
+        self._calls.append((keys[order], sums[order], totals[order]))
 
     def looked_up(self, at: Positions, found: Scores, scores: Scores) -> None:
         """From each row of `scores`, shape (len(at), vocabulary), one was taken: a probability, or its logarithm."""
@@ -60,20 +60,19 @@ class Sources:
         losses = -values.log() if bool((values >= 0).all()) else values
         self.took(at.reshape(-1), losses.to(torch.float64).numpy(), rows.reshape(-1, rows.shape[-1]), logits=False)
 
-    def of(self, rows: Rows) -> NDArray[np.uint64]:
-        """For each element the checksum of the row that its value was taken from; 0 where none is known."""
-        found = np.zeros(len(rows), np.uint64)
+    def tell(self, rows: Rows) -> None:
+        """Of each element, note the checksum and the sum of the row that its value was taken from, where known."""
         if not self.active or not len(rows):
-            return found
+            return
         wanted = _keys(rows["at"], rows["value"])
-        for keys, sums in reversed(self._calls):
+        for keys, sums, totals in reversed(self._calls):
             after = np.searchsorted(keys, wanted)
             for index in (np.minimum(after, len(keys) - 1), np.maximum(after, 1) - 1):
-                hit = _same(keys[index], wanted) & (found == 0)
-                found[hit] = sums[index[hit]]
-            if found.all():
+                hit = _same(keys[index], wanted) & (rows["source"] == 0)
+                hit &= (sums[index] != 0) | (rows["total"] == 0)  # a distribution comes before what is none
+                rows["source"][hit], rows["total"][hit] = sums[index[hit]], totals[index[hit]]
+            if rows["source"].all():
                 break
-        return found
 
 
 def checksums(scores: torch.Tensor) -> NDArray[np.uint64]:
@@ -89,13 +88,12 @@ def checksums(scores: torch.Tensor) -> NDArray[np.uint64]:
     return sums
 
 
-def _whole(scores: torch.Tensor) -> NDArray[np.bool_]:
-    """Which rows are distributions, or logarithms of one."""
-    values = scores.detach().to(torch.float32)
-    plain = (values.sum(1) - 1).abs() <= _WHOLE
-    plain &= (values >= 0).all(1)
-    logarithms = values.logsumexp(1).abs() <= _WHOLE
-    found: NDArray[np.bool_] = (plain | logarithms).numpy()
+def _totals(scores: torch.Tensor) -> NDArray[np.float64]:
+    """What each row of probabilities, or of their logarithms, sums to; 0 where it is neither."""
+    values = scores.detach().to(torch.float64)
+    plain, logarithms = (values >= 0).all(1), (values <= _WHOLE).all(1)
+    sums = torch.where(plain, values.sum(1), values.logsumexp(1).exp())
+    found: NDArray[np.float64] = torch.where(plain | logarithms, sums, 0.0).numpy()
     return found
 
 

@@ -13,9 +13,15 @@ from harness.observe.cpu_run.guest import follow as _rules  # noqa: F401  it fil
 from harness.observe.cpu_run.guest import positioned
 from harness.observe.cpu_run.guest.positioned import place, rows
 from harness.observe.cpu_run.guest.sources import SOURCES, Sources, checksums
-from harness.observe.cpu_run.rows import rows_of
+from harness.observe.cpu_run.rows import Rows, rows_of
 
 POSITIONS = np.arange(5, 11)
+
+
+def told(found: Rows, sources: Sources = SOURCES) -> Rows:
+    """The elements with what is known of where they come from."""
+    sources.tell(found)
+    return found
 
 
 @pytest.fixture
@@ -40,23 +46,34 @@ def test_losses_of_one_row(logits: torch.Tensor, targets: torch.Tensor) -> None:
     wanted = checksums(logits).tolist()
     for loss in (cross_entropy(logits, targets, reduction="none"), cross_entropy(logits, targets),
                  cross_entropy(logits, targets, reduction="sum").double()):  # fmt: skip
-        assert SOURCES.of(rows(loss)).tolist() == wanted
+        assert told(rows(loss))["source"].tolist() == wanted
     logarithms = log_softmax(logits, -1)
     wanted = checksums(logarithms).tolist()
     for loss in (-logarithms.gather(1, targets[:, None]).squeeze(1), -logarithms[torch.arange(6), targets],
                  torch.nn.functional.nll_loss(logarithms, targets)):  # fmt: skip
-        assert SOURCES.of(rows(loss.sum())).tolist() == wanted
+        assert told(rows(loss.sum()))["source"].tolist() == wanted
     chances = logits.softmax(-1)
     loss = -chances.gather(-1, targets[:, None]).log()
-    assert SOURCES.of(rows(loss.double().sum())).tolist() == checksums(chances).tolist()
+    assert told(rows(loss.double().sum()))["source"].tolist() == checksums(chances).tolist()
 
 
 def test_losses_of_no_row(logits: torch.Tensor, targets: torch.Tensor) -> None:
     """What was changed for the token alone, or taken out of no distribution, comes from no row."""
     mixed = -(0.9 * logits.softmax(-1).gather(1, targets[:, None]) + 0.1).log()
-    assert not SOURCES.of(rows(mixed.sum())).any()
-    assert not SOURCES.of(rows((-(logits * 0.1).gather(1, targets[:, None])).sum())).any()
-    assert not SOURCES.of(rows(cross_entropy(logits, targets, label_smoothing=0.1))).any()
+    assert not told(rows(mixed.sum()))["source"].any()
+    assert not told(rows((-(logits * 0.1).gather(1, targets[:, None])).sum()))["source"].any()
+    assert not told(rows(cross_entropy(logits, targets, label_smoothing=0.1)))["source"].any()
+
+
+def test_rows_that_are_no_distribution(logits: torch.Tensor, targets: torch.Tensor) -> None:
+    """What the probabilities of a row sum to is known; of other numbers it is not."""
+    chances = 1.5 * logits.softmax(-1)
+    for loss in (-chances.gather(1, targets[:, None]).log(), -chances.log()[torch.arange(6), targets]):
+        found = told(rows(loss.sum()))
+        assert not found["source"].any()
+        assert found["total"] == pytest.approx(1.5)
+    assert told(rows(cross_entropy(logits, targets)))["total"].tolist() == [1.0] * 6
+    assert not told(rows((logits.gather(1, targets[:, None])).sum()))["total"].any()
 
 
 def test_rows_are_told_apart(logits: torch.Tensor) -> None:
@@ -72,4 +89,4 @@ def test_asleep(logits: torch.Tensor) -> None:
     found = Sources()
     found.took(POSITIONS, np.zeros(6), logits, logits=True)
     found.active = True
-    assert not found.of(rows_of(POSITIONS, np.zeros(6))).any()
+    assert not told(rows_of(POSITIONS, np.zeros(6)), found)["source"].any()
