@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 from harness.judge.case import Case
 from harness.judge.families import documents
 from harness.judge.rule import SubmissionRule, at
-from harness.judge.settled import artifact_kept, past_kept, refuted
+from harness.judge.settled import artifact_kept, past_kept, proof_of, refuted
 from harness.model.findings import Evidence, Finding, Outcome, Severity, Strength
 from harness.model.order import Exposure, OrderFacts, Score, Update, UpdateKind
 
@@ -93,7 +93,14 @@ class _Order(SubmissionRule):
         proof = past_kept(case)
         if proof is not None:
             return self.ok(case, refuted(proof, message), found)
-        return self.warn(case, f"{message} {request}".strip(), found)
+        return self.warn(case, f"{message} {asked(case, request)}".strip(), found)
+
+
+def asked(case: Case, request: str) -> str:
+    """What is asked of the author; nothing where an experiment has proven it already."""
+    proof = proof_of(case)
+    moved = proof is not None and proof.repeatable and any(one.moved for one in proof.divergences)
+    return "An experiment proves it (PG411)." if moved else request
 
 
 def written(pair: Met, order: OrderFacts) -> bool:
@@ -185,7 +192,9 @@ class ArtifactBeforeValidation(_Order):
         if artifact_kept(case) is not None:
             yield self.suspects(case, message, "", found)
         else:
-            yield self.warn(case, f"{message} Please show that the artifact knows no validation token.", found)
+            yield self.warn(
+                case, f"{message} {asked(case, 'Please show that the artifact knows no validation token.')}", found
+            )
 
 
 class ScoredOnce(_Order):
@@ -269,7 +278,7 @@ class CalibratedOnTraining(SubmissionRule):
             if artifact_kept(case) is not None:
                 yield self.ok(case, f"{message} The artifact is the same with other tokens.", found)
                 return
-            yield self.warn(case, f"{message} Please show that nothing was calibrated on them.", found)
+            yield self.warn(case, f"{message} {asked(case, 'Please show that nothing was calibrated on them.')}", found)
 
 
 class OptimisedOnScored(_Order):
