@@ -73,6 +73,21 @@ class Divergence(Frozen):
     """Whether all files that were written and read back are the same; None where there is none."""
 
 
+class Apart(Frozen):
+    """A run with other tokens inside one early document, and what became of the scores of later documents."""
+
+    first: int
+    last: int
+    """The first and the last token that were changed: all but the first token of the document."""
+    failure: str | None = None
+    """Why the run came to no score."""
+    rows: int = 0
+    """Scores of later documents that were compared."""
+    moved: int = 0
+    spans: tuple[tuple[int, int], ...] = ()
+    largest: Moved | None = None
+
+
 class ProofFacts(Frozen):
     """All experiments on one run."""
 
@@ -98,6 +113,8 @@ class ProofFacts(Frozen):
     """Tried where scores were not taken out of one row over the vocabulary."""
     above: RowTotal | None = None
     """Where probabilities that were taken out of a row sum to more than 1 in it."""
+    apart: Apart | None = None
+    """Tried where the program or its README takes documents for independent."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     """Of the further runs."""

@@ -25,3 +25,5 @@ class ReadmeFacts(Frozen):
     bytes: int
     title: Fact[str] | None = None
     mentions: tuple[Mention, ...] = ()
+    independent: Fact[str] | None = None
+    """Where it says that documents are independent of each other."""

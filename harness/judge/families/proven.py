@@ -1,4 +1,4 @@
-"""PG411 to PG414: what experiments on the running program prove about order, artifact and normalisation."""
+"""PG411 to PG415: what experiments on the running program prove about order, artifact and normalisation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.judge.rule import SubmissionRule, at, number
 from harness.judge.settled import NOISE, enough
 from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.order import UpdateKind
-from harness.model.proof import Divergence, ProofFacts, RowTotal
+from harness.model.proof import Apart, Divergence, ProofFacts, RowTotal
 
 NEAR = 8
 """Tokens before a parting that a look at later tokens may move, without any learning."""
@@ -114,10 +114,14 @@ class PastKept(_Experiment):
             return "future_token_gate"
         if _only_slot(case):
             return "slot"
+        if _from_the_beginning(proof):
+            return "eval_warmup_on_val"
         again = order.ScoredOnce().pairs(case)
         if any(pair.update.kind is UpdateKind.TABLE or pair.update.passes != 1 for pair in again):
             return "multi_epoch_ttt_leak"
         facts = case.facts.order
+        if facts is not None and facts.updates and all(one.kind is UpdateKind.TABLE for one in facts.updates):
+            return "multi_epoch_ttt_leak"  # a table learns in a pass of its own
         learns = facts is None or not facts.complete or bool(facts.updates)
         return "ttt_train_before_score" if learns else "future_token_gate"
 
@@ -263,6 +267,56 @@ class SumsToOne(_Experiment):
         return self.fail(case, message, _mixtures(case), proof=shown, violation_class="ngram_unnormalized")
 
 
+class DocumentsKept(_Experiment):
+    """Where a submission says that documents are independent, no score knows the documents before its own.
+
+    What: the script is run again with other tokens inside one early document and nowhere else. The scores of all later
+    documents must be the same to the last bit. Judged where the README says that documents are independent; where only
+    the attention ends with each document, what moved is told.
+    Why: a claim of independence is checked as it stands: state, gates and caches count as much as attention does.
+    Mend: reset or mask what is carried over at the first token of each document, or drop the claim.
+    Blind spots: other ways to say it in prose; documents that are further apart than what the state reaches.
+    """
+
+    id = "PG415"
+    violation_class = "cross_doc_leak_bos"
+    basis = ("document_starts",)
+    remedy = "Mask or reset what is carried over at the first token of each document."
+
+    def check(self, case: Case) -> Iterable[Finding]:
+        """One finding where documents are taken for independent."""
+        run = case.facts.cpu_run
+        if run is not None and run.proof is not None and run.proof.apart is not None:
+            yield from super().check(case)
+
+    def decided(self, case: Case, proof: ProofFacts) -> Finding:
+        """What moved in later documents."""
+        apart = proof.apart or Apart(first=0, last=0)
+        said = [Evidence(path=one.independent.at.path, line=one.independent.at.line, snippet=one.independent.value)
+                for one in case.facts.readmes if one.independent is not None]  # fmt: skip
+        if apart.failure is not None or not apart.rows:
+            return self.unknown(
+                case, f"Later documents could not be compared: {apart.failure or 'no score is theirs'}."
+            )
+        where = f"With other tokens at {number(apart.first)} to {number(apart.last)} alone, inside one document,"
+        if not apart.moved:
+            return self.ok_by_run(case, f"{where} all {number(apart.rows)} scores of later ones stayed the same.", said)
+        message = f"{where} {number(apart.moved)} of {number(apart.rows)} scores of later documents moved."
+        if not said:
+            return self.warn(case, message, severity=Severity.ADVICE, strength=Strength.DERIVED)
+        moved = apart.largest
+        shown = Proof(
+            position=moved.position if moved is not None else apart.last + 1,
+            values=tuple(value for value in (moved.before, moved.after) if value is not None) if moved else (),
+            rows_compared=apart.rows,
+            moved=apart.moved,
+            spans=apart.spans,
+            stream=proof.stream,
+            replay=f"golf replay REVIEW.json {self.id}",
+        )
+        return self.fail(case, f"{message} Its README says that documents are independent.", said, proof=shown)
+
+
 def _mixtures(case: Case) -> list[Evidence]:
     facts = case.facts.order
     return [at(one.at, role="mixes") for one in facts.mixtures[:4]] if facts is not None else []
@@ -286,6 +340,13 @@ def _just_before(one: Divergence) -> bool:
     Partings lie further than that from the beginnings of chunks that are learned from.
     """
     return bool(one.spans) and one.spans[0][0] > one.position - NEAR
+
+
+def _from_the_beginning(proof: ProofFacts) -> bool:
+    """Whether everything moved with the tokens at the beginning, and nothing with later ones: only those were used."""
+    ordered = sorted(proof.divergences, key=lambda one: one.position)
+    first, later = ordered[0], ordered[1:]
+    return bool(later) and 0 < first.rows == first.moved and all(enough(one) and not one.moved for one in later)
 
 
 def _only_slot(case: Case) -> bool:
@@ -317,4 +378,4 @@ def _places(case: Case) -> list[Evidence]:
     return order.rows(order.met(facts, *kinds))
 
 
-RULES = (PastKept, ArtifactKept, OneRow, SumsToOne)
+RULES = (PastKept, ArtifactKept, OneRow, SumsToOne, DocumentsKept)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from harness.model.base import snippet
 from harness.model.cpu_run import RunStage
-from harness.model.proof import Divergence, Moved, ProofFacts, RowTotal, Swap
+from harness.model.facts import SubmissionFacts
+from harness.model.proof import Apart, Divergence, Moved, ProofFacts, RowTotal, Swap
 from harness.observe.cpu_run.coverage import Scored, truths
 from harness.observe.cpu_run.inputs.made import Made, with_validation
 from harness.observe.cpu_run.inputs.stream import Stream
@@ -28,12 +29,13 @@ from harness.observe.cpu_run.rows import Rows
 from harness.observe.cpu_run.trial import Again, Trial
 from harness.observe.moment import Moment, Show
 from harness.observe.probes.align import aligned
+from harness.observe.probes.apart import changed, early
 from harness.observe.probes.compare import Compared, compared, row_kept
 from harness.observe.probes.swap import swaps
 
-SHARES = (0.01, 0.23, 0.71)
-"""Where in the stream the streams part: so early that nothing is shared that could be learned from, and so late that
-much is scored before.
+SHARES = (0.01, 0.23, 0.99)
+"""Where in the stream the streams part: so early that nothing is shared that could be learned from, on the way, and so
+late that all but the end is scored before, where the last window is treated otherwise, too.
 """
 _SEED = 1_009
 """Of the tokens after a parting; other streams have small seeds."""
@@ -81,6 +83,10 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         tried = tuple(
             swaps(stream, rows, lambda other: _as(rows, run("putting another token in one place", other).rows))
         )
+    apart = None
+    if _independent(trial.submission) and len(rows) and (bounds := early(stream)) is not None:
+        outcome = run(f"changing tokens {bounds[0]} to {bounds[1]} alone", changed(stream, *bounds))
+        apart = _apart(outcome, rows, stream, bounds)
     coverage = base.facts.coverage
     return ProofFacts(
         label=coverage.label if coverage is not None else None,
@@ -94,8 +100,32 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         aligned=placed is Placed.BY_PARTING,
         swaps=tried,
         above=above,
+        apart=apart,
         seconds=round(time.perf_counter() - started, 3),
         cpu_seconds=round(spent, 3),
+    )
+
+
+def _independent(submission: SubmissionFacts) -> bool:
+    """Whether the program, or its README, takes documents for independent."""
+    return submission.documents is not None or any(one.independent is not None for one in submission.readmes)
+
+
+def _apart(outcome: Outcome, rows: Rows, stream: Stream, bounds: tuple[int, int]) -> Apart:
+    first, last = bounds
+    theirs = _as(rows, outcome.rows)
+    if outcome.raised is not None or theirs is None:
+        return Apart(first=first, last=last, failure=_words(outcome) or "its scores could not be placed")
+    # The first token of a document is foretold from the one before it.
+    later = [one[(one["at"] > last) & ~np.isin(one["at"], stream.starts)] for one in (rows, theirs)]
+    result = compared(later[0], later[1], len(stream.tokens))
+    return Apart(
+        first=first,
+        last=last,
+        rows=result.rows,
+        moved=len(result.moved),
+        spans=tuple(_spans(result.moved)),
+        largest=_largest(result, stream),
     )
 
 

@@ -1,4 +1,4 @@
-"""README prose into the numbers it claims. Numbers only: prose is never matched for techniques."""
+"""README prose into what it claims: numbers, and that documents are independent. It is never matched for techniques."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ MAX_LINES = 4_000
 MAX_LINE = 2_000
 MAX_MENTIONS = 400
 
+_INDEPENDENT = re.compile(r"\bdocuments?\s+(?:is|are|stay|remain|count\s+as)\s+(?!not\b)(?:\w+\s+)?independent\b", re.I)
 _NUM = r"(\d[\d,_]*(?:\.\d+)?)"
 _KINDS: tuple[tuple[str, str, re.Pattern[str], Callable[[float, str], float]], ...] = (
     ("val_bpb", "bpb", re.compile(r"\b(?:val_?bpb|bpb)\b[^\d\n]{0,24}(\d\.\d{3,10})\b", re.I), lambda v, _: v),
@@ -58,7 +59,15 @@ def read_readme(path: str, data: bytes) -> ReadmeFacts:
         bytes=len(data),
         title=_title(path, lines),
         mentions=tuple(mentions[:MAX_MENTIONS]),
+        independent=_independent(path, lines),
     )
+
+
+def _independent(path: str, lines: list[str]) -> Fact[str] | None:
+    for number, line in enumerate(lines, 1):
+        if _INDEPENDENT.search(line[:MAX_LINE]) is not None:
+            return Fact(value=snippet(line.strip()), at=At(path=path, line=number))
+    return None
 
 
 def _title(path: str, lines: list[str]) -> Fact[str] | None:

@@ -1,4 +1,4 @@
-"""PG411 to PG413: experiments convict where something moved, acquit where enough was seen, and answer suspicions."""
+"""PG411 to PG415: experiments convict where something moved, acquit where enough was seen, and answer suspicions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 from tests_support.programs import ADAPT_FIRST, DELTA, DOCUMENT_EPOCHS, HEAD, MAIN, PLAIN
 from tests_support.runs import found, reviewed
 
-from harness.model.cpu_run import Attempt, Check, CpuRunFacts, RunStage, Tamper, TamperKind
+from harness.model.base import At
+from harness.model.cpu_run import Attempt, Check, CpuRunFacts, Fidelity, RunStage, Tamper, TamperKind
 from harness.model.findings import Finding, Outcome, Severity, Strength
-from harness.model.proof import Divergence, Moved, ProofFacts
+from harness.model.proof import Apart, Divergence, Moved, ProofFacts, RowTotal, Swap
 from harness.model.review import Depth, Verdict
 
 HELD = (Check(name="exit", held=True, words="the exit status is what was reported"),)
@@ -136,3 +137,51 @@ def test_suspicions_are_answered() -> None:
 def test_verdicts() -> None:
     """Something proven makes a violation."""
     assert reviewed(run(MOVED)).submissions[0].compliance.verdict is Verdict.VIOLATION
+
+
+def test_beginning_only() -> None:
+    """Where all moved with the first tokens and nothing with later ones, something warmed up on the first."""
+    first = MOVED.model_copy(update={"position": 21, "rows": 21, "moved": 21, "spans": ((1, 21),)})
+    finding = said(run(first, KEPT), ADAPT_FIRST)["PG411"]
+    assert finding.violation_class == "eval_warmup_on_val"
+
+
+def test_branches_that_were_not_taken() -> None:
+    """A branch that learns and that the run did not take leaves the question open, and suspicions what they are."""
+    unmet = Fidelity(unmet=(At(path="train_gpt.py", line=7),))
+    facts = run(KEPT).model_copy(update={"fidelity": unmet})
+    findings = said(facts, ADAPT_FIRST)
+    assert findings["PG411"].outcome is Outcome.INCONCLUSIVE
+    assert "line 7" in findings["PG411"].message
+    assert findings["PG401"].outcome is Outcome.WARN
+    assert reviewed(facts).submissions[0].compliance.verdict is not Verdict.CLEAN
+
+
+def test_sums_of_probabilities() -> None:
+    """A sum above 1 convicts, of a whole row or of a few tokens; a smaller one of a few says nothing."""
+    row = RowTotal(position=40, token=3, value=0.5, total=1.8, rows=2111)
+    (whole,) = found(run(KEPT, normalised=0, above=row), "PG414")
+    assert (whole.outcome, whole.violation_class) == (Outcome.FAIL, "ngram_unnormalized")
+    assert "1.8000" in whole.message
+    few = Swap(position=40, tokens=(3, 4), values=(0.1, 0.2), total=1.7)
+    assert [one.outcome for one in found(run(KEPT, normalised=0, swaps=(few,)), "PG414")] == [Outcome.FAIL]
+    less = few.model_copy(update={"total": 0.9})
+    assert [one.outcome for one in found(run(KEPT, normalised=0, swaps=(less,)), "PG414")] == [Outcome.INCONCLUSIVE]
+
+
+APART = Apart(first=65, last=172, rows=1700, moved=49, spans=((174, 222),), largest=LARGEST)
+
+
+def test_documents() -> None:
+    """What moves in later documents convicts where the README says that they are independent, else it is told."""
+    claim = {"README.md": "# Entry\n\nDocuments are fully independent of each other.\n"}
+    (moved,) = found(run(KEPT, apart=APART), "PG415", **claim)
+    assert (moved.outcome, moved.strength) == (Outcome.FAIL, Strength.PROVEN)
+    assert moved.violation_class == "cross_doc_leak_bos"
+    kept = APART.model_copy(update={"moved": 0, "spans": (), "largest": None})
+    assert [one.outcome for one in found(run(KEPT, apart=kept), "PG415", **claim)] == [Outcome.PASS]
+    failed = Apart(first=65, last=172, failure="it ended")
+    assert [one.outcome for one in found(run(KEPT, apart=failed), "PG415", **claim)] == [Outcome.INCONCLUSIVE]
+    (told,) = found(run(KEPT, apart=APART), "PG415")
+    assert (told.outcome, told.severity) == (Outcome.WARN, Severity.ADVICE)
+    assert found(run(KEPT), "PG415", **claim) == []

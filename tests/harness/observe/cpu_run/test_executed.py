@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 import os
 import textwrap
 from collections import Counter
@@ -15,7 +16,7 @@ from tests_support.cases import facts_of
 from harness.model.cpu_run import FeatureRun, Ran
 from harness.observe.cpu_run.executed import Executed, features, not_executed, program_of
 from harness.observe.cpu_run.guest import rewriting
-from harness.observe.cpu_run.guest.rewriting import HIT, SUMS, Rewriter
+from harness.observe.cpu_run.guest.rewriting import HIT, SUMS, TAKEN, Rewriter
 from harness.observe.cpu_run.planning.features import expected
 from harness.observe.cpu_run.report import Block
 from harness.observe.cpu_run.switched import Program, stretches
@@ -45,7 +46,7 @@ def counted(text: str, environment: Mapping[str, str]) -> tuple[Block, ...]:
     """The blocks of a text that is really executed, with how often each ran."""
     rewriter, hits = Rewriter(), Counter[int]()
     names = [name for name in vars(rewriting).values() if isinstance(name, str) and name.startswith("__golf_")]
-    quiet = {name: lambda *given: given[-1] if given else None for name in names}
+    quiet = {name: lambda *given: given[-1] if given else None for name in names} | {TAKEN: operator.getitem}
     own = {**vars(builtins), **quiet, **dict.fromkeys((HIT, SUMS), lambda number: hits.update([number]))}
     space: dict[str, Any] = {"__builtins__": own, "__name__": "__main__"}
     code = rewriter.compiled(text, "train_gpt.py", 0, "train_gpt.py")
@@ -144,6 +145,27 @@ def test_early_return() -> None:
     )
     assert Run(body, {"ROUNDS": "0"}, TTT_ENABLED="1").feature("ttt").ran is Ran.NOT_EXECUTED
     assert Run(body, {"TTT_ENABLED": "0"}, TTT_ENABLED="1").feature("ttt").ran is Ran.NOT_EXECUTED
+
+
+def test_what_does_not_leave() -> None:
+    """Functions and loops that stand above the code of a feature end many times and leave it to run."""
+    body = """
+    def main(args):
+        def scale(step):
+            if step:
+                return 2
+            return 1
+        for step in range(9):
+            scale(step)
+            continue
+        return score(args, stride=args.eval_stride)
+
+    def score(args, stride):
+        return sum(range(0, 64, stride))
+
+    main(Hyperparameters())
+    """
+    assert Run(body, EVAL_STRIDE="16").feature("sliding").ran is Ran.EXECUTED
 
 
 def test_through_a_flag() -> None:

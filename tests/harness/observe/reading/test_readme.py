@@ -45,3 +45,12 @@ def test_long_lines() -> None:
     """A megabyte on one line is cut, not searched."""
     read_readme("README.md", b"1" * (1 << 20) + b" bytes 1.5 MB")
     assert read_readme("README.md", b"9,9" * 300_000).mentions == ()
+
+
+def test_independent_documents() -> None:
+    """That documents are independent is a claim; that they are not is none."""
+    found = read_readme("README.md", b"# Entry\n\nHere documents are strictly independent of each other.\n").independent
+    assert found is not None
+    assert found.at.line == 3
+    assert read_readme("README.md", b"Documents are not independent: the cache is kept.").independent is None
+    assert read_readme("README.md", b"Independent of that, documents are long.").independent is None
