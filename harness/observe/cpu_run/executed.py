@@ -193,13 +193,19 @@ def _came_to(node: ast.stmt, own: Sequence[Stretch], number: int, counts: Sequen
     left = sum(
         count
         for stretch, count in zip(own, counts, strict=True)
-        if stretch.parent == number and _leaves(stretch.body) and stretch.body[0].lineno < node.lineno
+        if stretch.parent == number and _leaves(stretch, own[number]) and stretch.body[0].lineno < node.lineno
     )
     return counts[number] > left
 
 
-def _leaves(body: Sequence[ast.stmt]) -> bool:
-    return isinstance(body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
+def _leaves(stretch: Stretch, around: Stretch) -> bool:
+    """Whether the end of a stretch leaves the one around it: that of a function in it does not, nor that of a turn."""
+    last = stretch.body[-1]
+    if stretch.owner is not None or not isinstance(last, (ast.Return, ast.Raise, ast.Continue, ast.Break)):
+        return False
+    loops = (top for top in around.body if isinstance(top, (ast.For, ast.AsyncFor, ast.While)))
+    looped = any(loop.body is stretch.body for loop in loops)
+    return not looped or isinstance(last, (ast.Return, ast.Raise))
 
 
 def _piece(
