@@ -1,8 +1,9 @@
-# `make demo`: from a fresh clone to a real submission that is read, run and reviewed. `make test`: from there to green.
+# `make demo`: from a fresh clone to a submission and a cheat that are read, run, experimented with and reviewed. `make test`: from there to green.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := submissions/track_cpu_demo/2026-11-21_PlainBaseline
+CHEAT := tests/cheats/reads_the_book_first/cheat
 # The CPU build of torch: for Linux the usual one brings gigabytes of CUDA. Where this index cannot be reached, pip's own
 # is asked.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -11,8 +12,10 @@ TORCH := $(shell sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 .PHONY: demo test lint format schemas docs clean
 
 demo: $(VENV)/.run
-	@$(BIN)/golf check $(DEMO) --depth run || { code=$$?; test $$code -ne 3 || \
+	@$(BIN)/golf review $(DEMO) || { code=$$?; test $$code -ne 3 || \
 	echo "It was read but not run: the line Ran above says what this machine lacks. See README.md."; exit $$code; }
+	@echo; echo "And a script that learns from the validation set before it is scored on it:"; echo
+	@$(BIN)/golf review $(CHEAT) || test $$? -eq 1
 
 test: lint
 	$(BIN)/python -m pytest -n auto

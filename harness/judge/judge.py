@@ -23,10 +23,8 @@ from harness.model.review import (
     ReviewedSubmission,
 )
 
-_NOT_PROVEN = (
-    "order of scoring and learning: no experiment was made with the running program (needs depth proof)",
-    "normalisation of the predicted distribution: no experiment was made with the running program (needs depth proof)",
-)
+_PROVEN = ("order of scoring and learning", "normalisation of the predicted distribution")
+"""What experiments with the running program examine."""
 _NOT_RUN = "training, packing and evaluation of the script: it was not run (needs depth run)"
 
 
@@ -101,7 +99,7 @@ def _judge_submission(case: Case) -> ReviewedSubmission:
         stages=case.facts.stages,
         cpu_run=CpuRunSummary.of(case.facts.cpu_run) if case.facts.cpu_run is not None else None,
         fidelity=case.facts.cpu_run.fidelity if case.facts.cpu_run is not None else None,
-        not_examined=(*_NOT_PROVEN, *_run_gaps(case.facts.cpu_run), *_gaps(case.facts)),
+        not_examined=(*_unproven(case.facts.cpu_run), *_run_gaps(case.facts.cpu_run), *_gaps(case.facts)),
     )
 
 
@@ -127,6 +125,13 @@ def _reviewed(run: SeedRun) -> ReviewedRun:
         bytes_total=facts.bytes_total.value if facts.bytes_total else None,
         steps=facts.steps.value if facts.steps else None,
     )
+
+
+def _unproven(run: CpuRunFacts | None) -> list[str]:
+    """What no experiment was made on. What experiments left open, their rules say."""
+    if run is None or run.proof is None:
+        return [f"{what}: no experiment was made with the running program (needs depth proof)" for what in _PROVEN]
+    return [f"{what}: no experiment was made: {run.proof.reason}" for what in _PROVEN if run.proof.reason is not None]
 
 
 def _run_gaps(run: CpuRunFacts | None) -> list[str]:

@@ -80,7 +80,7 @@ class PastKept(_Experiment):
         """The worst parting decides."""
         moved = [one for one in proof.divergences if one.moved]
         if moved:
-            worst = max(moved, key=lambda one: one.moved / max(1, one.rows))
+            worst = max(moved, key=lambda one: one.moved)
             changes = {"proof": self.proven(worst, proof), "severity": self._severity(case)}
             changes |= {"violation_class": self._class(case, worst, proof)}
             return self.fail(case, _told(worst), _places(case), **changes)

@@ -52,7 +52,11 @@ def test_nothing_moved() -> None:
     facts = run(KEPT, KEPT.model_copy(update={"position": 1495, "rows": 1495}))
     findings = said(facts)
     assert [findings[rule].outcome for rule in ("PG411", "PG412", "PG413")] == [Outcome.PASS] * 3
-    assert reviewed(facts).harness.depth is Depth.PROOF
+    review = reviewed(facts)
+    assert review.harness.depth is Depth.PROOF
+    assert not any("experiment" in gap for gap in review.submissions[0].not_examined)
+    none = reviewed(run(reason="the run came to no score"))
+    assert any("no experiment was made: the run" in gap for gap in none.submissions[0].not_examined)
 
 
 @pytest.mark.parametrize(
