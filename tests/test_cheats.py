@@ -17,8 +17,8 @@ from harness.model.facts import Facts
 from harness.model.findings import Outcome, Strength
 from harness.model.review import Depth, Verdict
 
-DEEPEST = Depth.RUN
-"""How deep these tests look. What needs more is only brought to its end here, where its proof begins."""
+DEEPEST = Depth.PROOF
+"""How deep these tests look. What would need more is only brought to its end."""
 DEPTHS = list(Depth)
 KINDS = kinds()
 CLASSES = {
@@ -50,15 +50,15 @@ def ran_to_its_end(facts: Facts) -> None:
     assert run.trusted, run.doubts()
 
 
-def pairs(*, missed: bool = False) -> list[ParameterSet]:
-    """One case a pair. Where the cheat is `missed` it must go on being so, until its kind.json says otherwise."""
-    reasons = {kind.name: kind.missed for kind in KINDS if missed and kind.missed}
+def pairs(failing: str | None = None) -> list[ParameterSet]:
+    """One case a pair. Where the field `failing` of its kind.json says why a test fails, it must go on failing."""
+    reasons = {kind.name: getattr(kind, failing) for kind in KINDS if failing and getattr(kind, failing)}
     marks = {name: pytest.mark.xfail(reason=reason, strict=True) for name, reason in reasons.items()}
     return [pytest.param(kind, id=kind.name, marks=marks.get(kind.name, ())) for kind in KINDS]
 
 
 @needs_sandbox
-@pytest.mark.parametrize("kind", pairs(missed=True))
+@pytest.mark.parametrize("kind", pairs("missed"))
 def test_the_cheat_is_caught(kind: Kind, tmp_path: Path, store: Path) -> None:
     """A finding of its class and strength decides the verdict. What is to be proven runs to its end, at any depth."""
     depth = min(kind.depth, DEEPEST, key=DEPTHS.index)
@@ -78,7 +78,7 @@ def test_the_cheat_is_caught(kind: Kind, tmp_path: Path, store: Path) -> None:
 
 
 @needs_sandbox
-@pytest.mark.parametrize("kind", pairs())
+@pytest.mark.parametrize("kind", pairs("open"))
 def test_the_legal_twin_is_clean(kind: Kind, tmp_path: Path, store: Path) -> None:
     """It runs to its end, everything was examined, and no rule raises anything that an experiment does not answer."""
     done = reviewed(kind.files("legal"), DEEPEST, tmp_path, store)

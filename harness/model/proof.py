@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.model.base import Frozen
+from harness.model.plan import Directive
 
 
 class Moved(Frozen):
@@ -111,6 +112,8 @@ class ProofFacts(Frozen):
     """Whether the tokens of scores were told by where the two runs part, not by following them."""
     swaps: tuple[Swap, ...] = ()
     """Tried where scores were not taken out of one row over the vocabulary."""
+    tables: tuple[Directive, ...] = ()
+    """Sizes of tables, written out in the text, that were brought to the load of the real validation set for these."""
     above: RowTotal | None = None
     """Where probabilities that were taken out of a row sum to more than 1 in it."""
     apart: Apart | None = None

@@ -55,6 +55,8 @@ class Kind:
     """Rules that, by reading alone, suspect the legal twin: experiments have to answer them."""
     missed: str | None = None
     """Why the cheat is not caught yet."""
+    open: str | None = None
+    """Why the legal twin is not clean yet."""
     hides: bool = False
     """It cheats only where it does not think itself watched, so that a proof may not see it."""
 
@@ -96,6 +98,7 @@ def _read(path: Path) -> Kind:
         scored=said.get("scored", _VAL_TOKENS),
         asked=frozenset(said.get("asked", ())),
         missed=said.get("missed"),
+        open=said.get("open"),
         hides=said.get("hides", False),
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.model.cpu_run import Attempt, CpuRunFacts, Fault, FeatureRun, Ran, RunFailure
 from harness.model.facts import SubmissionFacts
-from harness.model.plan import EntryKind, EntryStep, Plan, Rung, StepPurpose
+from harness.model.plan import Directive, EntryKind, EntryStep, Plan, Rung, StepPurpose
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored, truths
 from harness.observe.cpu_run.executed import Executed, features, not_executed, program_of
 from harness.observe.cpu_run.home import INPUTS
@@ -47,6 +47,8 @@ class Trial:
     """The validation streams that lie there."""
     rows: bool = False
     """Whether all that enters a sum is kept one by one, to be compared with other runs."""
+    edits: tuple[Directive, ...] = ()
+    """What is changed in its text besides the directives of a rung."""
 
 
 def prepared(
@@ -164,7 +166,7 @@ def job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str, 
         "script": step.path,
         "environment": environment,
         "arguments": [step.path, *step.arguments],
-        "directives": [one.model_dump(mode="json") for one in rung.directives],
+        "directives": [one.model_dump(mode="json") for one in (*rung.directives, *trial.edits)],
         "fresh": fresh,
         "ranks": ranks,
         "streams": [f"{INPUTS}/{folder}" for folder in trial.layout.streams],

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from harness.model.base import snippet
 from harness.model.cpu_run import RunStage
 from harness.model.facts import SubmissionFacts
+from harness.model.plan import Directive
 from harness.model.proof import Apart, Divergence, Moved, ProofFacts, RowTotal, Swap
 from harness.observe.cpu_run.coverage import Scored, truths
 from harness.observe.cpu_run.inputs.made import Made, with_validation
@@ -32,6 +33,7 @@ from harness.observe.probes.align import aligned
 from harness.observe.probes.apart import changed, early
 from harness.observe.probes.compare import Compared, compared, row_kept
 from harness.observe.probes.swap import swaps
+from harness.observe.probes.tables import loaded
 
 SHARES = (0.01, 0.23, 0.99)
 """Where in the stream the streams part: so early that nothing is shared that could be learned from, on the way, and so
@@ -58,11 +60,12 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
     stream = made.stream()
     spent = 0.0
 
-    def run(doing: str, other: Stream | None) -> Outcome:
+    def run(doing: str, other: Stream | None, edits: tuple[Directive, ...] = ()) -> Outcome:
         """The run on another stream, or on its own."""
         nonlocal spent
         show(Moment(doing))
-        outcome, attempt = again(trial if other is None else _on(trial, with_validation(made, other, cache), cache))
+        own = replace(trial, edits=edits)
+        outcome, attempt = again(own if other is None else _on(own, with_validation(made, other, cache), cache))
         spent += attempt.cpu_seconds or 0.0
         return outcome
 
@@ -79,10 +82,18 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         repeatable = same and not _differing(base, outcome)
     tried: tuple[Swap, ...] = ()
     above = _above(rows, stream)
+    tables: tuple[Directive, ...] = ()
+
+    def values(other: Stream) -> Rows | None:
+        """The scores with another token in one place."""
+        return _as(rows, run("putting another token in one place", other, tables).rows)
+
     if above is None and len(rows) and not rows["source"].all() and not any(one.moved for one in divergences):
-        tried = tuple(
-            swaps(stream, rows, lambda other: _as(rows, run("putting another token in one place", other).rows))
-        )
+        tables = loaded(trial)
+        full = run("filling tables as the real validation set would", None, tables) if tables else None
+        theirs = _as(rows, full.rows) if full is not None else None
+        tables = tables if theirs is not None else ()
+        tried = tuple(swaps(stream, rows if theirs is None else theirs, values))
     apart = None
     if _independent(trial.submission) and len(rows) and (bounds := early(stream)) is not None:
         outcome = run(f"changing tokens {bounds[0]} to {bounds[1]} alone", changed(stream, *bounds))
@@ -99,6 +110,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         divergences=tuple(divergences),
         aligned=placed is Placed.BY_PARTING,
         swaps=tried,
+        tables=tables,
         above=above,
         apart=apart,
         seconds=round(time.perf_counter() - started, 3),

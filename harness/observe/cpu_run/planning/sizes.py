@@ -40,7 +40,7 @@ _FULL_VAL_TOKENS = 62_000_000
 _USUAL_STEPS = 7_000
 """Steps that the baseline makes in ten minutes."""
 _USUAL_SECONDS = 600.0
-_SLOTS = 128
+SLOTS = 128
 """The validation stream over these gives a table the load that 62 M tokens give one of 4 M slots."""
 _OPEN_BITS = 14
 """Open addressing must hold every context of the stream, in up to seven orders."""
@@ -55,7 +55,7 @@ _CAPS: Mapping[Meaning, int] = {
     Meaning.TTT_STEPS: 3,
     Meaning.TTT_BATCH: 8,
     Meaning.CALIBRATION_BATCHES: 4,
-    Meaning.BUCKETS: _SLOTS,
+    Meaning.BUCKETS: SLOTS,
     Meaning.EPOCHS: 1,
     Meaning.CHUNK_SEQUENCES: 4,
     Meaning.ACCUMULATION: MICRO_BATCHES,
@@ -210,7 +210,7 @@ def _of_run(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | No
         case Meaning.TOKEN_LIMIT:
             return min(value, max(VAL_TOKENS // 3, round(value * VAL_TOKENS / _FULL_VAL_TOKENS)))
         case Meaning.BUCKET_BITS:
-            bits = _OPEN_BITS if "open" in name.lower() else _SLOTS.bit_length() - 1
+            bits = _OPEN_BITS if "open" in name.lower() else SLOTS.bit_length() - 1
             return min(value, bits) if value >= _FIRST_LARGE_BITS else None
     return None
 
