@@ -64,8 +64,11 @@ def _added(first: Total, other: Total) -> Total:
 
 
 def _pair(printed: float, digits: int, totals: Sequence[Total]) -> tuple[Total, Total] | None:
-    """A sum of nats and a count of bytes, of one function and of one pass through it."""
-    tolerance = 0.51 * 10.0**-digits + _NOISE * abs(printed)
+    """A sum of nats and a count of bytes, of one function and of one pass through it: the pair whose quotient is
+    nearest, of equals the last. Scores of one model lie close together, so the first that would do need not be it.
+    """
+    nearest = 0.51 * 10.0**-digits + _NOISE * abs(printed)
+    found: tuple[Total, Total] | None = None
     left = MAX_PAIRS
     for losses, counts in product(totals, totals):
         if losses is counts or losses.function != counts.function or losses.at.path != counts.at.path:
@@ -75,10 +78,10 @@ def _pair(printed: float, digits: int, totals: Sequence[Total]) -> tuple[Total, 
         for nats, count in passes:
             left -= 1
             if left < 0:
-                return None
-            if nats is not None and count and abs(nats / LN2 / count - printed) <= tolerance:
-                return losses, counts
-    return None
+                return found
+            if nats is not None and count and (distance := abs(nats / LN2 / count - printed)) <= nearest:
+                nearest, found = distance, (losses, counts)
+    return found
 
 
 def _digits(line: str, printed: float) -> int:

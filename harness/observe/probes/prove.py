@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.model.base import snippet
+from harness.model.base import At, snippet
 from harness.model.cpu_run import RunStage
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import Directive
@@ -226,6 +226,8 @@ def _divergence(
     theirs = _as(rows, outcome.rows)
     if outcome.raised is not None or theirs is None or not len(rows):
         return found
+    if _summed_at(base) != _summed_at(outcome):
+        return found.model_copy(update={"failure": "its final score was matched with sums of another place"})
     losses = base.facts.coverage.losses if base.facts.coverage is not None else None
     inferred = placed is Placed.FOLLOWED and (losses is None or losses.looked > 0)
     result = compared(rows, theirs, position - _INFERRED if inferred else position)
@@ -238,6 +240,13 @@ def _divergence(
         "largest": _largest(result, stream),
         "row_kept": None if inferred else row_kept(rows, theirs, position + 1),
     })  # fmt: skip
+
+
+def _summed_at(outcome: Outcome) -> tuple[At, At] | None:
+    """Where the two sums stand that make the final score."""
+    label = outcome.facts.coverage.label if outcome.facts.coverage is not None else None
+    last = [score for score in outcome.facts.scores if score.label == label][-1:]
+    return (last[0].losses, last[0].counts) if last else None
 
 
 def _words(outcome: Outcome) -> str | None:

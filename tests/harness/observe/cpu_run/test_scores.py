@@ -62,3 +62,16 @@ def test_awkward_sums() -> None:
     """Counts of nothing, infinite sums and no sums at all match nothing."""
     assert found("1.0", total("loss", None, line=5), total("bytes", 0.0, line=7)) == []
     assert found("1.0") == []
+
+
+def test_the_nearest_pair() -> None:
+    """Of several pairs that would do within rounding, that is taken which is the printed score, wherever it stands."""
+    other = 1.5 * (1 + 1e-5)
+    pairs = found(
+        "1.50000000",
+        total("loss", other * math.log(2) * 100, line=5),
+        total("bytes", 100.0, line=7),
+        total("loss", 1.5 * math.log(2) * 200, line=15),
+        total("bytes", 200.0, line=17),
+    )
+    assert pairs == [(15, 17)]
