@@ -18,6 +18,8 @@ from harness.model.logs import RunFacts, Score
 LN2 = math.log(2.0)
 _NOISE = 2e-5
 """Relative difference that single precision leaves in a sum."""
+_SAME = 1e-9
+"""Relative difference of one sum, added up in two ways in double precision."""
 MAX_PAIRS = 200_000
 
 
@@ -65,8 +67,10 @@ def _added(first: Total, other: Total) -> Total:
 
 def _pair(printed: float, digits: int, totals: Sequence[Total]) -> tuple[Total, Total] | None:
     """A sum of nats and a count of bytes, of one function and of one pass through it: the pair whose quotient is
-    nearest, of equals the last. Scores of one model lie close together, so the first that would do need not be it.
+    nearest. Scores of one model lie close together, so the first that would do need not be it. Of equals, as where
+    parts are added up once more, the one of most additions is taken, and of these the last.
     """
+    alike = _SAME * abs(printed)
     nearest = 0.51 * 10.0**-digits + _NOISE * abs(printed)
     found: tuple[Total, Total] | None = None
     left = MAX_PAIRS
@@ -79,8 +83,10 @@ def _pair(printed: float, digits: int, totals: Sequence[Total]) -> tuple[Total, 
             left -= 1
             if left < 0:
                 return found
-            if nats is not None and count and (distance := abs(nats / LN2 / count - printed)) <= nearest:
-                nearest, found = distance, (losses, counts)
+            if nats is None or not count or (distance := abs(nats / LN2 / count - printed)) > nearest + alike:
+                continue
+            if found is None or distance < nearest - alike or losses.additions >= found[0].additions:
+                nearest, found = min(distance, nearest), (losses, counts)
     return found
 
 

@@ -75,3 +75,11 @@ def test_the_nearest_pair() -> None:
         total("bytes", 200.0, line=17),
     )
     assert pairs == [(15, 17)]
+
+
+def test_the_finest_of_equals() -> None:
+    """Where parts of a sum are added up once more, the sum of most additions is the one that was printed."""
+    fine = total("loss", BPB * math.log(2) * 100, line=5).model_copy(update={"additions": 128})
+    again = total("running", BPB * math.log(2) * 100 * (1 + 1e-15), line=25).model_copy(update={"additions": 8})
+    for sums in ((fine, again), (again, fine)):
+        assert found(f"{BPB:.8f}", *sums, total("bytes", 100.0, line=7)) == [(5, 7)]
