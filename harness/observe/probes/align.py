@@ -28,14 +28,18 @@ def parted(first: Rows, second: Rows) -> int | None:
 def aligned(base: Rows, others: Sequence[tuple[int, Rows]]) -> Rows | None:
     """The scores with their tokens; `others` are those of runs on streams that part after a position.
 
-    None where the partings do not agree: scores in another order, or scores that know later tokens.
+    None where the partings do not agree: scores in another order, or scores that know later tokens. The last windows
+    may score some tokens again, so a parting there need only agree roughly, and the last scores are left out.
     """
-    shifts = {at - index if (index := parted(base, rows)) is not None else None for at, rows in others}
-    if len(others) < 2 or len(shifts) != 1 or None in shifts:
+    shifts = set()
+    for at, rows in others:
+        index = parted(base, rows)
+        if index is None or abs(at - index) > SLACK:
+            return None
+        if at < len(base) - 2 * SLACK:
+            shifts.add(at - index)
+    if len(others) < 2 or len(shifts) != 1:
         return None
-    (shift,) = shifts
-    if shift is None or abs(shift) > SLACK:
-        return None
-    found = base.copy()
-    found["at"] = np.arange(len(base)) + shift + 1
+    found = base[: max(0, len(base) - 2 * SLACK)].copy()
+    found["at"] = np.arange(len(found)) + shifts.pop() + 1
     return found if len(found) and found["at"][0] >= 0 else None

@@ -169,9 +169,11 @@ def _placed(rows: Rows, parted: Sequence[tuple[int, Stream, Outcome]]) -> tuple[
 
 def _as(rows: Rows, other: Rows | None) -> Rows | None:
     """The scores of another run with the tokens of the first, where they were not followed."""
-    if other is None or (other["at"] >= 0).all() or len(other) != len(rows):
-        return other if other is not None and (other["at"] >= 0).all() else None
-    found = other.copy()
+    if other is None or (other["at"] >= 0).all():
+        return other
+    if len(other) < len(rows):
+        return None
+    found = other[: len(rows)].copy()
     found["at"] = rows["at"]
     return found
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.observe.cpu_run.rows import Rows, rows_of
-from harness.observe.probes.align import aligned, parted
+from harness.observe.probes.align import SLACK, aligned, parted
 
-SIZE = 200
+SIZE = 400
 
 
 def scores(parting: int | None = None, shift: int = 0, size: int = SIZE) -> Rows:
@@ -28,7 +28,16 @@ def test_in_order(shift: int, first: int, second: int) -> None:
     """Every score has its token, whatever was left out before the first."""
     found = aligned(scores(), [(at, scores(at, shift)) for at in (first, second)])
     assert found is not None
-    assert found["at"].tolist() == list(range(1 + shift, 1 + shift + SIZE))
+    assert found["at"].tolist() == list(range(1 + shift, 1 + shift + SIZE - 2 * SLACK))
+
+
+def test_tail() -> None:
+    """A parting among the last windows, which score tokens again, need not agree to the token."""
+    others = [(50, scores(50)), (150, scores(150)), (390, scores(370))]
+    found = aligned(scores(), others)
+    assert found is not None
+    assert found["at"][0] == 1
+    assert aligned(scores(), [*others[:2], (390, scores(300))]) is None
 
 
 def test_not_in_order() -> None:
