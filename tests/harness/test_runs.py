@@ -37,7 +37,7 @@ class Scripted:
     """A runner that answers what it is told to, and remembers what it was asked."""
 
     def __init__(self, *answers: CpuRunFacts | BaseException, world_size: int = 1) -> None:
-        self.world_size = world_size
+        self.world_size, self.proof = world_size, False
         self.answers = list(answers)
         self.asked: list[Begun | None] = []
 

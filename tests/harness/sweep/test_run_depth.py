@@ -152,7 +152,7 @@ def test_refused(builder: RepositoryBuilder, tmp_path: Path, monkeypatch: pytest
 class Answering:
     """A runner with one answer."""
 
-    world_size = 1
+    world_size, proof = 1, False
 
     def __init__(self, answer: CpuRunFacts | Exception) -> None:
         self.answer = answer
