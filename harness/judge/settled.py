@@ -5,8 +5,6 @@ from __future__ import annotations
 from harness.judge.case import Case
 from harness.model.proof import Divergence, ProofFacts
 
-NOISE = 1e-3
-"""What a sum of probabilities may exceed 1 by for the rounding of single precision."""
 LEAST_ROWS = 32
 """Scores that must have been compared at each parting, where so many tokens come before it."""
 LEAST_SHARE = 0.5

@@ -181,10 +181,6 @@ class InputsWanted(Frozen):
     val_tokens: int
     documents: int
     """Documents in the validation stream."""
-    data_settings: tuple[tuple[str, str], ...] = ()
-    """Settings and arguments (`--data-dir`) that name data sets, shards, tokenizers and folders, as launched."""
-    byte_sidecar: bool = False
-    """The launched program reads byte counts of its validation tokens from files."""
 
 
 class RunLimits(Frozen):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.model.base import Frozen
 from harness.model.plan import Directive
+
+NOISE = 1e-3
+"""What a sum of a few probabilities may exceed 1 by for the rounding of single precision."""
 
 
 class Moved(Frozen):
@@ -24,8 +29,16 @@ class Swap(Frozen):
     """The token itself first."""
     values: tuple[float, ...]
     """What was added for each, in nats: minus the logarithm of its probability."""
-    total: float
-    """The sum of these probabilities. Above 1 the program's numbers are no distribution, whatever the others get."""
+
+    @property
+    def total(self) -> float:
+        """The sum of these probabilities."""
+        return math.fsum(math.exp(-value) for value in self.values)
+
+    @property
+    def above(self) -> bool:
+        """Whether that is more than 1: then the program's numbers are no distribution, whatever the others get."""
+        return self.total > 1 + NOISE
 
 
 class RowTotal(Frozen):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 
 from harness.judge.case import Case
 from harness.judge.families import mixture, order
 from harness.judge.rule import SubmissionRule, at, number
-from harness.judge.settled import NOISE, enough
+from harness.judge.settled import enough
 from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.order import UpdateKind
 from harness.model.proof import Apart, Divergence, ProofFacts, RowTotal
@@ -39,9 +40,9 @@ class _Experiment(SubmissionRule):
         else:
             yield self.decided(case, run.proof)
 
+    @abstractmethod
     def decided(self, case: Case, proof: ProofFacts) -> Finding:
         """What the experiments say."""
-        raise NotImplementedError
 
     def proven(self, one: Divergence, proof: ProofFacts) -> Proof:
         """The counter-example of one parting."""
@@ -235,7 +236,7 @@ class SumsToOne(_Experiment):
         words = (
             f"{len(worst.tokens)} tokens in turn at position {number(worst.position)} got {worst.total:.4f} together"
         )
-        if worst.total <= 1 + NOISE:
+        if not worst.above:
             return self.unknown(case, f"{words}; the others were not tried.")
         if proof.tables:
             lines = ", ".join(str(one.at.line) for one in proof.tables[:4])

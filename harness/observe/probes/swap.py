@@ -7,7 +7,7 @@ the tokens that were scored best, where a table of counts had something to say.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from harness.observe.cpu_run.rows import Rows
 LEAST, MOST = 3, 12
 """Tokens that are tried in each place beside its own: of a hashed table without norm any three sufficed; more only
 where what they got so far lets a sum above 1 be reached."""
-NOISE = 1e-3
-"""What a sum may exceed 1 by for the rounding of single precision."""
 _SHARES = (0.5, 0.7, 0.9)
 _EARLIEST = 16
 
@@ -33,29 +31,24 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
         own = first_value(rows, position)
         if own is None:
             continue
-        found = {int(stream.tokens[position]): own}
+        swap = Swap(position=position, tokens=(int(stream.tokens[position]),), values=(own,))
         for token in candidates(stream, position):
             other = values(stream.replaced(position, token))
             value = first_value(other, position) if other is not None else None
             if value is None:
                 break
-            found[token] = value
-            if total(found) > 1 + NOISE or (len(found) > LEAST and not _within_reach(found)):
+            swap = swap.model_copy(update={"tokens": (*swap.tokens, token), "values": (*swap.values, value)})
+            if swap.above or (len(swap.tokens) > LEAST and not _within_reach(swap)):
                 break
-        yield Swap(position=position, tokens=tuple(found), values=tuple(found.values()), total=total(found))
-        if total(found) > 1 + NOISE:
+        yield swap
+        if swap.above:
             return
 
 
-def total(found: Mapping[int, float]) -> float:
-    """Sum of the probabilities behind these values in nats."""
-    return math.fsum(math.exp(-value) for value in found.values())
-
-
-def _within_reach(found: Mapping[int, float]) -> bool:
+def _within_reach(swap: Swap) -> bool:
     """Whether the tokens that are left, each as probable as the best tried so far, would make more than 1."""
-    best = max(math.exp(-value) for value in list(found.values())[1:])
-    return total(found) + (MOST + 1 - len(found)) * best > 1 + NOISE
+    best = math.exp(-min(swap.values[1:]))
+    return swap.total + (MOST + 1 - len(swap.tokens)) * best > 1
 
 
 def places(stream: Stream, rows: Rows) -> list[int]:

@@ -125,7 +125,7 @@ class Tracker:
                         if found is not None:
                             positioned.put(out, *found)
                 except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
-                    positioned.faults.append(f"{kind.__name__}: {type(error).__name__}: {error}"[:300])
+                    positioned.failed(kind.__name__, error)
             return out
 
         torch.autograd.Function.apply = classmethod(applied)  # type: ignore[assignment,method-assign]  # as it was
@@ -145,7 +145,7 @@ class Tracker:
 
     def faults(self) -> list[str]:
         """Operations that were not followed for a fault of ours."""
-        return positioned.faults[:20]
+        return positioned.faults
 
     def _entry(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def made(*args: Any, **keywords: Any) -> Any:
@@ -155,7 +155,7 @@ class Tracker:
                     with off():
                         self._enter(out, args[0] if args else None)
                 except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
-                    positioned.faults.append(f"{original.__name__}: {type(error).__name__}: {error}"[:300])
+                    positioned.failed(original.__name__, error)
             return out
 
         made.__name__ = original.__name__

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from harness.model.facts import SubmissionFacts
 from harness.model.launch import LaunchFacts
-from harness.model.plan import Directive, EntryStep, InputsWanted, Meaning, Plan, Rung, StepPurpose
+from harness.model.plan import Directive, InputsWanted, Meaning, Plan, Rung, StepPurpose
 from harness.model.source import EnvRead
 from harness.observe.cpu_run.planning.attributes import (
     Declaration,
@@ -55,7 +54,6 @@ _LEADING_ON = frozenset(
 _NOTHING_COMPUTED = (
     "nothing in the program trains or runs a model: it imports plain modules of the standard library only"
 )
-_DATA_WORDS = ("DATA", "TOKENIZER", "SHARD", "VAL_FILES", "TRAIN_FILES", "SIDECAR", "DOCS")
 
 
 def plan_of(submission: SubmissionFacts, sources: Mapping[str, bytes], world_size: int = 1) -> Plan:
@@ -98,7 +96,7 @@ def plan_from(
         entry=steps,
         rungs=rungs,
         expected=expected(launch),
-        inputs=_inputs(launch, main, tiny, steps),
+        inputs=_inputs(launch, tiny),
         world_size=world_size,
         evaluates_only=shipped_artifact(submission, main.parsed),
         unshrunk=_unshrunk(rungs, material),
@@ -182,7 +180,7 @@ def _steps_made(submission: SubmissionFacts) -> int | None:
     return max(made, default=0) or None
 
 
-def _inputs(launch: LaunchFacts, main: ScriptReading, tiny: Tiny, steps: Sequence[EntryStep]) -> InputsWanted:
+def _inputs(launch: LaunchFacts, tiny: Tiny) -> InputsWanted:
     settings = {setting.name.lower(): setting for setting in launch.settings}
     vocabulary = settings["vocab_size"].value if "vocab_size" in settings else None
     per_step = ACCUMULATION * tiny.sequence * 4
@@ -193,33 +191,7 @@ def _inputs(launch: LaunchFacts, main: ScriptReading, tiny: Tiny, steps: Sequenc
         train_tokens=(tiny.steps + SPARE_STEPS) * per_step * 2,
         val_tokens=VAL_TOKENS,
         documents=DOCUMENTS,
-        data_settings=(*_named_data(launch), *_given_data(steps))[:60],
-        byte_sidecar="val_bytes" in main.parsed.text,
     )
-
-
-def _named_data(launch: LaunchFacts) -> list[tuple[str, str]]:
-    """Settings that name data."""
-    return [
-        (setting.env or setting.name, setting.value)
-        for setting in launch.settings
-        if isinstance(setting.value, str) and _is_data(setting.env or setting.name)
-    ]
-
-
-def _given_data(steps: Sequence[EntryStep]) -> list[tuple[str, str]]:
-    """Arguments that name data."""
-    given: list[tuple[str, str]] = []
-    for step in steps:
-        for option, word in pairwise((*step.arguments, "")):
-            name, sign, value = option.partition("=")
-            if name.startswith("--") and _is_data(name.replace("-", "_")) and (sign or not word.startswith("-")):
-                given.append((name, value or word))
-    return given
-
-
-def _is_data(name: str) -> bool:
-    return any(word in name.upper() for word in _DATA_WORDS)
 
 
 def _unshrunk(rungs: Sequence[Rung], material: Material) -> tuple[str, ...]:

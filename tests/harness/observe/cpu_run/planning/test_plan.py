@@ -82,7 +82,6 @@ def test_a_usual_submission() -> None:
     assert [(step.kind, step.purpose) for step in plan.entry] == [(EntryKind.MAIN, StepPurpose.TRAIN_AND_EVALUATE)]
     assert plan.inputs is not None
     assert plan.inputs.vocabulary == 1024
-    assert ("DATA_PATH", "./data/datasets/fineweb10B_sp1024") in plan.inputs.data_settings
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
 
 
@@ -213,12 +212,3 @@ main()
     assert small["ITERATIONS"] == ("12", None)
     assert small["BATCH_SIZE"] == ("1", 8)
     assert int(small["TRAIN_BATCH_TOKENS"][0]) % 8 == 0
-
-
-def test_arguments_that_name_data_are_listed() -> None:
-    """Data is found by what the command names, too."""
-    program = b"import argparse, torch\np = argparse.ArgumentParser()\np.add_argument('--data-dir')\nmain()\n"
-    readme = b"```\ntorchrun --nproc_per_node=8 train_gpt.py --data-dir ../data/x --fast\n```\n"
-    _, plan = _read({"train_gpt.py": program, "README.md": readme})
-    assert plan.inputs is not None
-    assert plan.inputs.data_settings == (("--data-dir", "../data/x"),)
