@@ -8,14 +8,15 @@ from functools import partial
 
 from torch.utils import _triton
 
-from harness.observe.cpu_run.guest.stand_ins import extensions, fla, flash, inert, modal, offline
+from harness.observe.cpu_run.guest.stand_ins import extensions, flash, inert, modal, offline
 from harness.observe.cpu_run.guest.stand_ins.finder import Names, StandInFinder
+from harness.observe.cpu_run.guest.stand_ins.fla import modules as fla_modules
 from harness.observe.cpu_run.guest.stand_ins.triton import modules as triton_modules
 
 
 def _always() -> dict[str, Callable[[], Names]]:
     """What is of no use without a GPU or a network, installed or not."""
-    tables = (fla.modules(), flash.modules(), triton_modules.modules())
+    tables = (fla_modules.modules(), flash.modules(), triton_modules.modules())
     fixed: dict[str, Callable[[], Names]] = {
         name: partial(dict, names) for table in tables for name, names in table.items()
     }
