@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch", reason="install the extra `run`")
-
-from dataclasses import replace
 
 from reference_model.presets import PRESETS
 

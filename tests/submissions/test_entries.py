@@ -15,9 +15,6 @@ from types import ModuleType
 import pytest
 from tests_support.sandbox import needs_sandbox
 
-pytest.importorskip("torch", reason="install the extra `run`")
-pytest.importorskip("sentencepiece", reason="install the extra `run`")
-
 from harness.model.cpu_run import Ran, RunStage
 from harness.model.review import Depth, Verdict
 from harness.observe.target import Request

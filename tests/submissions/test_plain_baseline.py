@@ -15,10 +15,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch", reason="install the extra `run`")
-pytest.importorskip("sentencepiece", reason="install the extra `run`")
-
 import torch
 
 from reference_model.corpus import prepare as corpus

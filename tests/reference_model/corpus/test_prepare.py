@@ -4,9 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("sentencepiece", reason="install the extra `run`")
-
 import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st

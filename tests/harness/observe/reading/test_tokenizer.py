@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ NAMES = ("fineweb_1024_bpe", "fineweb_4096_bpe", "fineweb_8192_bpe", "fineweb_81
 @pytest.mark.parametrize("name", NAMES)
 def test_agrees_with_the_library(corpus: Path, name: str) -> None:
     """Counts of pieces by type are those that sentencepiece itself gives, on real models of the competition."""
-    sentencepiece = pytest.importorskip("sentencepiece", reason="the library is in the extra `run`")
     data = (corpus / "tokenizers" / f"{name}.model").read_bytes()
     facts = read_tokenizer(f"{name}.model", data)
     library = sentencepiece.SentencePieceProcessor(model_proto=data)
