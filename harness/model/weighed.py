@@ -31,12 +31,8 @@ class Weighed(Frozen):
     """Of code and packed model together."""
     code: Fact[int] | None = None
     """Of the code as it is billed: packed, where the run prints both."""
-    code_plain: Fact[int] | None = None
-    """Of the code before it is packed, where the run prints both."""
     model: Fact[int] | None = None
     """Of the packed model."""
-    stated: tuple[int, ...] = ()
-    """All numbers of four digits and more in what it printed, as far as they are kept."""
     program: tuple[CodeFile, ...] = ()
     shipped: tuple[ShippedFile, ...] = ()
     artifact: str | None = None

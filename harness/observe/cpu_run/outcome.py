@@ -126,7 +126,7 @@ def understood(
         "files": written[:MAX_FILES],
         "totals": totals[:MAX_TOTALS],
         "scores": scores,
-        "weighed": weighed(ranks, log.runs, "\n".join(lines), files, f"{HOME}/{SUBMISSION}"),
+        "weighed": weighed(ranks, log.runs, files, f"{HOME}/{SUBMISSION}"),
         **scored.facts(report, scores, log.runs[-1] if log.runs else None, further),
         "processes": tuple(snippet(process) for process in report.processes[:20]),
         "others": others,

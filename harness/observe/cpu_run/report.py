@@ -34,8 +34,6 @@ class Raised(Frozen):
     frames: Annotated[tuple[Stack, ...], Field(max_length=50)] = ()
     unsupported: bool = False
     """Raised by a stand-in for what it cannot do."""
-    cause: Short | None = None
-    python: Short = ""
 
 
 Block = tuple[Short, int, int, int, Short, bool, int]

@@ -1,8 +1,7 @@
-"""What a run printed of sizes, and which files of the submission it used."""
+"""What a run printed of its sizes, and which files of the submission it used."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -10,29 +9,19 @@ from harness.model.logs import RunFacts
 from harness.model.weighed import CodeFile, ShippedFile, Weighed
 from harness.observe.cpu_run.report import Report
 
-MAX_STATED = 2_000
-_NUMBER = re.compile(r"(?<![\w.,])\d(?:[\d]{3,11}|\d{0,2}(?:[,_]\d{3}){1,3})(?![\d.,_]*\d)")
-"""An integer of four digits and more, its thousands apart or not."""
 
-
-def weighed(
-    reports: Sequence[Report], runs: Sequence[RunFacts], printed: str, files: Mapping[str, bytes], root: str
-) -> Weighed:
+def weighed(reports: Sequence[Report], runs: Sequence[RunFacts], files: Mapping[str, bytes], root: str) -> Weighed:
     """The weights of a run of these ranks; `files` are those of the submission, which lay in `root`.
 
     When a file was opened is told by the first rank that did so: the ranks count for themselves.
     """
     last = runs[-1] if runs else None
-    plain = last.bytes_code if last is not None else None
-    packed = last.bytes_code_compressed if last is not None else None
     executed = {block[0] for report in reports for block in report.blocks if block[6]}
     found = {path: when for report in reversed(reports) for path, when in report.found.items()}
     return Weighed(
         total=last.bytes_total if last is not None else None,
-        code=packed or plain,
-        code_plain=plain if packed is not None else None,
+        code=(last.bytes_code_compressed or last.bytes_code) if last is not None else None,
         model=last.bytes_model if last is not None else None,
-        stated=stated(printed),
         program=tuple(
             CodeFile(path=path, size=len(files[path]), read_as=len(files[path].replace(b"\r\n", b"\n")))
             for path in sorted(executed & files.keys())
@@ -43,12 +32,6 @@ def weighed(
             if path in files and not path.endswith((".py", ".pyc"))
         ),
     )
-
-
-def stated(printed: str) -> tuple[int, ...]:
-    """The numbers of four digits and more that stand in a text, each once."""
-    found = {int(re.sub(r"[,_]", "", match[0])): None for match in _NUMBER.finditer(printed)}
-    return tuple(found)[-MAX_STATED:]
 
 
 def _inside(path: str, root: str) -> str:

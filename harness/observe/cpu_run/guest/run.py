@@ -186,13 +186,7 @@ def _told(error: BaseException, runtime: Runtime) -> dict[str, Any]:
         "name": _text(lambda: getattr(error, "name", None) or "", MAX_NAME),
         "frames": frames[-MAX_FRAMES:],
         "unsupported": issubclass(type(error), fidelity.NotSupported),
-        "cause": _text(lambda: _kind(error.__cause__ or error.__context__), MAX_NAME) or None,
-        "python": ".".join(map(str, sys.version_info[:2])),
     }
-
-
-def _kind(error: BaseException | None) -> str:
-    return type(error).__name__ if error is not None else ""
 
 
 def _text(words: Callable[[], object], most: int) -> str:

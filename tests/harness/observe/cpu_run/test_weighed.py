@@ -10,7 +10,6 @@ from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts
 from harness.observe.cpu_run.runner import CpuRunner
-from harness.observe.cpu_run.weighed import stated
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 
 SCRIPT = """
@@ -81,10 +80,3 @@ def test_sizes(run: CpuRunFacts) -> None:
         "train_gpt.py": (weighed.code.value + lines, weighed.code.value),
     }
     assert [(file.path, file.size) for file in weighed.shipped] == [("table.bin", 900)]
-    assert {weighed.total.value, artifact.size} <= set(weighed.stated)
-
-
-def test_numbers() -> None:
-    """Numbers stand plain or with their thousands apart; fractions, years of four digits and hashes need no care."""
-    printed = "model: 15,943,103 bytes (12_345) of 16000000; 3.1415926 1234.5 12,34 999 0x1234f 2048"
-    assert set(stated(printed)) == {15_943_103, 12_345, 16_000_000, 2048}
