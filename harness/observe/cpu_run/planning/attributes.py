@@ -24,6 +24,10 @@ MAX_DECLARATIONS = 2_000
 _CAN_SHIFT = 64
 _TEST_SIZES = 256
 """Smaller counts of elements that a condition names are not thresholds of quantisation."""
+_LEAST_LENGTH = 256
+"""A shorter sequence beside a size only keeps it from being nothing."""
+_LEAST_STEPS = 100
+"""Fewer steps in a condition are the first ones, which are told or counted in another way."""
 _LEAST_WIDTH = 32
 """Fewer rows or columns that a condition names are tiles or groups, not a width of the model."""
 _WEIGHTS = frozenset({"weight", "param", "p", "w"})
@@ -52,6 +56,7 @@ class Form(StrEnum):
     KEYWORD = "keyword argument"
     LOCAL = "local variable"
     COMPARISON = "literal in a condition"
+    LEAST = "literal beside a size, of which the larger counts"
     SPLIT = "literal divided by the number of processes"
 
 
@@ -218,6 +223,17 @@ def _least_parameters(compare: ast.Compare) -> ast.expr | None:
     return first if counted and (number_in(first) or 0) >= _MANY_PARAMETERS else None
 
 
+def _counts_steps(node: ast.expr) -> bool:
+    """The step of the training, or the number of all its steps: `step >= 2000`, `args.iterations < 1000`."""
+    name = (name_of(node) or "").lower()
+    return name == "step" or meaning_of(name, USUAL[Meaning.STEPS]) is Meaning.STEPS
+
+
+def _is_length(name: str) -> bool:
+    """Whether a name is that of a sequence length: `max(args.train_seq_len, 4096)` is one as well."""
+    return meaning_of(name, USUAL[Meaning.SEQUENCE]) in (Meaning.SEQUENCE, Meaning.EVAL_SEQUENCE)
+
+
 def _measures_weights(node: ast.expr) -> bool:
     """One size of a matrix of weights: `module.weight.shape[0]`, `p.size(1)`.
 
@@ -269,6 +285,13 @@ def _literals(parsed: Parsed) -> Iterator[tuple[str, ast.expr, Form]]:
             yield "min_numel", limit, Form.COMPARISON
         if is_order and _measures_weights(compare.left) and (number_in(limit) or 0) >= _LEAST_WIDTH:
             yield "min_width", limit, Form.COMPARISON
+        if is_order and _counts_steps(compare.left) and (number_in(limit) or 0) >= _LEAST_STEPS:
+            yield "switch_step", limit, Form.COMPARISON
+    for call in parsed.index.calls.get("max", ()):
+        lengths = [name for one in call.args if _is_length(name := name_of(one) or "")]
+        for one in call.args if lengths else ():
+            if (number_in(one) or 0) >= _LEAST_LENGTH:
+                yield lengths[0], one, Form.LEAST
     for division in parsed.index.of(ast.BinOp):
         whole = isinstance(division.op, ast.FloorDiv) and 1 < (number_in(division.left) or 0) <= _MOST_PROCESSES
         if whole and _counts_processes(division.right):

@@ -44,7 +44,9 @@ _TABLE: Mapping[Meaning, str] = {
         max_wallclock(_seconds|_secs|_sec|_s|_ms)? wallclock(_limit|_cap|_budget)?(_seconds|_s|_ms)?
         (max_)?train(ing)?_(seconds|time|time_limit|budget|time_seconds)(_s|_seconds)?
         (train_)?(time_)?(budget|limit)(_seconds|_secs|_s) (train_)?time_(budget|limit)""",
-    Meaning.RESERVE: r"\w*reserve_?(seconds|secs|s|ms)?",
+    Meaning.RESERVE: r"""
+        \w*reserve_?(seconds|secs|s|ms)?
+        (\w+_)?(finali[sz]e|export|quant|gptq|save|serialize)_budget(_seconds|_secs|_s|_ms)?""",
     Meaning.MICRO_BATCH_TOKENS: r"""
         (device_|max_|mlx_max_)?micro_?batch_tokens (local|device|per_device|per_gpu)_batch_tokens""",
     Meaning.BATCH_TOKENS: r"""
@@ -101,7 +103,8 @@ _TABLE: Mapping[Meaning, str] = {
         (mlp|ffn|ff)_(hidden|dim|hidden_dim|size|inner) _?default_mlp_hidden intermediate_size d_ff hidden_dim""",
     Meaning.WIDTH: r"""
         (bigram|trigram|skipgram|hash|ngram)_(hash_)?(embed_|emb_)?dim (ve|value|embedding|embed|emb|factor|inst)_?dim
-        (\w+_)?(bottleneck|latent)_dim min_width (tok|tok_emb|geo_embed|num_embed)_dim embed_bottleneck""",
+        (\w+_)?(bottleneck|latent)_dim min_width (tok|tok_emb|geo_embed|num_embed)_dim embed_bottleneck
+        (shared|local|global)_dim""",
     Meaning.BATCH_SEQUENCES: r"(train_|micro_|device_|per_device_|mini)?_?batch(_size|_seqs|size)? (micro_)?bs",
     Meaning.ACCUMULATION: r"grad(ient)?_accum(ulation)?(_steps)? accum_steps",
 }

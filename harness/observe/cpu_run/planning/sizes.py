@@ -185,6 +185,8 @@ def _of_shape(meaning: Meaning, value: float, tiny: Tiny) -> float | None:
 
 
 def _of_run(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | None:
+    if meaning is Meaning.EVAL_BATCH and not value % tiny.original.sequence:
+        meaning = Meaning.EVAL_BATCH_TOKENS  # few, but whole sequences of a program that has short ones
     if meaning in _CAPS:
         return min(value, _CAPS[meaning])
     if meaning in _LENGTHS:

@@ -51,6 +51,9 @@ def _found(text: str) -> tuple[str, tuple[Declaration, ...]]:
         ("if p.size(1) < 128:\n    pass", Form.COMPARISON, Meaning.WIDTH, 128),
         ("assert 26_000_000 < n_params < 28_000_000", Form.COMPARISON, Meaning.PARAMETERS, 26_000_000),
         ("assert total_params >= 17_000_000", Form.COMPARISON, Meaning.PARAMETERS, 17_000_000),
+        ("if step >= 2_000:\n    pass", Form.COMPARISON, Meaning.STEP, 2_000),
+        ("if skip or args.iterations < 1000:\n    pass", Form.COMPARISON, Meaning.STEP, 1_000),
+        ("longest = max(args.train_seq_len, length, 4096)", Form.LEAST, Meaning.SEQUENCE, 4_096),
     ],
 )
 def test_every_form_is_found_and_rewritten(text: str, form: Form, meaning: Meaning, value: int) -> None:
@@ -60,7 +63,7 @@ def test_every_form_is_found_and_rewritten(text: str, form: Form, meaning: Meani
     new = rewritten(source, [found[0].directive(16, "a test")])
     assert new != source
     again = declarations(parse(new), "train.py", 0)
-    expected = [16] if form is not Form.COMPARISON else []
+    expected = [16] if form not in (Form.COMPARISON, Form.LEAST) else []
     assert [one.value for one in again if one.value == 16] == expected
     assert new.count("\n") == source.count("\n")
 
@@ -87,6 +90,9 @@ def test_every_form_is_found_and_rewritten(text: str, form: Form, meaning: Meani
         "if tokens.shape[0] >= 64:\n    pass",
         "assert n_params < 28_000_000",
         "if n_params > 1_000:\n    pass",
+        "if step < 10:\n    pass",
+        "longest = max(args.train_seq_len, 1)",
+        "longest = max(width, 4096)",
         "def f(stride=64): pass",
     ],
 )

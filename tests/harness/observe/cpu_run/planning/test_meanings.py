@@ -23,6 +23,8 @@ from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
         ("max_wallclock_seconds", 600.0, Meaning.WALLCLOCK),
         ("time_limit", 600, Meaning.WALLCLOCK),
         ("gptq_reserve_ms", 14_000.0, Meaning.RESERVE),
+        ("finalize_budget_seconds", 15.0, Meaning.RESERVE),
+        ("global_dim", 768, Meaning.WIDTH),
         ("train_batch_tokens", 786_432, Meaning.BATCH_TOKENS),
         ("val_batch_size", 524_288, Meaning.EVAL_BATCH_TOKENS),
         ("val_batch_size", 64, Meaning.EVAL_BATCH),

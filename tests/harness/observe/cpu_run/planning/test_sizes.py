@@ -130,6 +130,12 @@ def test_whole_batches_hold_the_validation_stream(original: Original) -> None:
     assert sequences // (batch // tiny.eval_sequence) >= 1
 
 
+def test_a_batch_of_whole_short_sequences_is_counted_in_tokens() -> None:
+    """A program that divides its batch by its short sequences can still do so."""
+    assert shrunk(Meaning.EVAL_BATCH, 256, "val_batch_size", Tiny(Original(sequence=64))) is None
+    assert shrunk(Meaning.EVAL_BATCH, 256, "val_batch_size", Tiny(Original(sequence=1024))) == 32
+
+
 def test_the_clock_ends_the_run() -> None:
     """Limits in seconds become what the run's clock shows after its steps, and what is kept back shrinks alike."""
     tiny = Tiny(Original(seconds=600.0), readings=2, timed=True)
