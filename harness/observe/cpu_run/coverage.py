@@ -206,8 +206,8 @@ def _distance(made: float, printed: float) -> float:
 
 def _at(report: Report, place: At) -> Iterator[_Sum]:
     for number, site in enumerate(report.sums):
-        if (site[0], site[1], site[2]) == (place.path, place.layer, place.line):
-            for back, end in enumerate(reversed(site[6])):
+        if site[:3] == (place.path, place.layer, place.line):
+            for back, end in enumerate(reversed(site.ends)):
                 if end is not None:
                     yield _Sum(number, back, end, site)
 
@@ -218,15 +218,16 @@ def _added_up(ranks: Sequence[Report]) -> Report:
         return ranks[0]
     found: dict[tuple[object, ...], Added] = {}
     for site in (site for rank in ranks for site in rank.sums):
-        path, layer, line, target, function, additions, ends = site
-        other = found.get(site[:5])
-        if other is not None:
-            kept = None if len(other[6]) == len(ends) else -1
-            pairs = zip(other[6][kept:], ends[kept:], strict=True)
-            ends = tuple(a + b if a is not None and b is not None else None for a, b in pairs)
-            additions += other[5]
-        found[site[:5]] = (path, layer, line, target, function, additions, ends)
+        other = found.get(site.place)
+        found[site.place] = _joined(other, site) if other is not None else site
     return ranks[0].model_copy(update={"sums": tuple(found.values())})
+
+
+def _joined(one: Added, other: Added) -> Added:
+    kept = None if len(one.ends) == len(other.ends) else -1
+    pairs = zip(one.ends[kept:], other.ends[kept:], strict=True)
+    ends = tuple(a + b if a is not None and b is not None else None for a, b in pairs)
+    return one._replace(additions=one.additions + other.additions, ends=ends)
 
 
 def _over(told: Sequence[_Told]) -> _Told:
@@ -240,7 +241,7 @@ def _over(told: Sequence[_Told]) -> _Told:
 
 
 def _times(report: Report, one: _Sum, size: int) -> _Told:
-    same = [number for number, site in enumerate(report.sums) if site[:5] == one.site[:5]]
+    same = [number for number, site in enumerate(report.sums) if site.place == one.site.place]
     here = one.number if one.number in same else next(iter(same), None)
     if here is None:
         return _Told(np.zeros(size, np.int64), 0, 0, 0)
@@ -250,14 +251,13 @@ def _times(report: Report, one: _Sum, size: int) -> _Told:
             for first, last, count in spans:
                 times[max(0, first) : last + 1] = count
             return _Told(times, elsewhere, untold, looked)
-    return _Told(np.zeros(size, np.int64), 0, report.sums[here][5], 0)
+    return _Told(np.zeros(size, np.int64), 0, report.sums[here].additions, 0)
 
 
 def _covered(one: _Sum, told: _Told) -> Covered:
-    path, layer, line, target = one.site[:4]
     return Covered(
-        at=At(path=path, line=line, layer=layer),
-        target=target,
+        at=At(path=one.site.path, line=one.site.line, layer=one.site.layer),
+        target=one.site.target,
         spans=_spans(told.times),
         once=int((told.times == 1).sum()),
         several=int((told.times > 1).sum()),

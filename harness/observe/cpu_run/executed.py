@@ -67,17 +67,17 @@ class Executed:
         loaded: defaultdict[tuple[int, str, int], list[Block]] = defaultdict(list)
         for number, blocks in enumerate(steps):
             for block in blocks:
-                loaded[number, block[0], block[1]].append(block)
+                loaded[number, block.path, block.layer].append(block)
         found = cls(loaded={path for _, path, _ in loaded})
         for source in program.sources:
             own = found.stretches[source.path] = stretches(source.tree)
             marks = [stretch.mark for stretch in own]
             for (_, path, _), seen in loaded.items():
                 here = path == source.path or source is program.main  # a launcher's text may be another file's
-                if here and _repeats([(b[2], b[4], b[5]) for b in seen], marks):
+                if here and _repeats([(b.first, b.function, b.opens) for b in seen], marks):
                     counts = found.hits.setdefault(source.path, [0] * len(own))
                     for i, block in enumerate(seen):
-                        counts[i % len(own)] += block[6]
+                        counts[i % len(own)] += block.times
         return found
 
     def counts(self, path: str) -> Sequence[int]:

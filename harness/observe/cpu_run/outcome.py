@@ -224,13 +224,13 @@ def _declared(facts: SubmissionFacts) -> list[str]:
 def _totals(report: Report) -> tuple[Total, ...]:
     return tuple(
         Total(
-            at=At(path=path, line=line, layer=layer),
-            target=target,
-            function=function,
-            additions=additions,
-            values=ends[-MAX_ENDS:],
+            at=At(path=one.path, line=one.line, layer=one.layer),
+            target=one.target,
+            function=one.function,
+            additions=one.additions,
+            values=one.ends[-MAX_ENDS:],
         )
-        for path, layer, line, target, function, additions, ends in report.sums
+        for one in report.sums
     )
 
 

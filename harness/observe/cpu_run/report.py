@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -36,16 +36,53 @@ class Raised(Frozen):
     """Raised by a stand-in for what it cannot do."""
 
 
-Block = tuple[Short, int, int, int, Short, bool, int]
-"""Path, layer, first line, last line, function, whether it is that function's body, how often it ran."""
-Added = tuple[Short, int, int, Short, Short, int, tuple[float | None, ...]]
-"""Path, layer, line, target, function, additions, ends of the sums."""
+class Block(NamedTuple):
+    """Statements that run together, and how often they ran."""
+
+    path: Short
+    layer: int
+    first: int
+    """Line."""
+    last: int
+    function: Short
+    opens: bool
+    """Whether it is that function's body."""
+    times: int
 
 
-Positions = tuple[int, int, int, int, int, tuple[tuple[int, int, int], ...]]
-"""Number of a sum's site among the sums, which of its sums from the last, elements added that stand at no known place,
-additions of which nothing is known, additions whose position is that of the token that the program looked at for them,
-and runs of positions: first, last, how often."""
+class Added(NamedTuple):
+    """What one statement added up."""
+
+    path: Short
+    layer: int
+    line: int
+    target: Short
+    function: Short
+    additions: int
+    ends: tuple[float | None, ...]
+    """Of its sums, in order."""
+
+    @property
+    def place(self) -> tuple[str, int, int, str, str]:
+        """What tells it from others, in the reports of all ranks."""
+        return self[:5]
+
+
+class Positions(NamedTuple):
+    """Of which tokens one sum is."""
+
+    number: int
+    """Of its site among the sums."""
+    back: int
+    """Which of the site's sums, from the last."""
+    elsewhere: int
+    """Elements added that stand at no known place."""
+    untold: int
+    """Additions of which nothing is known."""
+    looked: int
+    """Additions whose position is that of the token that the program looked at for them."""
+    spans: tuple[tuple[int, int, int], ...]
+    """Runs of positions: first, last, how often."""
 
 
 class Stream(Frozen):

@@ -16,7 +16,7 @@ def weighed(reports: Sequence[Report], runs: Sequence[RunFacts], files: Mapping[
     When a file was opened is told by the first rank that did so: the ranks count for themselves.
     """
     last = runs[-1] if runs else None
-    executed = {block[0] for report in reports for block in report.blocks if block[6]}
+    executed = {block.path for report in reports for block in report.blocks if block.times}
     found = {path: when for report in reversed(reports) for path, when in report.found.items()}
     return Weighed(
         total=last.bytes_total if last is not None else None,

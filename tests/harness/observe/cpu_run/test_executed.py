@@ -54,7 +54,8 @@ def counted(text: str, environment: Mapping[str, str]) -> tuple[Block, ...]:
         for name, value in environment.items():
             patch.setitem(os.environ, name, value)
         exec(code, space)
-    return tuple((b.path, b.layer, b.line, b.last, b.function, b.opens, hits[i]) for i, b in enumerate(rewriter.blocks))
+    seen = enumerate(rewriter.blocks)
+    return tuple(Block(b.path, b.layer, b.line, b.last, b.function, b.opens, hits[i]) for i, b in seen)
 
 
 class Run:
@@ -412,9 +413,9 @@ def test_modules() -> None:
 def test_launcher() -> None:
     """Where a file only starts another, the other's text is the program, wherever it was loaded from."""
     program = modules_of("import helper\nif __name__ == '__main__':\n    helper.start(2)\n")
-    blocks = [("helper.py", *block[1:]) for block in counted(HELPER + "if start: pass\n", {})]
+    blocks = [block._replace(path="helper.py") for block in counted(HELPER + "if start: pass\n", {})]
     assert Executed.of(program, [blocks]).hits.get("train_gpt.py") is None
-    blocks = [("helper.py", *block[1:]) for block in counted(HELPER, {})]
+    blocks = [block._replace(path="helper.py") for block in counted(HELPER, {})]
     done = Executed.of(program, [blocks])
     assert done.hits["train_gpt.py"][0] == 1
     assert {at.line for at in not_executed(program, done)} >= {1, 4}
