@@ -29,7 +29,7 @@ from harness.observe.cpu_run.outcome import Outcome
 from harness.observe.cpu_run.rows import Rows
 from harness.observe.cpu_run.trial import Again, Trial
 from harness.observe.moment import Moment, Show
-from harness.observe.probes.align import aligned
+from harness.observe.probes.align import SLACK, aligned
 from harness.observe.probes.apart import changed, early
 from harness.observe.probes.compare import Compared, compared, row_kept
 from harness.observe.probes.swap import swaps
@@ -70,7 +70,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         return outcome
 
     parted = []
-    for number, position in enumerate(partings(stream)):
+    for number, position in enumerate(partings(stream, _scored_until(base.rows, stream))):
         other = stream.diverged(position, _SEED + number)
         parted.append((position, other, run(f"changing what comes after token {position}", other)))
     rows, placed = _placed(base.rows, parted)
@@ -178,10 +178,15 @@ def _as(rows: Rows, other: Rows | None) -> Rows | None:
     return found
 
 
-def partings(stream: Stream) -> list[int]:
-    """Last shared positions: inside of documents, off every boundary that is a multiple of a power of two."""
-    starts = set(stream.starts.tolist())
+def _scored_until(rows: Rows, stream: Stream) -> int:
+    """The last token that has a score; where those are not known, the last that any program of whole windows scores."""
     size = len(stream.tokens)
+    return min(int(rows["at"].max()), size) if (rows["at"] >= 0).all() else max(2, size - SLACK)
+
+
+def partings(stream: Stream, size: int) -> list[int]:
+    """Last shared positions among the first `size`: inside of documents, off every multiple of a power of two."""
+    starts = set(stream.starts.tolist())
     found = []
     for share in SHARES:
         wanted = int(share * size)

@@ -1,6 +1,7 @@
 """Arrays of numpy that know of which tokens of the validation stream their elements speak: see `positioned`.
 
-They come out of positioned tensors. Each carries positions of its own shape; views are not followed into one another.
+They come out of positioned tensors, or are made empty and written into. Each carries positions of its own shape; a view
+has a view of them, so that what is written into one is known in the other.
 """
 
 from __future__ import annotations
@@ -19,14 +20,42 @@ Note = Callable[[list[Any], list[Rows]], None]
 """Told of the numbers that came out together, and of what each of them speaks."""
 _MOVING = frozenset({"reshape", "ravel", "concatenate", "stack", "hstack", "vstack", "squeeze", "expand_dims",
                      "transpose", "take", "repeat", "tile", "roll", "copy", "flip"})  # fmt: skip
+_AS_IT_IS = frozenset({"nan_to_num", "round", "around"})
+"""Functions that leave elements where they are."""
+_BY_UFUNCS = frozenset({"sum", "mean", "clip"})
+"""Functions that numpy makes of operations that are followed."""
+_MAKERS = ("zeros", "empty", "ones", "full", "zeros_like", "empty_like", "ones_like", "full_like")
+_PARTS = 64
+"""Parts of a mixture at most."""
+_MOST_MADE = 1 << 20
+"""Elements of an array up to which it is followed from when it is made: tables of counts are larger."""
 _CHANGING = frozenset({"copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal"})
 """Functions that write into their first argument."""
 _note: list[Note] = []
+_filled = np.full  # as it is before what it makes is followed
 
 
 def tell(note: Note) -> None:
     """Who is told of the numbers that come out."""
     _note[:] = [note]
+
+
+def follow_made() -> None:
+    """Arrays of fractions that are made from now on can be written into; there is no way back."""
+    for name in _MAKERS:
+        setattr(np, name, _following(getattr(np, name)))
+
+
+def _following(original: Callable[..., Any]) -> Callable[..., Any]:
+    def made(*args: Any, **keywords: Any) -> Any:
+        out = original(*map(_bare, args), **_bare_values(keywords))
+        if type(out) is not np.ndarray or out.dtype.kind != "f" or not out.ndim or out.size > _MOST_MADE:
+            return out
+        return _with(out, _nowhere(out.shape), {})
+
+    made.__name__ = original.__name__
+    made.__doc__ = original.__doc__
+    return made
 
 
 class PositionedArray(np.ndarray):
@@ -48,7 +77,6 @@ class PositionedArray(np.ndarray):
         """Elements bring their positions along."""
         super().__setitem__(_bare(index), _bare(value))
         if self._at is not None:
-            self._at = self._at.copy()
             known = _at(value)
             self._at[_bare(index)] = UNKNOWN if known is None else known
             self._bags = {**self._bags, **_bags((value,))}
@@ -58,10 +86,10 @@ class PositionedArray(np.ndarray):
         into = keywords.get("out", ())
         given = {**keywords, "out": tuple(map(_bare, into))} if into else keywords
         out = getattr(ufunc, method)(*map(_bare, inputs), **_bare_values(given))
-        for one in inputs[:1] if method == "at" else into:
-            if isinstance(one, PositionedArray):
-                one._at = None
+        if method == "at" and isinstance(inputs[0], PositionedArray):
+            inputs[0]._forget()
         if into:
+            _put_into(ufunc, method, inputs, into)
             return into[0] if len(into) == 1 else into
         try:
             if method == "__call__" and not isinstance(out, tuple):
@@ -75,14 +103,19 @@ class PositionedArray(np.ndarray):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Functions that move elements move positions; the others give plain arrays."""
         name = func.__name__
-        if name in {"sum", "mean"}:
+        if name in _BY_UFUNCS:
             return super().__array_function__(func, types, args, kwargs)
         out = func(*map(_bare, args), **_bare_values(kwargs))
-        if name in _CHANGING and isinstance(args[0], PositionedArray):
-            args[0]._at = None
+        changed = args[0] if name in _CHANGING else kwargs.get("out")
+        if isinstance(changed, PositionedArray):
+            changed._forget()
         try:
             if name == "take_along_axis":
                 return _along_axis(out, *args, **kwargs)
+            if name == "where" and len(args) == 3:
+                return _chosen(out, *args)
+            if name in _AS_IT_IS:
+                return _with(out, _copied(_at(args[0])), _bags(args))
             if name not in _MOVING:
                 return out
             return _with(out, func(_positions(args[0]), *map(_bare, args[1:]), **_bare_values(kwargs)), _bags(args))
@@ -92,16 +125,36 @@ class PositionedArray(np.ndarray):
 
     def astype(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.astype: elements stay where they are."""
-        return _with(_bare(self).astype(*args, **keywords), self._at, self._bags)
+        return _with(_bare(self).astype(*args, **keywords), _copied(self._at), self._bags)
 
     def copy(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.copy."""
-        return _with(_bare(self).copy(*args, **keywords), self._at, self._bags)
+        return _with(_bare(self).copy(*args, **keywords), _copied(self._at), self._bags)
 
     def reshape(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.reshape."""
-        at = None if self._at is None else self._at.reshape(*args, **keywords)
-        return _with(_bare(self).reshape(*args, **keywords), at, self._bags)
+        return self._elsewhere("reshape", args, keywords)
+
+    def _elsewhere(self, name: str, args: Any, keywords: Any) -> Any:
+        """What a method that moves elements gives."""
+        at = None if self._at is None else getattr(self._at, name)(*args, **keywords)
+        return _with(getattr(_bare(self), name)(*args, **keywords), at, self._bags)
+
+    def ravel(self, *args: Any, **keywords: Any) -> Any:
+        """As ndarray.ravel."""
+        return self._elsewhere("ravel", args, keywords)
+
+    def flatten(self, *args: Any, **keywords: Any) -> Any:
+        """As ndarray.flatten."""
+        return self._elsewhere("flatten", args, keywords)
+
+    def squeeze(self, *args: Any, **keywords: Any) -> Any:
+        """As ndarray.squeeze."""
+        return self._elsewhere("squeeze", args, keywords)
+
+    def transpose(self, *args: Any, **keywords: Any) -> Any:
+        """As ndarray.transpose."""
+        return self._elsewhere("transpose", args, keywords)
 
     def mean(self, axis: Any = None, *args: Any, **keywords: Any) -> Any:
         """As ndarray.mean: it speaks of all that it is the mean of."""
@@ -111,7 +164,12 @@ class PositionedArray(np.ndarray):
     def _changed(self, name: str, args: Any, keywords: Any) -> None:
         """Do what moves or overwrites elements in place; nothing is known of them after it."""
         getattr(_bare(self), name)(*args, **_bare_values(keywords))
-        self._at = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing is known of the elements any more, nor of those that are views of them."""
+        if self._at is not None:
+            self._at[...] = UNKNOWN
 
     def sort(self, *args: Any, **keywords: Any) -> None:
         """As ndarray.sort."""
@@ -132,17 +190,17 @@ class PositionedArray(np.ndarray):
     def tolist(self) -> Any:
         """As ndarray.tolist; the numbers are told of."""
         out = _bare(self).tolist()
-        if self._at is not None and self.ndim == 1:
-            tell_numbers(out, self._at, self._bags)
-        elif self._at is not None and self.ndim == 0:
-            tell_numbers([out], self._at.reshape(-1), self._bags)
+        known = positions_of(self)
+        if known is not None and self.ndim < 2:
+            tell_numbers(out if self.ndim else [out], known[0].reshape(-1), known[1])
         return out
 
     def item(self, *args: Any) -> Any:
         """As ndarray.item; the number is told of."""
+        out = _bare(self).item(*args)
         if self._at is not None:
-            tell_numbers([_bare(self).item(*args)], np.asarray(self._at.item(*args)).reshape(-1), self._bags)
-        return _bare(self).item(*args)
+            _with(_bare(self).dtype.type(out), self._at.item(*args), self._bags)
+        return out
 
     def __float__(self) -> float:
         """As float of an array of one element; the number is told of."""
@@ -172,11 +230,11 @@ def taken(scores: Any, index: Any, out: Any) -> Any:
     A plain array asks no index of its own, so it is the program that tells of it.
     """
     at = _at(index[-1])
-    if at is None or type(scores) is not np.ndarray or scores.ndim != 2 or np.shape(out) != at.shape:
+    if at is None or not _is_plain(scores) or scores.ndim != 2 or np.shape(out) != at.shape:
         return out
     if SOURCES.active and scores.dtype.kind == "f":
-        SOURCES.looked_up(at, out, scores[_bare(index[0])])
-    return _with(out, at, _bags(index))
+        SOURCES.looked_up(at, _bare(out), _bare(scores)[_bare(index[0])])
+    return _with(_bare(out), _copied(at), _bags(index))
 
 
 def _along_axis(out: Any, scores: Any, index: Any, axis: Any = -1) -> Any:
@@ -190,8 +248,10 @@ def _along_axis(out: Any, scores: Any, index: Any, axis: Any = -1) -> Any:
 
 
 def positions_of(value: object) -> tuple[Positions, Bags] | None:
-    """Positions and bags of an array that has them."""
-    return (value._at, value._bags) if isinstance(value, PositionedArray) and value._at is not None else None
+    """Positions and bags of an array of which at least one element has one."""
+    if not isinstance(value, PositionedArray) or value._at is None or (value._at == UNKNOWN).all():
+        return None
+    return value._at, value._bags
 
 
 def tell_numbers(values: list[Any], at: Positions, bags: Bags) -> None:
@@ -208,7 +268,7 @@ def _with(out: Any, at: Any, bags: Bags) -> Any:
         found = out.view(PositionedArray)
         found._at, found._bags = np.asarray(at, np.int64), bags
         return found
-    if at is not None and isinstance(out, np.generic):
+    if at is not None and isinstance(out, np.generic) and at != UNKNOWN:
         tell_numbers([out.item()], np.asarray(at, np.int64).reshape(-1), bags)
     return out
 
@@ -239,19 +299,66 @@ def _bags(values: Any) -> Bags:
     return merged
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether a value is an array of which nothing is known: as far as this goes, an array like any other."""
+    return type(value) is np.ndarray or (isinstance(value, PositionedArray) and positions_of(value) is None)
+
+
+def _copied(at: Positions | None) -> Positions | None:
+    return None if at is None else at.copy()
+
+
+def _nowhere(shape: Any) -> Positions:
+    """No position for any element."""
+    return _filled(shape, UNKNOWN, np.int64)
+
+
 def _positions(value: Any) -> Any:
     """Positions of an array, or of each in a list; those of plain arrays are unknown."""
     if isinstance(value, (tuple, list)):
         return [_positions(one) for one in value]
     at = _at(value)
-    return np.full(np.shape(value), UNKNOWN, np.int64) if at is None else at
+    return _nowhere(np.shape(value)) if at is None else at
+
+
+def _chosen(out: Any, condition: Any, *sides: Any) -> Any:
+    """`where`: a zero among losses adds nothing."""
+    if all(_at(one) is None for one in sides):
+        return out
+    found: list[Any] = [_constant(one) if _at(one) is None else _at(one) for one in sides]
+    return _with(out, np.where(_bare(condition), *found), _bags(sides))
+
+
+def _constant(value: Any) -> Any:
+    return np.where((np.asarray(value) == 0) & (np.asarray(value).dtype.kind == "f"), NOTHING, UNKNOWN)
+
+
+def _put_into(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], into: tuple[Any, ...]) -> None:
+    """What was written into arrays brings its positions along, where they are known."""
+    for one in into:
+        if not isinstance(one, PositionedArray) or one._at is None:
+            continue
+        found = None
+        if method == "__call__" and len(into) == 1:
+            try:
+                found = _together(ufunc, inputs, np.array(_bare(one)))
+            except Exception as error:  # noqa: BLE001  as above
+                failed(ufunc.__name__, error)
+        at = _at(found)
+        if at is None:
+            one._forget()
+        else:
+            one._at[...] = at
+            one._bags = {**one._bags, **_bags((found,))}
 
 
 def _together(ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any) -> Any:
     given = [at for one in inputs if (at := _at(one)) is not None]
     if not given or np.shape(out) != np.broadcast_shapes(*(at.shape for at in given)):
         return out
-    at = given[0] if len(given) == 1 else np.maximum(given[0], given[1])
+    at = given[0].copy() if len(given) == 1 else np.maximum(given[0], given[1])
+    if len(given) == 2 and ufunc in {np.add, np.subtract} and np.asarray(out).dtype.kind == "f":
+        at = np.where((np.minimum(given[0], given[1]) >= 0) & (given[0] != given[1]), UNKNOWN, at)
     if ufunc is np.multiply:
         for one in map(_bare, inputs):
             factor = np.asarray(one)
@@ -278,7 +385,17 @@ def _summed(value: Any, axis: Any, out: Any) -> Any:
     numbers: list[int] = []
     bags: Bags = {}
     for row, added in zip(rows, values, strict=True):
+        mixed = _mixed(row)
+        if mixed is not None:
+            numbers.append(mixed)
+            continue
         number, table = bagged(listed(row, added, value._bags))
         numbers.append(number)
         bags |= table
     return _with(out, np.array(numbers, np.int64).reshape(np.shape(out)), bags)
+
+
+def _mixed(at: Positions) -> int | None:
+    """The one token of which a few numbers speak that are added up, as shares of a mixture are; None for sums."""
+    known = at[at >= 0]
+    return int(known[0]) if 1 < len(at) <= _PARTS and len(known) and (known == known[0]).all() else None

@@ -110,6 +110,7 @@ class Tracker:
         for name in _ENTRIES:
             setattr(torch, name, self._entry(getattr(torch, name)))
         arrays.tell(self.numbers.note)
+        arrays.follow_made()
         CONVERSIONS.update(
             item=self._item, float=self._item, int=self._item, index=self._item, tolist=self._listed, numpy=self._array,
             array=self._array,

@@ -38,6 +38,7 @@ def test_tail() -> None:
     assert found is not None
     assert found["at"][0] == 1
     assert aligned(scores(), [*others[:2], (390, scores(300))]) is None
+    assert aligned(scores(), [*others[:2], (390, scores())]) is not None, "no token after it was scored"
 
 
 def test_not_in_order() -> None:

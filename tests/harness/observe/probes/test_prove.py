@@ -16,7 +16,7 @@ def test_partings(size: int) -> None:
     stream = make_stream(
         make_tokenizer(TokenizerKind.BYTE, 260), StreamKind.NATURAL, document_lengths(size, (193, 65, 321)), 0
     )
-    found = partings(stream)
+    found = partings(stream, size)
     assert found == sorted(set(found))
     assert 0 < found[0] < size // 2 <= found[-1] < size - 1 or size < 100
     starts = set(stream.starts.tolist())

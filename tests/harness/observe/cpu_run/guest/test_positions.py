@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.observe.cpu_run.guest import positioned
+from harness.observe.cpu_run.guest import arrays, positioned
 from harness.observe.cpu_run.guest.places import UNKNOWN, Places
 from harness.observe.cpu_run.guest.positioned import CONVERSIONS, is_positioned
 from harness.observe.cpu_run.guest.positions import Numbers, Tracker, tracker
@@ -31,6 +31,8 @@ def tracked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracker]:
     """A tracker at work; what it replaced is put back."""
     for name in ("from_numpy", "frombuffer", "from_file", "tensor", "as_tensor", "asarray"):
         monkeypatch.setattr(torch, name, getattr(torch, name))
+    for name in arrays._MAKERS:
+        monkeypatch.setattr(np, name, getattr(np, name))
     apply = vars(torch.autograd.Function)["apply"]
     found = Tracker([Places(STREAM, SIZES)])
     found.install()
@@ -79,7 +81,7 @@ def test_arrays_that_are_changed(tracked: Tracker) -> None:
     """What is sorted, filled or written over in place is no longer known, and is what numpy makes of it."""
     for change in (
         lambda a: a.sort(), lambda a: a.fill(3), lambda a: np.copyto(a, 1), lambda a: a.put([0], 5),
-        lambda a: a.partition(4), lambda a: np.put(a, [1], 2), lambda a: np.add(a, 1, out=a),
+        lambda a: a.partition(4), lambda a: np.put(a, [1], 2), lambda a: np.cumsum(a, out=a),
         lambda a: np.add.at(a, [2, 3], 7),
     ):  # fmt: skip
         array = torch.from_numpy(STREAM[:40].astype(np.int64)).numpy().copy()
@@ -92,6 +94,35 @@ def test_arrays_that_are_changed(tracked: Tracker) -> None:
     array[3:5] = array[7:9]
     array[0] = 0.5
     assert tracked.rows(array[:6])["at"].tolist() == [UNKNOWN, 1, 2, 7, 8, 5]  # type: ignore[union-attr]
+
+
+def test_mixtures(tracked: Tracker) -> None:
+    """What a mixer does to losses in numpy, in buffers of its own, in place and by weights, speaks of their tokens."""
+    loss = (torch.from_numpy(STREAM[:40].astype(np.int64)).double() / 500 + 0.25).numpy()
+    own = np.exp(-loss)
+    table = np.linspace(0.1, 0.9, 40)
+    mixed = own.copy()
+    mixed[table > 0.5] = 0.5 * own[table > 0.5] + 0.5 * table[table > 0.5]
+    mixed *= 0.9
+    mixed += 0.1 * table
+    kept = np.zeros(50)
+    kept[5:45] = -np.log(np.clip(mixed, 1e-9, 1.0))
+    part = kept[10:20]
+    part[:3] = np.where(table[:3] > 0.11, own[5:8], 0.5)
+    shares = np.stack([own, table, table], axis=1) * np.array([0.5, 0.25, 0.25])
+    for values, expected in (
+        (kept[13:40], range(8, 35)), (np.where(table > 0.5, own, table)[35:], range(35, 40)),
+        (np.nan_to_num(own).reshape(4, 10).ravel()[3:9], range(3, 9)), (shares.sum(axis=1)[7:30], range(7, 30)),
+    ):  # fmt: skip
+        rows = tracked.rows(values)
+        assert rows is not None
+        assert rows["at"].tolist() == list(expected)
+        assert rows["value"].tolist() == np.asarray(values).tolist()
+    kept_rows = tracked.rows(kept[8:14])
+    assert kept_rows is not None
+    assert kept_rows["at"].tolist() == [3, 4, UNKNOWN, 6, 7, 8], "a view was written into"
+    assert tracked.rows(np.zeros(5)) is None, "nothing was written into it"
+    assert tracked.rows(own[:9] + own[1:10]) is None, "a sum over two tokens is of neither"
 
 
 def test_sums_of_a_part(tracked: Tracker) -> None:
