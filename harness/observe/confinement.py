@@ -18,16 +18,21 @@ OUT_OF_MEMORY = 77
 _PR_SET_PDEATHSIG = 1
 
 
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when `parent` ends, however it ends. Where it has ended, so does this one."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
 def confine(parent: int, memory_bytes: int, file_bytes: int = 0, open_files: int = 64) -> None:
     """Give up what reading does not need, in a child of process `parent`, with which it dies.
 
     Memory counts addresses beyond those that the child starts with; `file_bytes` is the size of the largest file that
     it may write. Raising a limit again needs privileges that the hard limits deny.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(0)
+    die_with(parent)
     os.environ.clear()
     faulthandler.disable()
     null = os.open(os.devnull, os.O_RDWR)

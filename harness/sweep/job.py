@@ -4,12 +4,9 @@ reader and, where submissions are run, the next sandbox.
 
 from __future__ import annotations
 
-import ctypes
 import datetime as dt
-import os
 import signal
 import socket
-import sys
 import time
 import traceback
 from contextlib import ExitStack
@@ -24,6 +21,7 @@ from harness.model.base import Frozen
 from harness.model.competition import DEFAULT_POLICY
 from harness.model.facts import Facts
 from harness.model.review import Depth
+from harness.observe.confinement import die_with
 from harness.observe.intake.pull_request import read_pull_request
 from harness.observe.intake.repository import Repository
 from harness.observe.moment import Moment, Show, silent
@@ -34,8 +32,6 @@ from harness.store.store import Store, write_atomically
 from harness.sweep.doing import Teller
 from harness.sweep.index import IndexRow, IndexRun, facts_found
 from harness.sweep.plan import Key
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -150,10 +146,7 @@ def start(setup: Setup, parent: int, end: socket.socket) -> None:
     what it is at.
     """
     global _worker, _teller  # noqa: PLW0603  a process pool gives its workers no other place for state
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+    die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _teller = Teller(end)
     _worker = Worker(setup, _teller.show)

@@ -66,22 +66,25 @@ class Runtime:
         sys.path[0:1] = [str(path.parent)]
         module = types.ModuleType("__main__")
         module.__file__ = str(path)
-        module.__dict__["__builtins__"] = self.builtins
         sys.modules["__main__"] = module
-        code = self.rewriter.compiled(_text(path.read_bytes()), script, 0, str(path))
-        exec(code, module.__dict__)  # noqa: S102  this is what the sandbox is for
+        self.fill(module, path, script)
 
     def load(self, script: str) -> types.ModuleType:
         """Import a file of the submission as a module."""
-        spec = importlib.util.spec_from_file_location(Path(script).stem, self.root / script)
+        path = self.root / script
+        spec = importlib.util.spec_from_file_location(path.stem, path)
         if spec is None or spec.loader is None:
             raise ImportError(f"{script} is no Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
-        module.__dict__["__builtins__"] = self.builtins
-        path = self.root / script
-        exec(self.rewriter.compiled(_text(path.read_bytes()), script, 0, str(path)), module.__dict__)  # noqa: S102  as above
+        self.fill(module, path, script)
         return module
+
+    def fill(self, module: types.ModuleType, path: Path, name: str) -> None:
+        """Execute the file at `path`, rewritten, as the body of a module; `name` is its path within the submission."""
+        module.__dict__["__builtins__"] = self.builtins
+        code = self.rewriter.compiled(_text(path.read_bytes()), name, 0, str(path))
+        exec(code, module.__dict__)  # noqa: S102  this is what the sandbox is for
 
     def call(self, script: str, function: str, arguments: Mapping[str, Any]) -> object:
         """Import a file of the submission as a module and call one of its functions by its dotted name."""
@@ -173,9 +176,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Run the rewritten source."""
-        module.__dict__["__builtins__"] = self.runtime.builtins
-        text = _text(Path(self.path).read_bytes())
-        exec(self.runtime.rewriter.compiled(text, self.own, 0, str(self.path)), module.__dict__)  # noqa: S102  as above
+        self.runtime.fill(module, Path(self.path), self.own)
 
 
 def _text(data: bytes) -> str:

@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from harness.observe.cpu_run.frames import receive, send
-from harness.observe.cpu_run.guest.children import Budget, Child, end_descendants, real, wait
+from harness.observe.cpu_run.guest.children import Budget, Child, end_descendants, let_trace, real, wait
 from harness.observe.cpu_run.home import CLONE, REPOSITORY, SUBMISSION
 
 MAX_LISTED = 2_000
 """Files that are told of, of those that changed and of the others."""
 MAX_HASHED = 256 << 20
-_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Server:
@@ -179,9 +179,8 @@ def main(home: Path, volumes: list[str]) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_DUMPABLE, 0)  # no process of the same user may trace this one
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    let_trace(allowed=False)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     started = real()
     gc.disable()  # what is loaded for good is no garbage: looking for some takes a sixth of the time of loading
     from harness.observe.cpu_run.guest.run import prepare
