@@ -56,12 +56,23 @@ def unmet(program: Program, done: Executed) -> tuple[At, ...]:
 
 
 def _asking(tree: ast.Module) -> set[str]:
-    """Names of variables that are made of what the machine answers."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and _asks(node.value, ()):
-            found |= {part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)}
-    return found
+    """Names of variables, and of attributes as they are written, that are made of what the machine answers."""
+    return {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _asks(node.value, ())
+        for target in node.targets
+        for name in _named(target)
+    }
+
+
+def _named(target: ast.expr) -> Iterator[str]:
+    """What an assignment gives a value to."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for one in target.elts:
+            yield from _named(one)
+    elif isinstance(target, (ast.Name, ast.Attribute)):
+        yield ast.unparse(target)
 
 
 def _asks(value: ast.expr, asking: Collection[str]) -> bool:
@@ -69,7 +80,7 @@ def _asks(value: ast.expr, asking: Collection[str]) -> bool:
     for part in ast.walk(value):
         if isinstance(part, ast.Call) and last_name(part) in _CLOCKS | _DEVICES:
             return True
-        if isinstance(part, ast.Name) and part.id in asking:
+        if isinstance(part, (ast.Name, ast.Attribute)) and ast.unparse(part) in asking:
             return True
         if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.startswith(_PLACES):
             return True

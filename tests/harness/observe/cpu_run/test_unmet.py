@@ -25,7 +25,7 @@ def adapt(optimizer):
 
 def evaluate(optimizer):
     started = time.perf_counter()
-    elapsed = time.perf_counter() - started
+    evaluate.took = elapsed = time.perf_counter() - started
     if {condition}:
         {body}
     return 1
@@ -49,6 +49,7 @@ def lines(condition: str, body: str, taken: bool = False) -> list[int]:
     [
         "time.perf_counter() - started < 0.001",
         "elapsed < 0.001",
+        "evaluate.took < 0.001",
         "len(tokens) > 10_000_000",
         "'H100' in torch.cuda.get_device_name()",
         "os.path.exists('/dev/nvidia0')",
@@ -67,6 +68,7 @@ def test_told(condition: str, body: str) -> None:
         ("len(tokens) > 10_000_000", "print('large')"),
         ("os.path.exists('cache.pt')", "adapt(optimizer)"),
         ("len(tokens) % 7 == 0", "adapt(optimizer)"),
+        ("evaluate.head is not None", "adapt(optimizer)"),
     ],
 )
 def test_not_told(condition: str, body: str) -> None:
