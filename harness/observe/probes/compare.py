@@ -23,9 +23,14 @@ class Compared:
     after: NDArray[np.float64]
 
 
-def compared(first: Rows, second: Rows, position: int) -> Compared:
-    """Scores up to and including `position`. What was scored more often in one run than in the other has moved."""
-    ours, theirs = (_numbered(one[one["at"] <= position]) for one in (first, second))
+def compared(first: Rows, second: Rows, position: int, *, whole: bool = True) -> Compared:
+    """Scores up to and including `position`. What was scored more often in one run than in the other has moved; where
+    not the `whole` of both is known it is left out.
+    """
+    first, second = (one[(one["at"] >= 0) & (one["at"] <= position)] for one in (first, second))
+    if not whole:
+        first, second = _as_often(first, second)
+    ours, theirs = _numbered(first), _numbered(second)
     places = np.union1d(ours["place"], theirs["place"])
     before, after = (_values(one, places) for one in (ours, theirs))
     same = before.view(np.int64) == after.view(np.int64)  # to the last bit, NaN among them
@@ -38,6 +43,13 @@ def row_kept(first: Rows, second: Rows, position: int) -> bool | None:
     if not len(ours) or len(ours) != len(theirs) or not ours.all() or not theirs.all():
         return None
     return bool(np.array_equal(ours, theirs))
+
+
+def _as_often(first: Rows, second: Rows) -> tuple[Rows, Rows]:
+    """The scores of those tokens that have as many in one run as in the other."""
+    counts = [dict(zip(*np.unique(one["at"], return_counts=True), strict=True)) for one in (first, second)]
+    same = [at for at, times in counts[0].items() if counts[1].get(at) == times]
+    return first[np.isin(first["at"], same)], second[np.isin(second["at"], same)]
 
 
 _PLACE = np.dtype([("at", np.int64), ("turn", np.int64)])

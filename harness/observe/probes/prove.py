@@ -46,6 +46,8 @@ _OFF = range(9, 24)
 MAX_FIRST, MAX_SPANS, AROUND = 10, 50, 4
 ROUNDED = 1e-2
 """What half precision leaves of a sum over a whole row."""
+_MOST = 0.5
+"""Share of the scores whose tokens are known from which on the others are left out, rather than all inferred."""
 _INFERRED = 64
 """Tokens before a parting that are not compared where it is only inferred which token a score is of."""
 
@@ -86,18 +88,18 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
 
     def values(other: Stream) -> Rows | None:
         """The scores with another token in one place."""
-        return _as(rows, run("putting another token in one place", other, tables).rows)
+        return _as(rows, run("putting another token in one place", other, tables).rows, placed)
 
     if above is None and len(rows) and not rows["source"].all() and not any(one.moved for one in divergences):
         tables = loaded(trial)
         full = run("filling tables as the real validation set would", None, tables) if tables else None
-        theirs = _as(rows, full.rows) if full is not None else None
+        theirs = _as(rows, full.rows, placed) if full is not None else None
         tables = tables if theirs is not None else ()
         tried = tuple(swaps(stream, rows if theirs is None else theirs, values))
     apart = None
     if _independent(trial.submission) and len(rows) and (bounds := early(stream)) is not None:
         outcome = run(f"changing tokens {bounds[0]} to {bounds[1]} alone", changed(stream, *bounds))
-        apart = _apart(outcome, rows, stream, bounds)
+        apart = _apart(outcome, rows, stream, bounds, placed)
     coverage = base.facts.coverage
     return ProofFacts(
         label=coverage.label if coverage is not None else None,
@@ -123,14 +125,14 @@ def _independent(submission: SubmissionFacts) -> bool:
     return submission.documents is not None or any(one.independent is not None for one in submission.readmes)
 
 
-def _apart(outcome: Outcome, rows: Rows, stream: Stream, bounds: tuple[int, int]) -> Apart:
+def _apart(outcome: Outcome, rows: Rows, stream: Stream, bounds: tuple[int, int], placed: Placed) -> Apart:
     first, last = bounds
-    theirs = _as(rows, outcome.rows)
+    theirs = _as(rows, outcome.rows, placed)
     if outcome.raised is not None or theirs is None:
         return Apart(first=first, last=last, failure=_words(outcome) or "its scores could not be placed")
     # The first token of a document is foretold from the one before it.
     later = [one[(one["at"] > last) & ~np.isin(one["at"], stream.starts)] for one in (rows, theirs)]
-    result = compared(later[0], later[1], len(stream.tokens))
+    result = compared(later[0], later[1], len(stream.tokens), whole=_whole(outcome.rows, placed))
     return Apart(
         first=first,
         last=last,
@@ -156,20 +158,32 @@ class Placed(Enum):
     """How it is known which token each score is of."""
 
     FOLLOWED = auto()
+    PARTLY = auto()
+    """Of some it is not known; they are left out."""
     BY_PARTING = auto()
 
 
 def _placed(rows: Rows, parted: Sequence[tuple[int, Stream, Outcome]]) -> tuple[Rows, Placed]:
     """The scores with their tokens, none of them where those are not known."""
-    if (rows["at"] >= 0).all():
+    known = rows["at"] >= 0
+    if known.all():
         return rows, Placed.FOLLOWED
+    if known.mean() >= _MOST:
+        return rows[known], Placed.PARTLY
     found = aligned(rows, [(at, outcome.rows if outcome.rows is not None else rows[:0]) for at, _, outcome in parted])
     return (rows[:0] if found is None else found), Placed.BY_PARTING
 
 
-def _as(rows: Rows, other: Rows | None) -> Rows | None:
-    """The scores of another run with the tokens of the first, where they were not followed."""
-    if other is None or (other["at"] >= 0).all():
+def _whole(other: Rows | None, placed: Placed) -> bool:
+    """Whether the token of each score is known, in the first run and in another."""
+    if placed is Placed.FOLLOWED and other is not None:
+        return bool((other["at"] >= 0).all())
+    return placed is Placed.BY_PARTING
+
+
+def _as(rows: Rows, other: Rows | None, placed: Placed) -> Rows | None:
+    """The scores of another run; with the tokens of the first, where they were not followed."""
+    if other is None or placed is not Placed.BY_PARTING:
         return other
     if len(other) < len(rows):
         return None
@@ -230,14 +244,15 @@ def _divergence(
         artifact=tuple(differing or ()),
         artifact_same=None if differing is None else not differing,
     )
-    theirs = _as(rows, outcome.rows)
+    theirs = _as(rows, outcome.rows, placed)
     if outcome.raised is not None or theirs is None or not len(rows):
         return found
     if _summed_at(base) != _summed_at(outcome):
         return found.model_copy(update={"failure": "its final score was matched with sums of another place"})
     losses = base.facts.coverage.losses if base.facts.coverage is not None else None
-    inferred = placed is Placed.FOLLOWED and (losses is None or losses.looked > 0)
-    result = compared(rows, theirs, position - _INFERRED if inferred else position)
+    inferred = placed is not Placed.BY_PARTING and (losses is None or losses.looked > 0)
+    until = position - _INFERRED if inferred else position
+    result = compared(rows, theirs, until, whole=_whole(outcome.rows, placed))
     moves = [_moved(result, index, stream) for index in range(min(len(result.moved), MAX_FIRST))]
     return found.model_copy(update={
         "rows": result.rows,

@@ -42,6 +42,17 @@ def test_each_change_is_found(scored: list[tuple[int, float]], data: st.DataObje
     assert np.isnan(fewer.after).any()
 
 
+@given(SCORED, st.data())
+def test_what_is_not_known_of_both(scored: list[tuple[int, float]], data: st.DataObject) -> None:
+    """Scores of which one run does not tell the token move nothing, where a token was scored several times either."""
+    hidden = data.draw(st.sets(st.integers(0, max(0, len(scored) - 1))))
+    other = rows(scored)
+    other["at"][[index for index in hidden if index < len(scored)]] = -1
+    found = compared(rows(scored), other, 30, whole=False)
+    assert found.moved.tolist() == []
+    assert found.rows == sum(at not in {scored[i][0] for i in hidden if i < len(scored)} for at, _ in scored)
+
+
 def test_row_kept() -> None:
     """The rows of scores of one token are the same, are not, or are not known in one of the runs."""
     first, second = rows([(3, 1.0), (4, 2.0)]), rows([(3, 1.5), (4, 2.0)])
