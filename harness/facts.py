@@ -102,7 +102,7 @@ def _lasts(run: CpuRunFacts) -> bool:
     """
     failures = [run.failure, *(attempt.failure for attempt in run.attempts)]
     ours = {Fault.MACHINE, Fault.UNKNOWN}
-    broken = any(one is not None and (one.fault in ours or one.exception == "harness") for one in failures)
+    broken = any(one is not None and (one.fault in ours or one.internal) for one in failures)
     return run.refused is None and not broken
 
 

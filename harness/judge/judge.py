@@ -152,6 +152,9 @@ def _run_gaps(run: CpuRunFacts | None) -> list[str]:
         if not item.exact
     ]
     gaps += [_feature_gap(one) for one in run.fidelity.features if one.ran is not Ran.EXECUTED]
+    if run.fidelity.unfollowed:
+        lost = "; ".join(run.fidelity.unfollowed)
+        gaps.append(f"run on a CPU: what is scored was lost where this harness failed to follow it: {lost}")
     if run.fidelity.not_executed:
         lines = ", ".join(str(at.line) for at in run.fidelity.not_executed[:12])
         gaps.append(f"run on a CPU: functions that the launch reaches were not executed (lines {lines})")

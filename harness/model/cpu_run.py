@@ -53,6 +53,8 @@ class RunFailure(Frozen):
     module: str | None = None
     """The module that could not be imported."""
     remedy: str = ""
+    internal: bool = False
+    """Our own code inside the run failed: nothing is said of the submission, and the run is not kept."""
 
 
 class Replaced(Frozen):
@@ -96,6 +98,8 @@ class Fidelity(Frozen):
     """Functions that the launch reaches, by reading, and the run did not."""
     unmet: tuple[At, ...] = ()
     """Branches that would learn, and that the run did not take for what its clock, its devices or a size were."""
+    unfollowed: tuple[str, ...] = ()
+    """Operations behind which positions of tokens are not known because this harness failed to follow them."""
     features: tuple[FeatureRun, ...] = ()
 
 

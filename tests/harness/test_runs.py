@@ -27,9 +27,9 @@ WHOLE = CpuRunFacts(
 )
 
 
-def failed(fault: Fault, exception: str = "ValueError") -> CpuRunFacts:
+def failed(fault: Fault, *, internal: bool = False) -> CpuRunFacts:
     """A run that ended in a failure."""
-    failure = RunFailure(fault=fault, exception=exception, message="words")
+    failure = RunFailure(fault=fault, exception="ValueError", message="words", internal=internal)
     return CpuRunFacts(failure=failure, attempts=(Attempt(rung="64", seconds=1, ended="exit 1", failure=failure),))
 
 
@@ -109,7 +109,7 @@ def test_world_size(builder: RepositoryBuilder, store: Store) -> None:
         CpuRunFacts(refused="no sandbox"),
         failed(Fault.MACHINE),
         failed(Fault.UNKNOWN),
-        failed(Fault.HARNESS, "harness"),
+        failed(Fault.HARNESS, internal=True),
         WHOLE.model_copy(update={"attempts": failed(Fault.MACHINE).attempts}),
         RuntimeError("ours"),
     ],

@@ -119,6 +119,7 @@ def understood(
     written = _files(done, *ranks)
     evaluated = final is not None and any(score.val_bpb == final.val_bpb for score in scores)
     reached = _reached(report, written, evaluated=evaluated)
+    lost = (fault for one in ranks if one.stream is not None for fault in one.stream.faults)
     found = outside.model_copy(update={
         "reached": tuple(reached),
         "so_far": reports[0] is None,
@@ -134,6 +135,7 @@ def understood(
             overrides=rung.overrides,
             edits=tuple(rung.directives[i] for i in report.followed if 0 <= i < len(rung.directives)),
             stand_ins=tuple(Replaced(name=n, exact=e, reason=snippet(why)) for n, e, why in report.stand_ins[:100]),
+            unfollowed=tuple(dict.fromkeys(map(snippet, lost))),
         ),
     })  # fmt: skip
     last = [score for score in scores if final is not None and score.val_bpb == final.val_bpb][-1:]
@@ -166,7 +168,8 @@ def _failure(
         failure = sandbox_ended(done.sandbox)
     elif isinstance(report, Broken):
         words = snippet(report.harness[-2_000:])
-        failure = RunFailure(fault=Fault.HARNESS, exception="harness", message=words, remedy="Please report it.")
+        remedy = "Please report it."
+        failure = RunFailure(fault=Fault.HARNESS, exception="harness", message=words, remedy=remedy, internal=True)
     elif report is not None and report.failure is not None:
         failure = blamed(report.failure, files, declared)
     elif first.status in _LIMITS:

@@ -86,6 +86,12 @@ def test_depth_and_gaps() -> None:
     )
 
 
+def test_operations_that_were_not_followed() -> None:
+    """What this harness failed to follow was not examined, and it says so."""
+    run = CpuRunFacts(reached=tuple(RunStage), fidelity=Fidelity(unfollowed=("mul: ValueError: words",)))
+    assert any("mul: ValueError: words" in gap for gap in reviewed(run).submissions[0].not_examined)
+
+
 def test_features_that_did_not_run() -> None:
     """A feature that is enabled and was not executed was not examined; nothing is said of one that was."""
     features = (
