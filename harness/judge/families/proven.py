@@ -154,6 +154,9 @@ class ArtifactKept(_Experiment):
             )
             proof_ = self.proven(told, proof)
             return self.fail(case, f"{message} {known}", rows, proof=proof_, violation_class=_of_artifact(case))
+        if differs and not all(enough(one) for one in differs):
+            message = f"{rows[0].path} differs with the validation tokens; too few scores were seen to tell if it matters."
+            return self.unknown(case, message, rows)
         if differs:
             message = f"{rows[0].path} differs with the validation tokens, but no score of earlier tokens moved."
             return self.warn(case, message, rows, severity=Severity.ADVICE, strength=Strength.DERIVED)

@@ -112,6 +112,8 @@ def test_artifact() -> None:
     files = {"artifact": ("model.pt",), "artifact_same": False}
     told = said(run(KEPT.model_copy(update=files)))["PG412"]
     assert (told.outcome, told.severity) == (Outcome.WARN, Severity.ADVICE)
+    unseen = said(run(KEPT.model_copy(update=files | {"rows": 0})))["PG412"]
+    assert unseen.outcome is Outcome.INCONCLUSIVE, "whether a score moved was not seen"
     held = said(run(KEPT.model_copy(update=files | {"row_kept": False})))
     assert (held["PG412"].outcome, held["PG412"].violation_class) == (Outcome.FAIL, "val_in_training")
     assert held["PG413"].outcome is Outcome.INCONCLUSIVE
