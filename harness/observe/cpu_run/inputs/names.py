@@ -58,9 +58,12 @@ def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
         for setting in settings
         if setting.env is not None and _OUTSIDE.match(str(setting.value))
     }
-    environment = {
-        setting.env: moved[str(setting.value)] for setting in settings if setting.env and str(setting.value) in moved
-    }
+    environment: dict[str, str] = {}
+    for setting in settings:
+        path = moved.get(str(setting.value))
+        # One variable may feed several settings: its own text is the folder that the others lie in.
+        if setting.env and path is not None and environment.get(setting.env, path).startswith(path):
+            environment[setting.env] = path
     in_force = {_along(str(setting.value), moved): None for setting in settings}
     roots = {DATA: None} | {
         _along(str(setting.value), moved): None for setting in settings if _is_root(setting, str(setting.value))

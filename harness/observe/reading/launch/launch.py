@@ -61,9 +61,9 @@ def read_launch(
         note = () if path is None else (f"{path} cannot be parsed",)
         launch = LaunchFacts(script=path, reason=reason, command=_fact(command), complete=path is None, notes=note)
         return LaunchReading(launch)
-    text = next((script.texts[-1] for script in scripts if script.facts.path == path and script.texts), "")
+    texts = next((script.texts for script in scripts if script.facts.path == path and script.texts), ("",))
     with collector_held():
-        return _evaluated(path, reason, command, commands, sources, text, logs)
+        return _evaluated(path, reason, command, commands, sources, texts, logs)
 
 
 def _evaluated(
@@ -72,17 +72,18 @@ def _evaluated(
     command: Command | None,
     commands: Sequence[Command],
     sources: Mapping[str, Source],
-    text: str,
+    texts: Sequence[str],
     logs: Sequence[LogFacts],
 ) -> LaunchReading:
     main = sources[path]
+    wrappers = _wrappers(path, texts)
     modules = module_names(path, sources)
     named = _meant(path, sources, commands)
     readme = _distinct([one for one in named if one.from_readme])
     run_script = _unambiguous([one for one in named if not one.from_readme])
     for world_size, chosen in _attempts(readme, command, logs):
-        discovery = Discovery(main, modules, world_size)
-        settings, environment = fold_settings(discovery, text, _with_listed(chosen, commands), run_script, logs)
+        discovery = Discovery(main, modules, world_size, wrappers)
+        settings, environment = fold_settings(discovery, texts[-1], _with_listed(chosen, commands), run_script, logs)
         evaluated = evaluate(main, modules, environment)
         trace = evaluated.trace
         if trace.ended is None:
@@ -108,6 +109,12 @@ def _evaluated(
     # The facts above are of the launch; what a script without an entry would do is read for those who ask for order.
     roots = [] if trace.entered else evaluated.enter_uncalled()
     return LaunchReading(launch, models, main, trace, tuple(roots))
+
+
+def _wrappers(path: str, texts: Sequence[str]) -> list[Source]:
+    """The texts around the innermost that may set variables for it."""
+    trees = [(layer, parse(text).tree) for layer, text in enumerate(texts[:-1]) if "environ" in text]
+    return [Source(path, tree, layer) for layer, tree in trees if tree is not None]
 
 
 def _meant(path: str, sources: Mapping[str, Source], commands: Sequence[Command]) -> list[Command]:

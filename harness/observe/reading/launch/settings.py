@@ -16,6 +16,13 @@ from harness.observe.reading.evaluate.machine import Frame
 from harness.observe.reading.evaluate.trace import EnvTrace, Trace
 from harness.observe.reading.evaluate.values import ClassValue, Function, Source, Unknown, raw
 from harness.observe.reading.launch.commands import Command
+from harness.observe.reading.launch.declaring import (
+    DISCOVERY_FUEL,
+    declarations,
+    reads_environment,
+    set_by,
+    setting_lines,
+)
 from harness.observe.reading.launch.labels import other_labels
 
 
@@ -32,7 +39,6 @@ def launcher(world_size: int) -> dict[str, str]:
     }
 
 
-DISCOVERY_FUEL = 120_000
 MAX_SETTINGS = 600
 PER_RUN = frozenset({"seed", "run_id", "data_seed", "log_dir", "logfile"})
 """Settings that differ between runs by design: the first run's value counts."""
@@ -40,6 +46,7 @@ PER_RUN = frozenset({"seed", "run_id", "data_seed", "log_dir", "logfile"})
 _INTEGER = re.compile(r"[+-]?\d[\d_]{0,20}")
 _PLAIN = re.compile(r"[^\s={}<>|]{0,300}")
 """Text values that a log prints as they are; others are pieces of a sentence or of a longer dump."""
+_LIST = re.compile(r"\[([^\[\]]*)\]")
 _WORDS = {"true": True, "false": False, "none": None}
 
 
@@ -58,12 +65,18 @@ class Declared:
 class Discovery:
     """Evaluates only what declares settings: a module's definitions, and the constructors that read the environment."""
 
-    def __init__(self, main: Source, sources: Mapping[str, Source], world_size: int = 8) -> None:
+    def __init__(
+        self, main: Source, sources: Mapping[str, Source], world_size: int = 8, wrappers: Sequence[Source] = ()
+    ) -> None:
+        """`wrappers` are the texts around the main one, the outermost first: what they set, it finds set."""
         self.main = main
         self.launcher = launcher(world_size)
-        self.evaluator = Evaluator(sources, self.launcher, DISCOVERY_FUEL)
-        body = [statement for statement in main.tree.body if _declares(statement)]
-        self.evaluator.run(Source(main.path, ast.Module(body=body, type_ignores=[]), main.layer))
+        self.wrapped: dict[str, str] = {}
+        """Variables that the wrappers set."""
+        for wrapper in wrappers:
+            self.wrapped |= set_by(wrapper, {**self.launcher, **self.wrapped})
+        self.evaluator = Evaluator(sources, {**self.launcher, **self.wrapped}, DISCOVERY_FUEL)
+        self.evaluator.run(declarations(main))
         self.evaluator.attempt(self._construct)
 
     def _construct(self) -> None:
@@ -76,13 +89,15 @@ class Discovery:
         for cls in list(evaluator.classes)[:200]:
             start = cls.slots.get("__init__")
             plain = isinstance(start, Function) and len(start.node.args.args) - len(start.defaults) <= 1
-            if cls.node is not None and (cls.dataclass or (plain and _reads_environment(cls.node))):
+            if cls.node is not None and (cls.dataclass or (plain and reads_environment(cls.node))):
                 evaluator.construct(cls, [], {}, cls.node, frame)
 
     def declared(self) -> list[Declared]:
         """Settings in order of reading, then the constants of the class that holds most of them."""
         found: dict[tuple[str, str | None], Declared] = {}
-        for read in list(self.evaluator.trace.reads.values())[:MAX_SETTINGS]:
+        lines = setting_lines(self.main)
+        reads = (read for read in self.evaluator.trace.reads.values() if read.line not in lines)
+        for read in list(reads)[:MAX_SETTINGS]:
             found.setdefault((read.target or read.name.lower(), read.name), _from_read(read))
         for constant in self._constants({item.name for item in found.values()}):
             found.setdefault((constant.name, None), constant)
@@ -136,17 +151,6 @@ class Discovery:
             else:
                 evaluator.environment[read.name] = before
         return result[0]
-
-
-def _declares(statement: ast.stmt) -> bool:
-    """Whether a top-level statement can declare something without starting the program."""
-    if isinstance(statement, ast.If):
-        return not any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test))
-    return not isinstance(statement, (ast.Expr, ast.For, ast.While, ast.With, ast.AsyncFor, ast.Raise, ast.Assert))
-
-
-def _reads_environment(node: ast.AST) -> bool:
-    return any(isinstance(child, ast.Attribute) and child.attr in ("environ", "getenv") for child in ast.walk(node))
 
 
 def _from_read(read: EnvTrace) -> Declared:
@@ -299,7 +303,7 @@ def fold_settings(
             )
         )  # fmt: skip
     _add_unread(environment, declared, (readme, run_script))
-    return tuple(settings), {**environment, **discovery.launcher}
+    return tuple(settings), {**discovery.wrapped, **environment, **discovery.launcher}
 
 
 def late_settings(trace: Trace, settings: Sequence[Setting], launched: Mapping[str, str]) -> tuple[Setting, ...]:
@@ -346,6 +350,8 @@ def _fold_logged(
 ) -> tuple[SettingOrigin, Scalar]:
     """Let the log's value win, where it has the type of the default and the variable can bring it about."""
     text, at = entry
+    if isinstance(item.default, str) and not item.default.startswith("[") and (entries := _LIST.fullmatch(text)):
+        text = entries[1].replace(" ", "")  # the program prints what it makes of a text like `4,5`
     taken = coerce(text, value if value is not None else item.default)
     if taken is None and isinstance(item.default, int) and re.fullmatch(r"[+-]?\d{1,15}\.0+", text.strip()):
         taken = int(float(text))

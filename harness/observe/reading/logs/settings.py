@@ -28,6 +28,8 @@ _ITEM = re.compile(
 _ENVIRONMENT = re.compile(
     r"(?:[#>+] ?)?(?:export |env[:.] ?|condition: ?)?(?P<name>[A-Z][A-Z0-9_]{2,63})=(?P<value>\S{1,400})\s?\\?$"
 )
+_IN_LIST = re.compile(r",\s{1,8}(?=[^\[\]]{0,200}\])")
+"""Between two entries of a printed list."""
 _NO_VALUE = re.compile(r"\d{1,9}/\d{1,9}$|//")
 _CONFIGURATION = re.compile(r"param|arg|config")
 _SHARE = 0.6
@@ -93,7 +95,7 @@ def _settings_line(text: str) -> list[tuple[str, str]]:
     """The pairs of a line that consists of `name:value` words for the most part; else nothing."""
     if len(text) > _LONG_LINE:
         return []
-    words = text.split()
+    words = (_IN_LIST.sub(",", text) if "[" in text else text).split()
     if len(words) == 2 and words[0].endswith((":", "=")):  # `seed: 42`
         words = ["".join(words)]
     pairs = [(m["name"], m["value"]) for word in words if (m := _PAIR.match(word)) and not _NO_VALUE.match(m["value"])]

@@ -111,6 +111,14 @@ def test_where_a_path_is_moved_to(cache: Path, value: str, moved: str) -> None:
     assert f"{moved[2:].rstrip('/')}/fineweb_val_000000.bin" in paths(layout)
 
 
+def test_a_variable_that_feeds_a_folder_and_a_pattern_in_it_is_the_folder(cache: Path) -> None:
+    """Its own text is the folder, in whichever order the settings stand."""
+    folder = ("data_path", "DATA_PATH", "/workspace/data/datasets/fineweb10B_sp1024")
+    pattern = ("val_files", "DATA_PATH", "/workspace/data/datasets/fineweb10B_sp1024/fineweb_val_*.bin")
+    for settings in ((folder, pattern), (pattern, folder)):
+        assert dict(laid(cache, *settings).environment) == {"DATA_PATH": "./data/datasets/fineweb10B_sp1024"}
+
+
 def test_a_folder_called_data_may_hold_shards_or_folders_of_them(cache: Path) -> None:
     """A path without a name of its own is given one below which both are found; roots stay roots."""
     layout = laid(cache, ("data_path", "DATA_PATH", "/path/to/data"), ("vocab_size", "VOCAB_SIZE", 1024))

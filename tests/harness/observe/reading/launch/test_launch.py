@@ -141,6 +141,34 @@ def test_command_outranks_defaults_and_log_outranks_both() -> None:
     assert models[0].total == 16 * 6 + 5 * 36 + 3
 
 
+@pytest.mark.parametrize(
+    "sets",
+    [
+        "os.environ.setdefault('NUM_LAYERS', '7')",
+        "os.environ['NUM_LAYERS'] = '7'",
+        "os.environ.update({'NUM_LAYERS': '7'})",
+        "for name, text in {'NUM_LAYERS': '7'}.items():\n    os.environ.setdefault(name, text)",
+    ],
+)
+def test_what_the_program_sets_before_it_reads_is_the_default(sets: str) -> None:
+    """Variables that its first lines set, or those of a wrapper around it, are what the settings find."""
+    program = SCRIPT.replace("import os\n", f"import os\n{sets}\n", 1)
+    wrapper = f"import os\n{sets}\nfrom inner import main\nmain()\n"
+    for files in ({"train_gpt.py": program}, {"train_gpt.py": wrapper, "inner.py": SCRIPT}):
+        facts, models = launch(files)
+        assert value(facts, "num_layers") == (7, SettingOrigin.DEFAULT)
+        assert len([one for one in facts.settings if one.env == "NUM_LAYERS"]) == 1
+        assert models[0].total == 16 * 8 + 7 * 64 + 2
+
+
+def test_a_printed_list_is_the_text_that_it_was_made_of() -> None:
+    """What a log prints as a list stands for the text that the program splits at its commas."""
+    text = 'import os\nlayers = os.environ.get("RECUR_LAYERS", "4,5")\n'
+    for printed, expected in (("[4,5]", "4,5"), ("[3,4,5]", "3,4,5")):
+        facts, _ = launch({"train_gpt.py": text}, logs=(log(("layers", printed)),))
+        assert value(facts, "layers")[0] == expected
+
+
 def test_labels_of_other_values_are_no_settings() -> None:
     """A log line `width:{n_params}` says nothing of a setting `width`; rounded values contradict nothing."""
     script = SCRIPT.replace("vocab_size = 16", 'vocab_size = 16\n    width = int(os.environ.get("WIDE", "7"))')

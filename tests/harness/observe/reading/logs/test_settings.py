@@ -20,6 +20,7 @@ def read(text: str, *, header: bool = True) -> dict[str, str]:
         ("tie_embeddings:True embed_lr:0.05", {"tie_embeddings": "True", "embed_lr": "0.05"}),
         ("train_batch_tokens:524288 train_seq_len:1024", {"train_batch_tokens": "524288", "train_seq_len": "1024"}),
         ("seed: 42", {"seed": "42"}),
+        ("recur_layers:[4, 5] recur_start_step:3000", {"recur_layers": "[4,5]", "recur_start_step": "3000"}),
         (
             "Hyperparameters:\n  data_dir: ./data set\n  artifact_dir: \n",
             {"data_dir": "./data set", "artifact_dir": ""},
