@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 
 from harness.model.base import Scalar
 from harness.model.launch import LaunchFacts, Setting, SettingOrigin
 from harness.model.plan import Override
 from harness.model.source import EnvRead
-from harness.observe.cpu_run.home import VOLUMES
+from harness.observe.cpu_run.home import writable
 from harness.observe.cpu_run.inputs.names import OUTPUT_SETTING
 
 MAX_TEXT = 2_000
@@ -21,8 +20,6 @@ _MARKUP = ("$", "`", "**", "...", "…", "\n", "\0")
 _OPPOSITES = (("1", "0"), ("True", "False"), ("true", "false"), ("yes", "no"), ("on", "off"), ("TRUE", "FALSE"))
 _WHOLE = 8
 """A command that sets so many variables of the program sets all that matter."""
-_WRITABLE = ("/tmp", "/dev", *VOLUMES)  # noqa: S108  the run's own
-"""Folders below which a run can write as it is told."""
 
 
 def launcher_environment(world_size: int = 1, rank: int = 0, port: int = 29_500) -> dict[str, str]:
@@ -110,7 +107,7 @@ def moved_outputs(settings: Iterable[Setting]) -> tuple[Override, ...]:
         )
         for one in settings
         if one.env is not None and isinstance(one.value, str) and one.value.startswith("/") and one.value.strip("/")
-        if OUTPUT_SETTING.search(one.env) and not any(map(PurePosixPath(one.value).is_relative_to, _WRITABLE))
+        if OUTPUT_SETTING.search(one.env) and not writable(one.value)
     )
 
 

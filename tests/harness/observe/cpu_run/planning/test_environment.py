@@ -1,5 +1,7 @@
 """The environment of a run."""
 
+import sys
+
 import pytest
 
 from harness.model.base import At, Scalar
@@ -108,6 +110,16 @@ def test_outputs_go_where_a_run_can_write(name: str, value: str, moved: str | No
     """Folders of the author's machine are moved into the working directory; writable places and inputs are not."""
     found = moved_outputs([_setting(name, value, default="")])
     assert [(one.name, one.value, one.was) for one in found] == ([(name, moved, value)] if moved is not None else [])
+
+
+def test_a_volume_that_holds_the_interpreter_is_no_place_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python lies below a volume, that folder is as it is on the machine: outputs go to the working directory."""
+    setting = _setting("ARTIFACT_DIR", "/data/out/seed42", default="")
+    monkeypatch.setattr(sys, "prefix", "/usr")
+    monkeypatch.setattr(sys, "base_prefix", "/opt/python")
+    assert moved_outputs([setting]) == ()
+    monkeypatch.setattr(sys, "base_prefix", "/data/python/3.11")
+    assert [one.value for one in moved_outputs([setting])] == ["./seed42"]
 
 
 def test_a_whole_command_outranks_prose() -> None:
