@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ROW = np.dtype([("at", "<i8"), ("value", "<f8"), ("source", "<u8"), ("total", "<f8")])
+ROW = np.dtype([("at", "<i8"), ("value", "<f8"), ("source", "<u8"), ("total", "<f8"), ("mixed", "?")])
 Rows = NDArray[np.void]
 """An array of `ROW`: index of the token, what was added for it, a checksum of the scores over the vocabulary that it
-was taken from (0: not known, or no distribution), and what the probabilities of that row sum to (0: not known)."""
+was taken from (0: not known, or no distribution), what the probabilities of that row sum to (0: not known), and whether
+that row is what the program would have computed for every token, not one that it held (see `guest.lanes`)."""
 
 
 def rows_of(at: NDArray[np.int64], values: NDArray[Any]) -> Rows:

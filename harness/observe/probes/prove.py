@@ -145,7 +145,7 @@ def _apart(outcome: Outcome, rows: Rows, stream: Stream, bounds: tuple[int, int]
 
 def _above(rows: Rows, stream: Stream) -> RowTotal | None:
     """The row of probabilities that sums to most, where that is more than 1."""
-    more = rows[rows["total"] > 1 + ROUNDED]
+    more = rows[(rows["total"] > 1 + ROUNDED) & ~rows["mixed"]]
     if not len(more):
         return None
     most = more[more["total"].argmax()]

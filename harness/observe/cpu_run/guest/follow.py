@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from harness.observe.cpu_run.guest.lanes import ALPHABET, elementwise, loss_of, position, taken_at
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN
 from harness.observe.cpu_run.guest.positioned import (
     FEW,
@@ -30,6 +31,7 @@ from harness.observe.cpu_run.guest.positioned import (
     is_positioned,
     joined,
     listed,
+    names,
     numbers,
     positioned_in,
 )
@@ -43,6 +45,10 @@ _SAME = (
     "softplus", "tanh", "clamp", "clamp_min", "clamp_max", "clip", "isin", "reciprocal",
 )  # fmt: skip
 """Elements stay where they are, and speak of what they spoke."""
+_KEEPING = frozenset({
+    "to", "type", "type_as", "long", "int", "float", "double", "half", "bfloat16", "clone", "contiguous", "positive",
+})  # fmt: skip
+"""Those that leave them what they are, unless fractions become whole numbers."""
 _PAIRS = (
     "add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "truediv", "floordiv",
     "floor_divide", "mod", "remainder", "fmod", "pow", "eq", "ne", "lt", "le", "gt", "ge", "logical_and",
@@ -68,7 +74,21 @@ def _unary(call: Call) -> Said:
     value = call.argument(0, "input")
     if not is_positioned(value) or call.out.shape != value.shape:
         return None
-    return at(value), bags_of((value,))
+    if call.word in _KEEPING and (call.out.is_floating_point() or not value.is_floating_point()):
+        return names(value), bags_of((value,))
+    return _named(call, at(value)), bags_of((value,))
+
+
+def _named(call: Call, positions: torch.Tensor) -> torch.Tensor:
+    """Names of what an operation on single elements gives, where its rows over the vocabulary can be computed."""
+    if not ALPHABET.active or call.word == "isin":
+        return positions
+    first = (call.before,) if call.before is not None else call.args[:1]
+    given = [names(one) if is_positioned(one) else None for one in call.args]
+    args = (*first, *call.args[1:])
+    if any(is_positioned(one) for one in call.keywords.values()):
+        return positions
+    return elementwise(call.func, args, call.keywords, given, positions, in_place=call.before is not None)
 
 
 def _binary(call: Call) -> Said:
@@ -85,10 +105,17 @@ def _binary(call: Call) -> Said:
     if call.word in _ADDING and call.out.numel() <= FEW and (bags or call.empty is not None or _apart(call, found)):
         return _added(call, left, right)
     positions = torch.maximum(*found) if len(found) == 2 else found[0].expand(call.out.shape)
-    if call.word in _MASKS:
-        for one in (left, right):
+    if call.word not in _MASKS:
+        return _named(call, positions), bags
+    for one in (left, right):
+        # A mask of tokens that is scaled is no loss that is masked: of another token it might be 1.
+        if not (ALPHABET.active and is_positioned(one) and len(given) == 1):
             positions = _masked(positions, one)
-    return positions, bags
+    named = _named(call, positions)
+    if ALPHABET.active and len(given) == 1:  # a mask leaves the others what they are
+        factor = left if is_positioned(right) else right
+        named = torch.where(torch.as_tensor(factor) == 1, names(given[0]), named)
+    return torch.where(positions == NOTHING, NOTHING, named), bags
 
 
 def _apart(call: Call, found: list[torch.Tensor]) -> bool:
@@ -111,7 +138,7 @@ def _added(call: Call, left: Any, right: Any) -> Said:
     sides = []
     for one in (left, right):
         if is_positioned(one):
-            side = at(one)
+            side = names(one)
         elif isinstance(one, torch.Tensor):
             zero = call.empty if call.empty is not None and one is call.args[0] else one == 0
             side = torch.full(one.shape, UNKNOWN, dtype=torch.int64).masked_fill(zero, NOTHING)
@@ -122,14 +149,14 @@ def _added(call: Call, left: Any, right: Any) -> Said:
         sides.append(list(zip(side.expand(call.out.shape).reshape(-1).tolist(), values, strict=True)))
     found = []
     for pair in zip(*sides, strict=True):
-        kept = [one for one, _ in pair if one != NOTHING]
+        kept = [position(one) for one, _ in pair if one != NOTHING]
         if len(set(kept)) < 2 and max(kept, default=0) < FIRST_BAG:  # the same token, or one side alone
             found.append(max(kept, default=NOTHING))
             continue
         number, table = bagged(joined(pair, bags))
         bags |= table
         found.append(number)
-    return torch.tensor(found, dtype=torch.int64).reshape(call.out.shape), bags
+    return _named(call, torch.tensor(found, dtype=torch.int64).reshape(call.out.shape)), bags
 
 
 def _where(call: Call) -> Said:
@@ -142,9 +169,12 @@ def _where(call: Call) -> Said:
     if call.out.shape != _shape(*(one.shape for one in given)):
         return None
     if not is_positioned(first) and not is_positioned(second):
-        return at(condition), {}
+        return _named(call, at(condition)), {}
+    if not is_positioned(condition):
+        yes, no = (names(one) if is_positioned(one) else _constant(one) for one in (first, second))
+        return torch.where(condition, yes, no), bags_of(given)
     yes, no = (at(one) if is_positioned(one) else _constant(one) for one in (first, second))
-    return torch.where(condition, yes, no), bags_of(given)
+    return _named(call, torch.where(condition, yes, no)), bags_of(given)
 
 
 def _constant(value: Any) -> torch.Tensor:
@@ -162,7 +192,8 @@ def _filled(call: Call) -> Said:
     if not is_positioned(value) or call.out.shape != value.shape:
         return None
     nothing = call.out.is_floating_point() and not isinstance(number, torch.Tensor) and number == 0
-    return at(value).masked_fill(mask, NOTHING if nothing else UNKNOWN), bags_of((value,))
+    own = at(value) if is_positioned(mask) else names(value)
+    return own.masked_fill(mask, NOTHING if nothing else UNKNOWN), bags_of((value,))
 
 
 def _moved(call: Call) -> Said:
@@ -180,7 +211,7 @@ def _moved(call: Call) -> Said:
 def _swapped(value: Any) -> Any:
     """Data, its tensors replaced by their positions."""
     if isinstance(value, torch.Tensor):
-        return at(value) if is_positioned(value) else torch.full(value.shape, UNKNOWN, dtype=torch.int64)
+        return names(value) if is_positioned(value) else torch.full(value.shape, UNKNOWN, dtype=torch.int64)
     return [_swapped(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
@@ -188,14 +219,15 @@ def _padded(call: Call) -> Said:
     value = call.args[0]
     if not is_positioned(value) or call.argument(2, "mode", "constant") != "constant":
         return None
-    return torch.nn.functional.pad(at(value), call.argument(1, "pad"), value=UNKNOWN), bags_of((value,))
+    return torch.nn.functional.pad(names(value), call.argument(1, "pad"), value=UNKNOWN), bags_of((value,))
 
 
 def _taken(call: Call) -> Said:
     """getitem: elements of a positioned tensor, or values that a positioned index looks up."""
     value, index = call.args[:2]
-    if is_positioned(value):
-        return at(value)[index], bags_of((value,))
+    if is_positioned(value):  # what is chosen by the token itself might be another for another token
+        own = at(value) if any(True for _ in positioned_in((index,))) else names(value)
+        return own[index], bags_of((value,))
     parts = index if isinstance(index, tuple) else (index,)
     tensors = [one for one in parts if isinstance(one, torch.Tensor)]
     if any(one.dtype in {torch.bool, torch.uint8} for one in tensors):
@@ -204,9 +236,16 @@ def _taken(call: Call) -> Said:
     if call.out.shape != shape:
         return None
     found = [at(one).expand(shape) for one in tensors if is_positioned(one)]
-    if SOURCES.active and len(parts) == len(tensors) == value.ndim > 1 and is_positioned(parts[-1]):
-        SOURCES.looked_up(found[-1].numpy(), call.out, value[parts[:-1]])
-    return torch.stack(found).amax(0), {}
+    positions = torch.stack(found).amax(0)
+    if not ALPHABET.active or len(parts) != len(tensors) or len(parts) != value.ndim:
+        return positions, {}
+    if len(parts) == 1 or not is_positioned(parts[-1]):
+        given = [names(one) if is_positioned(one) else None for one in parts]
+        return taken_at(value, parts, given, positions), {}
+    rows = value[parts[:-1]]
+    sums = SOURCES.looked_up(found[-1].numpy(), call.out, rows)
+    token = names(parts[-1]).expand(shape)
+    return loss_of(rows.expand(*shape, -1).reshape(-1, rows.shape[-1]), token, positions, sums, logits=None), {}
 
 
 def _gathered(call: Call) -> Said:
@@ -214,16 +253,20 @@ def _gathered(call: Call) -> Said:
     value, dim, index = call.args[0], call.argument(1, "dim"), call.argument(2, "index")
     if is_positioned(index):
         if SOURCES.active and index.shape[-1] == 1 and dim in {-1, value.ndim - 1}:
-            SOURCES.looked_up(at(index).numpy(), call.out, value)
+            sums = SOURCES.looked_up(at(index).numpy(), call.out, value)
+            return loss_of(value.reshape(-1, value.shape[-1]), names(index), at(index), sums, logits=None), {}
         return at(index), {}
-    return (at(value).gather(dim, index), bags_of((value,))) if is_positioned(value) else None
+    return (names(value).gather(dim, index), bags_of((value,))) if is_positioned(value) else None
 
 
 def _selected(call: Call) -> Said:
     """index_select and take."""
     index = call.argument(len(call.args) - 1 if len(call.args) > 1 else 1, "index")
     if is_positioned(index):
-        return (at(index), {}) if call.out.shape == index.shape else None
+        if call.out.shape != index.shape:
+            return None
+        value = call.args[0]
+        return taken_at(value.reshape(-1), (index,), [names(index)], at(index)), {}
     return _moved(call)
 
 
@@ -240,7 +283,7 @@ def _summed(call: Call) -> Said:
     kept = [dim for dim in range(value.ndim) if dim not in over]
     positions, values = (
         one.permute((*kept, *over)).reshape(call.out.numel(), -1).numpy()
-        for one in (at(value), torch.from_numpy(numbers(value)))
+        for one in (names(value), torch.from_numpy(numbers(value)))
     )
     bags, found = bags_of((value,)), []
     own: Bags = {}
@@ -272,7 +315,9 @@ def _loss(call: Call) -> Said:
     ignored = call.argument(4, "ignore_index", -100)
     positions = at(target).clamp_min(UNKNOWN).masked_fill(target == ignored, NOTHING)
     if SOURCES.active:
-        _took(call, positions.reshape(-1), numbers(_each(call, ignored)).reshape(-1))
+        named = _took(call, positions, numbers(_each(call, ignored)).reshape(-1))
+        if call.out.shape == target.shape and call.out.ndim:
+            return named, {}
     if call.out.shape == target.shape and call.out.ndim:
         return positions, {}
     if call.out.ndim:
@@ -281,13 +326,15 @@ def _loss(call: Call) -> Said:
     return torch.tensor(number), table
 
 
-def _took(call: Call, positions: torch.Tensor, losses: NDArray[np.float64]) -> None:
-    """Tell of the rows of scores that plain losses come from."""
+def _took(call: Call, positions: torch.Tensor, losses: NDArray[np.float64]) -> torch.Tensor:
+    """Tell of the rows of scores that plain losses come from; names of the losses."""
     scores = call.argument(0, "input")
     if call.argument(2, "weight") is not None or call.keywords.get("label_smoothing"):
-        return
+        return positions
     rows = scores if scores.ndim < 3 else scores.movedim(1, -1).reshape(-1, scores.shape[1])
-    SOURCES.took(positions.numpy(), losses, rows, logits=call.word.startswith("cross"))
+    logits = call.word.startswith("cross")
+    sums = SOURCES.took(positions.reshape(-1).numpy(), losses, rows, logits=logits)
+    return loss_of(rows, names(call.argument(1, "target")), positions, sums, logits=logits)
 
 
 def _each(call: Call, ignored: int) -> torch.Tensor:
@@ -319,10 +366,10 @@ def _operator(call: Call) -> Said:
 def _set(call: Call) -> Said:
     """setitem: what is written brings its positions along."""
     target, index, value = call.args[:3]
-    whole = at(target) if is_positioned(target) else torch.full(target.shape, UNKNOWN, dtype=torch.int64)
+    whole = names(target) if is_positioned(target) else torch.full(target.shape, UNKNOWN, dtype=torch.int64)
     whole = whole.clone()
     if is_positioned(value):
-        whole[index] = at(value)
+        whole[index] = at(value) if any(True for _ in positioned_in((index,))) else names(value)
     elif is_positioned(target):
         kept = _constant(float(value) if target.is_floating_point() and isinstance(value, int) else value)
         whole[index] = kept
@@ -333,7 +380,7 @@ def _set(call: Call) -> Said:
 
 def _copied(call: Call) -> Said:
     source = call.argument(1, "src")
-    return (at(source).expand(call.args[0].shape), bags_of((source,))) if is_positioned(source) else None
+    return (names(source).expand(call.args[0].shape), bags_of((source,))) if is_positioned(source) else None
 
 
 def _accumulated(call: Call) -> Said:
@@ -349,7 +396,7 @@ def _accumulated(call: Call) -> Said:
     bags = bags_of((target, source))
     # What was there before is known by its positions alone where it is a bag; else it counts with what it is now.
     groups = {number: [(held, 0.0)] for number, held in enumerate(before.tolist())}
-    for number, *added in zip(index.tolist(), at(source).tolist(), numbers(source).tolist(), strict=True):
+    for number, *added in zip(index.tolist(), names(source).tolist(), numbers(source).tolist(), strict=True):
         groups[number].append(tuple(added))
     found = []
     for held in groups.values():

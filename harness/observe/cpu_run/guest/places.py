@@ -22,6 +22,7 @@ class Places:
     def __init__(self, *streams: NDArray[np.uint16]) -> None:
         """`streams` have an entry a position each, and all the same length."""
         self.size = len(streams[0])
+        self.tokens = streams[0]
         self._streams = [np.ascontiguousarray(stream, np.uint16) for stream in streams]
         self._starts: list[defaultdict[bytes, list[int]]] = []
         for stream in self._streams:

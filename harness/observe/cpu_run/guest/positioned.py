@@ -1,8 +1,9 @@
 """Tensors that know of which tokens of the validation stream their elements speak.
 
 A `Positioned` tensor has, beside each element, a position: the index of a token, `UNKNOWN`, `NOTHING` (the element
-adds nothing to a sum), or the number of a bag of positions, where it was summed up out of several. The positions lie in
-a second storage of the same layout, so that views share them, and what is written into views, as they share elements.
+adds nothing to a sum), or the number of a bag of positions, where it was summed up out of several. In runs that are to
+be compared it is a name that the position is part of (`lanes`). The positions lie in a second storage of the same
+layout, so that views share them, and what is written into views, as they share elements.
 
 Only what torch gives to a `Positioned` argument comes here. The operation is done as ever, on the same objects; its
 result becomes positioned afterwards, by its class alone, where one of `RULES` says of what it speaks. Everything else
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.observe.cpu_run.guest.lanes import ALPHABET, place_of, places_of
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
 from harness.observe.cpu_run.rows import Rows, rows_of
 
@@ -50,6 +52,8 @@ class Call:
     out: Any = None
     empty: torch.Tensor | None = None
     """Of a plain tensor that is changed in place: where it was 0 before."""
+    before: torch.Tensor | None = None
+    """Of what is changed in place: a copy as it was, where rows over the vocabulary are followed."""
 
     def argument(self, number: int, name: str, default: Any = None) -> Any:
         """An argument by its place or its name, which may be numpy's."""
@@ -108,6 +112,8 @@ class Positioned(torch.Tensor):
             call = Call(func, word, args, keywords)
             if in_place and not is_positioned(args[0]) and args[0].numel() <= FEW:
                 call.empty = args[0] == 0
+            if in_place and ALPHABET.active and args[0].numel() <= MOST:
+                call.before = args[0].detach().clone()
             call.out = func(*args, **keywords)
             if isinstance(call.out, (torch.Tensor, tuple, list)) or in_place or word in CONVERSIONS:
                 try:
@@ -191,9 +197,9 @@ def _written(call: Call) -> None:
     found = rule(call) if rule is not None else None
     if is_positioned(target):
         if found is None:
-            at(target).fill_(UNKNOWN)
+            names(target).fill_(UNKNOWN)
         else:
-            at(target).copy_(found[0])
+            names(target).copy_(found[0])
             target.__dict__["_held"].bags.update(found[1])
     elif found is not None:
         put(target, *found)
@@ -213,10 +219,15 @@ def positioned_in(values: Sequence[Any]) -> Iterator[torch.Tensor]:
             yield from positioned_in(value)
 
 
-def at(tensor: torch.Tensor) -> torch.Tensor:
-    """Positions of a positioned tensor's elements, of its shape: a view into what is held for its storage."""
+def names(tensor: torch.Tensor) -> torch.Tensor:
+    """What is held for a positioned tensor's elements, of its shape: a view."""
     held: Held = tensor.__dict__["_held"]
     return held.at.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+
+
+def at(tensor: torch.Tensor) -> torch.Tensor:
+    """Positions of a positioned tensor's elements, of its shape."""
+    return place_of(names(tensor)) if ALPHABET.active else names(tensor)
 
 
 def bags_of(values: Sequence[Any]) -> Bags:
@@ -276,7 +287,7 @@ def bagged(rows: Rows) -> tuple[int, Bags]:
 def rows(tensor: torch.Tensor) -> Rows:
     """All elements of which a positioned tensor speaks, in order; what adds nothing is left out."""
     with off():
-        return listed(at(tensor).reshape(-1).numpy(), numbers(tensor).reshape(-1), tensor.__dict__["_held"].bags)
+        return listed(names(tensor).reshape(-1).numpy(), numbers(tensor).reshape(-1), tensor.__dict__["_held"].bags)
 
 
 def numbers(tensor: torch.Tensor) -> NDArray[np.float64]:
@@ -286,9 +297,11 @@ def numbers(tensor: torch.Tensor) -> NDArray[np.float64]:
 
 
 def listed(positions: Positions, values: NDArray[Any], bags: Bags) -> Rows:
-    """Elements by position and value, with bags unpacked; what adds nothing is left out."""
+    """Elements by position or name and value, with bags unpacked; what adds nothing is left out."""
     kept = positions != NOTHING
-    found = rows_of(positions[kept], values[kept])
+    named = positions[kept]
+    found = rows_of(places_of(named), values[kept])
+    ALPHABET.settle(named, found)
     if not bags or not (found["at"] >= FIRST_BAG).any():
         return found
     return np.concatenate([bags.get(int(one["at"]), found[i : i + 1]) for i, one in enumerate(found)])

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from harness.observe.cpu_run.guest import arrays, follow, positioned
+from harness.observe.cpu_run.guest.lanes import ALPHABET
 from harness.observe.cpu_run.guest.places import Places
 from harness.observe.cpu_run.guest.positioned import CONVERSIONS, Call, is_positioned, off
 from harness.observe.cpu_run.inputs.shards import unpack_shard
@@ -176,7 +177,7 @@ class Tracker:
             found = self._streams[number].of(values)
             if found is not None:
                 self.stream = number
-                positioned.place(tensor, found)
+                positioned.place(tensor, ALPHABET.enter(values, found, self._streams[number].tokens))
                 return
 
     def _item(self, call: Call) -> Any:

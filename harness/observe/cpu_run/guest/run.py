@@ -16,6 +16,7 @@ import torch
 
 from harness.model.plan import Directive
 from harness.observe.cpu_run.guest import clock, cuda, disguise, fidelity, seal, stand_ins, tampering, unpacking
+from harness.observe.cpu_run.guest.lanes import ALPHABET
 from harness.observe.cpu_run.guest.positions import tracker
 from harness.observe.cpu_run.guest.runtime import Runtime
 from harness.observe.cpu_run.guest.sources import SOURCES
@@ -97,7 +98,7 @@ class Run:
         self._job = job
         directives = [Directive.model_validate(one) for one in job.get("directives", ())]
         self.runtime = Runtime(root, clock.real, directives, tracker(job.get("streams", ())))
-        SOURCES.active = bool(job.get("rows"))
+        SOURCES.active = ALPHABET.active = bool(job.get("rows"))
         self._began = clock.real()
         if job.get("ranks", 1) > 1:
             cuda.use_processes()

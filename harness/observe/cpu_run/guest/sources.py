@@ -39,26 +39,33 @@ class Sources:
         """Off unless a run is to be compared with others: every row costs a pass over it."""
         self._calls: deque[tuple[NDArray[np.void], NDArray[np.uint64], NDArray[np.float64]]] = deque(maxlen=_RECENT)
 
-    def took(self, at: Positions, losses: NDArray[np.float64], scores: torch.Tensor, *, logits: bool) -> None:
+    def took(
+        self, at: Positions, losses: NDArray[np.float64], scores: torch.Tensor, *, logits: bool
+    ) -> tuple[NDArray[np.uint64], NDArray[np.float64]] | None:
         """From each row of `scores`, shape (len(at), vocabulary), the loss of the token at a position was taken.
 
-        Rows of `logits` are normalised by what takes the loss; others must be a distribution, or its logarithm.
+        Rows of `logits` are normalised by what takes the loss; others must be a distribution, or its logarithm. Gives
+        the checksum of each row, 0 where it is no distribution, and its sum.
         """
         if not self.active or scores.ndim != 2 or len(scores) != len(at) or scores.shape[1] < 2:
-            return
+            return None
         sums = checksums(scores)
         totals = np.ones(len(at)) if logits else _totals(scores)
         sums[np.abs(totals - 1) > _WHOLE] = 0
         keys = _keys(at, losses)
         order = np.argsort(keys, order=("at", "value"), kind="stable")
         self._calls.append((keys[order], sums[order], totals[order]))
+        return sums, totals
 
-    def looked_up(self, at: Positions, found: Scores, scores: Scores) -> None:
+    def looked_up(
+        self, at: Positions, found: Scores, scores: Scores
+    ) -> tuple[NDArray[np.uint64], NDArray[np.float64]] | None:
         """From each row of `scores`, shape (len(at), vocabulary), one was taken: a probability, or its logarithm."""
         taken, rows = (one if isinstance(one, torch.Tensor) else _from_numpy(one) for one in (found, scores))
         values = taken.detach().to(torch.float32).reshape(-1)
         losses = -values.log() if bool((values >= 0).all()) else values
-        self.took(at.reshape(-1), losses.to(torch.float64).numpy(), rows.reshape(-1, rows.shape[-1]), logits=False)
+        flat = rows.reshape(-1, rows.shape[-1])
+        return self.took(at.reshape(-1), losses.to(torch.float64).numpy(), flat, logits=False)
 
     def tell(self, rows: Rows) -> None:
         """Of each element, note the checksum and the sum of the row that its value was taken from, where known."""
@@ -68,10 +75,10 @@ class Sources:
         for keys, sums, totals in reversed(self._calls):
             after = np.searchsorted(keys, wanted)
             for index in (np.minimum(after, len(keys) - 1), np.maximum(after, 1) - 1):
-                hit = _same(keys[index], wanted) & (rows["source"] == 0)
+                hit = _same(keys[index], wanted) & (rows["source"] == 0) & ~rows["mixed"]
                 hit &= (sums[index] != 0) | (rows["total"] == 0)  # a distribution comes before what is none
                 rows["source"][hit], rows["total"][hit] = sums[index[hit]], totals[index[hit]]
-            if rows["source"].all():
+            if (rows["source"].astype(bool) | rows["mixed"]).all():
                 break
 
 

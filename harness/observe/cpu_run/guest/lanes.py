@@ -1,0 +1,359 @@
+"""What a score would be if another token stood in the place of its own, for every token of the vocabulary at once.
+
+A score that is taken out of a row over the vocabulary is normalised by what takes it (see `sources`). Programs that go
+on to change it, as by a tilt of one entry or a mixture, compute that for the realised token alone. Here what they
+compute is done again for all tokens together. Elements that come of the token at a position have a *name* in place of
+the position: that of the token itself, or of an element of a `Block`, which knows by which operation on which others
+it was made. The row is computed when the element enters a sum, and believed only where its entry for the realised token
+is what the program had.
+
+Only operations on single elements, lookups and rows of scores are followed; all others give plain positions. What comes
+of the token on another way, as a hint that was found with knowledge of it, is taken for a constant: whether it is one,
+only a run with another token in its place can tell (`probes.swap`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.observe.cpu_run.guest.places import UNKNOWN, Positions
+from harness.observe.cpu_run.guest.sources import checksums
+from harness.observe.cpu_run.rows import Rows
+
+TOKENS, LANES = 1 << 50, 1 << 51
+"""Names from the first on are those of tokens, from the second on those of elements of blocks."""
+_BITS = 20
+_AT = (1 << _BITS) - 1
+"""A name ends with the position that it is of."""
+MOST = 1 << 20
+"""Elements of a block at most."""
+_BLOCKS = 4_096
+_HELD = 256 << 20
+"""Bytes of rows of scores that are kept; of earlier ones only what they sum to."""
+_AT_ONCE = 1 << 22
+"""Entries of rows that are computed at once."""
+_EXACT = 1e-4
+"""Up to which a sum over the vocabulary is 1, and an entry the program's own value, in single precision."""
+Lanes = torch.Tensor
+"""A row over the vocabulary for each of some elements; a single column where it does not depend on the token."""
+_from_numpy, _arange = torch.from_numpy, torch.arange  # as they are before devices are stood in for
+
+
+class Evaluation:
+    """Rows that were computed for one purpose, so that none is computed twice. `width`: tokens of the vocabulary."""
+
+    __slots__ = ("known", "width")
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.known: dict[tuple[int, bytes], Lanes] = {}
+
+
+Make = Callable[[torch.Tensor, Evaluation], Lanes]
+"""Gives the lanes of some of a block's elements, by their numbers."""
+
+
+class Block:
+    """Elements that one operation made."""
+
+    __slots__ = ("checksums", "first", "held", "make", "size", "totals", "width")
+
+    def __init__(self, size: int, width: int, make: Make | None) -> None:
+        """`width`: tokens of the vocabulary; 0 where no scores went into the elements."""
+        self.first, self.size, self.width = 0, size, width
+        self.make = make
+        """None once it is forgotten."""
+        self.held = False
+        """Whether nothing but rows that the program itself held went into it."""
+        self.checksums: NDArray[np.uint64] | None = None
+        self.totals: NDArray[np.float64] | None = None
+        """Of rows that scores are taken out of as they are: see `sources`."""
+
+    def lanes(self, pick: torch.Tensor, into: Evaluation) -> Lanes:
+        """Rows of the elements with these numbers. Raises LookupError where they are forgotten."""
+        key = (self.first, pick.numpy().tobytes())
+        if key not in into.known:
+            if self.make is None:
+                raise LookupError("a row is computed too late")
+            into.known[key] = self.make(pick, into)
+        return into.known[key]
+
+
+class Operand:
+    """An argument of an operation as it was: its values, and of which of them other lanes are known."""
+
+    __slots__ = ("held", "names", "values", "width")
+
+    def __init__(self, value: torch.Tensor, names: torch.Tensor | None, positions: torch.Tensor) -> None:
+        """`names` of the value's elements, None for a plain one; `positions` of the result, which has its shape."""
+        shape = positions.shape
+        self.values = value.detach().expand(shape).reshape(-1).clone()
+        self.names: torch.Tensor | None = None
+        self.width, self.held = 0, False
+        if names is not None:
+            names = names.expand(shape)
+            own = (names >= TOKENS) & (place_of(names) == positions)
+            self.names = torch.where(own, names, UNKNOWN).reshape(-1)
+            blocks = [ALPHABET.block(one) for one in ALPHABET.firsts(self.names)]
+            self.width = max((one.width for one in blocks), default=0)
+            self.held = bool((self.names >= LANES).all()) and all(one.held for one in blocks)
+
+    def lanes(self, pick: torch.Tensor, into: Evaluation) -> Lanes:
+        """What it would be, for every token in the place of the realised one."""
+        values = self.values[pick]
+        if self.names is None:
+            return values[:, None]
+        names = self.names[pick]
+        named = names >= TOKENS
+        if not bool(named.any()):
+            return values[:, None]
+        out = values[:, None].expand(len(pick), into.width).clone()
+        out[named & (names < LANES)] = _arange(into.width).to(out.dtype)
+        for first in ALPHABET.firsts(names):
+            block = ALPHABET.block(first)
+            numbers = (names - LANES >> _BITS) - block.first
+            own = (names >= LANES) & (numbers >= 0) & (numbers < block.size)
+            out[own] = block.lanes(numbers[own], into).to(out.dtype).expand(int(own.sum()), into.width)
+        return out
+
+
+class Alphabet:
+    """All blocks of this process."""
+
+    def __init__(self) -> None:
+        self.active = False
+        """Off unless a run is to be compared with others."""
+        self.tokens: NDArray[np.int64] | None = None
+        """The validation stream."""
+        self._blocks: dict[int, Block] = {}
+        self._firsts: list[int] = []
+        self._next = 0
+        self._held: deque[tuple[Block, int]] = deque()
+        self._bytes = 0
+
+    def enter(self, values: NDArray[Any], positions: Positions, tokens: NDArray[Any]) -> Positions:
+        """Names of what was found at these positions of a stream: those elements that are its tokens."""
+        if not self.active or len(tokens) > _AT:
+            return positions
+        self.tokens = tokens.astype(np.int64)
+        inside = positions >= 0
+        own = inside & (self.tokens[np.where(inside, positions, 0)] == values)
+        return np.where(own, positions + TOKENS, positions)
+
+    def add(self, block: Block, positions: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """Names of a new block's elements; where `known` is false, their positions."""
+        if block.size > MOST:
+            return positions
+        block.first, self._next = self._next, self._next + block.size
+        self._blocks[block.first] = block
+        self._firsts.append(block.first)
+        if len(self._firsts) > _BLOCKS:
+            for first in self._firsts[: _BLOCKS // 2]:
+                del self._blocks[first]
+            del self._firsts[: _BLOCKS // 2]
+        numbers = _arange(block.first, block.first + block.size).reshape(positions.shape)
+        return torch.where(known, LANES + (numbers << _BITS) + positions, positions)
+
+    def hold(self, block: Block, size: int) -> None:
+        """Keep what a block is made of, so many bytes, as long as there is room."""
+        self._held.append((block, size))
+        self._bytes += size
+        while self._bytes > _HELD:
+            old, freed = self._held.popleft()
+            old.make = None
+            self._bytes -= freed
+
+    def firsts(self, names: torch.Tensor) -> list[int]:
+        """The blocks, by their first elements, that these names are of. Raises LookupError for what is forgotten."""
+        numbers = torch.unique(names[names >= LANES] - LANES >> _BITS).tolist()
+        found: list[int] = []
+        for number in numbers:
+            if found and number < found[-1] + self._blocks[found[-1]].size:
+                continue
+            place = bisect_right(self._firsts, number) - 1
+            if place < 0:
+                raise LookupError("a block is forgotten")
+            found.append(self._firsts[place])
+        return found
+
+    def block(self, first: int) -> Block:
+        """The block with this first element."""
+        return self._blocks[first]
+
+    def settle(self, names: Positions, rows: Rows) -> None:
+        """Of each element that is about to be summed up, tell of the row over the vocabulary that it is out of."""
+        if self.tokens is None or not (names >= LANES).any():
+            return
+        given = _from_numpy(np.ascontiguousarray(names))
+        try:
+            firsts = self.firsts(given)
+        except LookupError:
+            return
+        for first in firsts:
+            block = self._blocks[first]
+            numbers = (names - LANES >> _BITS) - first
+            own = np.flatnonzero((names >= LANES) & (numbers >= 0) & (numbers < block.size))
+            if block.checksums is not None and block.totals is not None:
+                rows["source"][own], rows["total"][own] = block.checksums[numbers[own]], block.totals[numbers[own]]
+            elif block.width:
+                step = max(1, _AT_ONCE // block.width)
+                for begin in range(0, len(own), step):
+                    part = own[begin : begin + step]
+                    self._computed(block, numbers[part], part, rows)
+
+    def _computed(self, block: Block, numbers: Positions, part: NDArray[np.int64], rows: Rows) -> None:
+        with torch.no_grad():
+            try:
+                found = block.lanes(_from_numpy(numbers), Evaluation(block.width))
+            except LookupError:
+                return
+            found = found.to(torch.float64).expand(len(part), block.width)
+        tokens = self.tokens[rows["at"][part]]  # type: ignore[index]  # asked for by `settle`
+        value = rows["value"][part]
+        entry = found.numpy()[np.arange(len(part)), np.minimum(tokens, block.width - 1)]
+        sure = (tokens < block.width) & np.isclose(entry, value, rtol=_EXACT, atol=_EXACT)
+        totals = np.where(sure, sums_to(found), 0.0)
+        whole = np.abs(totals - 1) <= _EXACT
+        rows["mixed"][part] = sure & (not block.held)
+        rows["total"][part] = totals
+        rows["source"][part] = np.where(whole, checksums(found), 0)
+
+
+ALPHABET = Alphabet()
+"""Of this process."""
+Sums = tuple[NDArray[np.uint64], NDArray[np.float64]]
+"""Checksums of rows of scores, and what they sum to: see `Sources.took`."""
+
+
+def place_of(names: torch.Tensor) -> torch.Tensor:
+    """Positions, where there may be names."""
+    return torch.where(names >= TOKENS, names & _AT, names)
+
+
+def places_of(names: Positions) -> Positions:
+    """The same of an array."""
+    return np.where(names >= TOKENS, names & _AT, names)
+
+
+def position(name: int) -> int:
+    """The same of one."""
+    return name & _AT if name >= TOKENS else name
+
+
+def sums_to(losses: torch.Tensor) -> NDArray[np.float64]:
+    """What the probabilities of each row of losses, or of logarithms, sum to. What is exactly 0 was masked out."""
+    signs = torch.where((losses <= 0).all(1), 1.0, -1.0)[:, None]
+    found: NDArray[np.float64] = torch.where(losses == 0, 0.0, (signs * losses).exp()).sum(1).numpy()
+    return found
+
+
+def elementwise(
+    func: Callable[..., Any],
+    args: Sequence[Any],
+    keywords: Mapping[str, Any],
+    names: Sequence[torch.Tensor | None],
+    positions: torch.Tensor,
+    *,
+    in_place: bool = False,
+) -> torch.Tensor:
+    """Names of the result of an operation on single elements; `positions` of the result, for what has none.
+
+    `names`: those of each argument, None for what is plain. Where it changed the first `in_place`, that is as before.
+    """
+    if not ALPHABET.active or positions.numel() > MOST or "out" in keywords:
+        return positions
+    known = (positions >= 0) & (positions <= _AT)
+    any_named = torch.zeros_like(known)
+    for one in names:
+        if one is not None:
+            spread = one.expand(positions.shape)
+            own = place_of(spread) == positions
+            known &= ~own | (spread >= TOKENS)
+            any_named |= own & (spread >= TOKENS)
+    known &= any_named
+    if not bool(known.any()):
+        return positions
+    try:
+        given = [
+            Operand(one, name, positions) if isinstance(one, torch.Tensor) else one
+            for one, name in zip(args, names, strict=True)
+        ]
+        more = {
+            key: Operand(one, None, positions) if isinstance(one, torch.Tensor) else one
+            for key, one in keywords.items()
+        }
+    except LookupError:
+        return positions
+    operands = [one for one in (*given, *more.values()) if isinstance(one, Operand)]
+    width = max(one.width for one in operands)
+
+    def make(pick: torch.Tensor, into: Evaluation) -> Lanes:
+        def lanes(one: Any) -> Any:
+            return one.lanes(pick, into) if isinstance(one, Operand) else one
+
+        values = [lanes(one) for one in given]
+        if in_place:
+            values[0] = values[0].expand(len(pick), into.width).clone()
+        found: Lanes = func(*values, **{key: lanes(one) for key, one in more.items()})
+        return found
+
+    block = Block(positions.numel(), width, make)
+    block.held = len(operands) == 1 and operands[0].held
+    return ALPHABET.add(block, positions, known)
+
+
+def loss_of(
+    scores: torch.Tensor,
+    names: torch.Tensor,
+    positions: torch.Tensor,
+    sums: Sums | None,
+    *,
+    logits: bool | None,
+) -> torch.Tensor:
+    """Names of what was taken out of rows of `scores`, shape (elements, vocabulary), for the tokens with these names.
+
+    `logits`: whether that was cross-entropy over them, or minus what stands there; None for what stands there itself.
+    `sums`: checksums and sums of the rows, where they are scored as they are.
+    """
+    if not ALPHABET.active or scores.ndim != 2 or len(scores) != positions.numel() or len(scores) > MOST:
+        return positions
+    known = (names >= TOKENS) & (names < LANES) & (place_of(names) == positions)
+    held = scores.detach()
+
+    def make(pick: torch.Tensor, _: Evaluation) -> Lanes:
+        rows = held[pick]
+        if logits is None:
+            return rows
+        return -(rows.float().log_softmax(-1) if logits else rows)
+
+    block = Block(len(scores), scores.shape[1], make)
+    block.held = True
+    if sums is not None:
+        block.checksums, block.totals = sums
+    named = ALPHABET.add(block, positions, known)
+    ALPHABET.hold(block, held.numel() * held.itemsize)
+    return named
+
+
+def taken_at(
+    values: torch.Tensor,
+    index: Sequence[torch.Tensor],
+    names: Sequence[torch.Tensor | None],
+    positions: torch.Tensor,
+) -> torch.Tensor:
+    """Names of `values[index]`, an index a dimension: what a table has for the keys with these names."""
+    version = values._version
+
+    def lookup(*parts: torch.Tensor) -> Lanes:
+        if values._version != version:
+            raise LookupError("the table is another one by now")
+        return values.detach()[tuple(one.long() for one in parts)]
+
+    return elementwise(lookup, index, {}, names, positions)
