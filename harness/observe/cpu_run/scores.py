@@ -1,8 +1,8 @@
 """Printed scores and the sums that they are made of.
 
-A score in bits per byte is a sum of losses in nats, over ln 2, over a count of bytes. Where one function added up two
-numbers whose quotient is what was printed, to its last digit, the printed score is what was summed, whatever lies
-between.
+A score in bits per byte is a sum of losses in nats, over ln 2, over a count of bytes; or a sum of bits over it. Where
+one function added up two numbers whose quotient is what was printed, to its last digit, the printed score is what was
+summed, whatever lies between.
 """
 
 from __future__ import annotations
@@ -48,6 +48,16 @@ def result_of(run: RunFacts) -> Score | None:
     return run.final or (evaluations[-1] if evaluations else None)
 
 
+def quotient(losses: float, count: float, near: float) -> float:
+    """Bits a byte, out of a sum of nats or of bits: whichever gives what lies nearer."""
+    return min(losses / LN2 / count, losses / count, key=lambda bits: abs(bits - near))
+
+
+def in_nats(losses: float, count: float, printed: float) -> bool:
+    """Whether a printed score is made of nats."""
+    return quotient(losses, count, printed) == losses / LN2 / count
+
+
 def together(ranks: Sequence[Sequence[Total]]) -> tuple[Total, ...]:
     """Sums of all ranks, as an all-reduce adds them up: pass by pass, or the last of each where the passes differ."""
     found: dict[tuple[At, str, str], Total] = {}
@@ -66,7 +76,7 @@ def _added(first: Total, other: Total) -> Total:
 
 
 def _pair(printed: float, digits: int, totals: Sequence[Total]) -> tuple[Total, Total] | None:
-    """A sum of nats and a count of bytes, of one function and of one pass through it: the pair whose quotient is
+    """A sum of losses and a count of bytes, of one function and of one pass through it: the pair whose quotient is
     nearest. Scores of one model lie close together, so the first that would do need not be it. Of equals, as where
     parts are added up once more, the one of most additions is taken, and of these the last.
     """
@@ -83,7 +93,10 @@ def _pair(printed: float, digits: int, totals: Sequence[Total]) -> tuple[Total, 
             left -= 1
             if left < 0:
                 return found
-            if nats is None or not count or (distance := abs(nats / LN2 / count - printed)) > nearest + alike:
+            if nats is None or not count:
+                continue
+            distance = abs(quotient(nats, count, printed) - printed)
+            if distance > nearest + alike:
                 continue
             if found is None or distance < nearest - alike or losses.additions >= found[0].additions:
                 nearest, found = min(distance, nearest), (losses, counts)

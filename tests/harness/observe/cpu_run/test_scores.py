@@ -9,7 +9,7 @@ import pytest
 from harness.model.base import At
 from harness.model.cpu_run import Total
 from harness.model.logs import RunFacts, Score
-from harness.observe.cpu_run.scores import matched, result_of
+from harness.observe.cpu_run.scores import in_nats, matched, quotient, result_of
 
 
 def total(target: str, *ends: float | None, function: str = "eval_val", line: int = 1) -> Total:
@@ -35,6 +35,15 @@ def test_quotient(digits: int) -> None:
     sums = [total("loss", LOSS, line=5), total("tokens", TOKENS, line=6), total("bytes", BYTES, line=7)]
     assert found(f"{BPB:.{digits}f}", *sums) == [(5, 7)]
     assert found(f"{BPB * 1.01:.{digits}f}", *sums) == []
+
+
+def test_bits() -> None:
+    """A program may add up bits: they are divided by the bytes alone."""
+    bits, counts = total("bits", LOSS / math.log(2), line=5), total("bytes", BYTES, line=7)
+    assert found(f"{BPB:.6f}", bits, counts) == [(5, 7)]
+    assert quotient(LOSS, BYTES, BPB) == quotient(LOSS / math.log(2), BYTES, BPB) == pytest.approx(BPB)
+    assert in_nats(LOSS, BYTES, BPB)
+    assert not in_nats(LOSS / math.log(2), BYTES, BPB)
 
 
 def test_passes() -> None:
