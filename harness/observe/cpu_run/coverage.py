@@ -6,7 +6,6 @@ space unless a boundary precedes; with case operators, those of the original tex
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,7 +24,7 @@ from harness.observe.cpu_run.inputs.made import VAL, VAL_BYTES
 from harness.observe.cpu_run.inputs.shards import unpack_shard
 from harness.observe.cpu_run.report import Added, Report
 from harness.observe.cpu_run.rows import Rows, unpacked
-from harness.observe.cpu_run.scores import result_of
+from harness.observe.cpu_run.scores import quotient, result_of
 
 MAX_SPANS = 100
 _NOISE = 1e-4
@@ -172,20 +171,38 @@ class _Told:
     looked: int
 
 
-def rows_scored(report: Report, score: MatchedScore) -> Rows | None:
-    """All that was added up for the losses of a printed score; None where not everything of it is known."""
-    place = _sums(report, score) if not score.over_ranks else None
+def rows_scored(report: Report, score: MatchedScore, others: Sequence[Report] = ()) -> Rows | None:
+    """All that was added up for the losses of a printed score, rank by rank (see `coverage_of`); None where not
+    everything of it is known.
+    """
+    if score.over_ranks and not others:
+        return None
+    ranks = (report, *others) if score.over_ranks else (report,)
+    place = _sums(_added_up(ranks), score)
     if place is None:
         return None
-    losses = place[0]
-    told = next((text for number, back, text in report.rows if (number, back) == (losses.number, losses.back)), None)
+    found = [_rows(rank, place[0]) for rank in ranks]
+    known = [one for one in found if one is not None]
+    return np.concatenate(known) if len(known) == len(found) else None
+
+
+def _rows(report: Report, one: _Sum) -> Rows | None:
+    """What a rank has added to a sum."""
+    here = _number(report, one)
+    told = next((text for number, back, text in report.rows if (number, back) == (here, one.back)), None)
     return unpacked(told) if told is not None else None
+
+
+def _number(report: Report, one: _Sum) -> int | None:
+    """The number of a sum among those of a rank; None where it has none there."""
+    same = [number for number, site in enumerate(report.sums) if site.place == one.site.place]
+    return one.number if one.number in same else next(iter(same), None)
 
 
 def _sums(report: Report, score: MatchedScore) -> tuple[_Sum, _Sum] | None:
     """The two sums, of all at the places of a matched score, whose quotient is nearest; of equals the last."""
     pairs = [
-        (_distance(losses.end / math.log(2) / counts.end, score.val_bpb), losses, counts)
+        (_distance(quotient(losses.end, counts.end, score.val_bpb), score.val_bpb), losses, counts)
         for losses in _at(report, score.losses)
         for counts in _at(report, score.counts)
         if counts.end and losses.number != counts.number
@@ -241,8 +258,7 @@ def _over(told: Sequence[_Told]) -> _Told:
 
 
 def _times(report: Report, one: _Sum, size: int) -> _Told:
-    same = [number for number, site in enumerate(report.sums) if site.place == one.site.place]
-    here = one.number if one.number in same else next(iter(same), None)
+    here = _number(report, one)
     if here is None:
         return _Told(np.zeros(size, np.int64), 0, 0, 0)
     for number, back, elsewhere, untold, looked, spans in report.covered:

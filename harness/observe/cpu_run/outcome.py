@@ -139,7 +139,7 @@ def understood(
         ),
     })  # fmt: skip
     last = [score for score in scores if final is not None and score.val_bpb == final.val_bpb][-1:]
-    rows = rows_scored(report, last[0]) if last and report.rows else None
+    rows = rows_scored(report, last[0], further) if last and report.rows else None
     blocks = tuple(one.blocks for one in ranks)
     return Outcome(found, failure, message, blocks, over=done.sandbox is not None, rows=rows)
 

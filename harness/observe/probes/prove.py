@@ -218,8 +218,6 @@ def _unfit(base: Outcome) -> str | None:
     facts = base.facts
     if base.raised is not None or RunStage.EVALUATED not in facts.reached:
         return "the run came to no final score that is what was summed"
-    if facts.others:
-        return "scores of several ranks are not compared"
     if base.rows is None or not len(base.rows):
         return "which token each score is of is not known"
     return None

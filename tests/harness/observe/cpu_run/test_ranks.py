@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts, Fault, RunStage
 from harness.observe.cpu_run.runner import CpuRunner
+from harness.observe.probes.prove import prove
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 
 pytestmark = needs_sandbox
@@ -142,6 +144,32 @@ def test_tokens_of_all_ranks(tmp_path: Path) -> None:
     programs = [{file.path for file in facts.weighed.program} for facts in found.values() if facts.weighed is not None]
     assert programs == [{"train_gpt.py"}, {"train_gpt.py", "helper.py"}]
     assert not [at for at in found[2].fidelity.not_executed if at.path == "helper.py"]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_experiments_over_ranks(tmp_path: Path, before: bool) -> None:
+    """Scores of both ranks are compared, and what one of them learns before it scores is found."""
+    script = SCRIPT.replace("tokens = torch.randint(0, 32, (4096,), device=device)", READ)
+    script = script.replace("Embedding(32, 16)", "Embedding(1024, 16)").replace("Linear(16, 32)", "Linear(16, 1024)")
+    script = script.replace("tokens[start : start + 65]", "train[start : start + 65]")
+    script = script.replace("\nbase =", "\ntrain = torch.randint(0, 1024, (4096,), device=device)\nbase =")
+    script = script.replace("    import helper\n    helper.only_here()", "    second = True")
+    if before:
+        learn = (
+            "    if world_size > 1:\n"
+            "        optimizer.zero_grad()\n"
+            "        F.cross_entropy(base(tokens[:2048]), tokens[1:2049]).backward()\n"
+            "        optimizer.step()\n"
+        )
+        script = script.replace("    with torch.inference_mode():", learn + "    with torch.inference_mode():")
+    files = {"train_gpt.py": textwrap.dedent(script)}
+    with CpuRunner(Bubblewrap(), tmp_path, world_size=2, prove=partial(prove, cache=tmp_path)) as runner:
+        facts = runner.run(facts_of(files), {path: text.encode() for path, text in files.items()})
+    proof = facts.proof
+    assert proof is not None, facts.failure
+    assert (proof.reason, proof.rows, proof.positions) == (None, 2048, 2048)
+    assert [bool(one.moved) for one in proof.divergences] == [before] * 3
+    assert all(one.failure is None and one.rows == one.position for one in proof.divergences)
 
 
 def test_failure_of_one_rank(run: Callable[[str, int], CpuRunFacts]) -> None:
