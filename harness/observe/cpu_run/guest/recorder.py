@@ -6,7 +6,6 @@ A submission can lie to this recorder; what acquits is checked from outside as w
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import sys
 import threading
@@ -19,10 +18,22 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from harness.observe.cpu_run.guest import arrays, positioned, unpacking
+from harness.observe.cpu_run.guest.addends import adding_up_to, elements_of, number_of
 from harness.observe.cpu_run.guest.clock import wall
-from harness.observe.cpu_run.guest.places import UNKNOWN, spans
+from harness.observe.cpu_run.guest.places import spans
 from harness.observe.cpu_run.guest.positions import Tracker
-from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, ELEMENTS, HIT, IMPORTED, SUMS, TAKEN, Rewriter
+from harness.observe.cpu_run.guest.rewriting import (
+    ADDED,
+    ADDEND,
+    ELEMENTS,
+    HIT,
+    IMPORTED,
+    JOINED,
+    PART,
+    SUMS,
+    TAKEN,
+    Rewriter,
+)
 from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.guest.sums import Sum
 from harness.observe.cpu_run.rows import Rows, negated, packed, rows_of
@@ -33,8 +44,10 @@ MAX_SPANS = 200_000
 """Runs of positions that are reported in all."""
 _EVERY, _SHARE = 4.0, 50
 """Seconds between two tellings of what was seen so far, and how many times as long as a telling they last at least."""
-_ROUNDED = 1e-2
-"""Relative difference that half precision leaves in a sum."""
+_PARTS = 8
+"""Ends of one sum, the last ones, that may be parts of another."""
+_MISSES = 64
+"""So often a site may add together what is no sum, until it is left alone."""
 _HITS = 1_024
 """Passes through a block between two looks at the clock."""
 
@@ -50,6 +63,8 @@ class Recorder:
         self._addends: dict[int, tuple[float | None, Rows | None]] = {}
         self._elements: dict[int, Rows | None] = {}
         """What the sum that is about to be added at a site is made of."""
+        self._misses: dict[int, int] = {}
+        """How often what a site added together was none of the sums."""
         self._looks: dict[int, int] = {}
         """Of blocks that add something up: looks at single numbers until they were entered last."""
         self.hits: dict[int, int] = {}
@@ -84,6 +99,8 @@ class Recorder:
             ADDEND: self._addend,
             ELEMENTS: self._element,
             TAKEN: _taken,
+            JOINED: self._joined,
+            PART: self._part,
             IMPORTED: lambda: self.mark("imported"),
         }
 
@@ -130,19 +147,19 @@ class Recorder:
 
     def _addend(self, site: int, value: Any) -> Any:
         """What is about to be added, handed on as it is."""
-        self._addends[site] = _number(value), self._rows(value)
+        self._addends[site] = number_of(value), self._rows(value)
         return value
 
     def _element(self, site: int, value: Any) -> Any:
         """What a sum that is about to be added is made of, handed on as it is."""
         if SOURCES.active:
-            self._elements[site] = _elements_of(value)
+            self._elements[site] = elements_of(value)
         return value
 
     def _added(self, site: int, value: object) -> None:
         whole = site not in self._addends
         added, rows = (None, self._rows(value)) if whole else self._addends.pop(site)
-        number = _number(value)
+        number = number_of(value)
         minus = self.rewriter.sites[site].minus
         if minus and added is not None:
             added = -added
@@ -158,13 +175,43 @@ class Recorder:
                 rows = self._looked_at(self.rewriter.sites[site].block, added)
             elif rows is not None and minus:
                 rows = negated(rows)
-            elements = _adding_up_to(added, self._elements.pop(site, None))
+            elements = adding_up_to(added, self._elements.pop(site, None))
             if found.sign < 0:
                 rows, elements = (None if one is None else negated(one) for one in (rows, elements))
             if rows is not None:
                 SOURCES.tell(rows)
             found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked, elements=elements)
         self._look()
+
+    def _joined(self, site: int, value: object, *parts: object) -> None:
+        """Sums of several parts are added together: of short and of long documents, for one."""
+        if self._misses.get(site, 0) >= _MISSES:
+            return
+        numbers = [number_of(part) for part in parts]
+        ends: set[float | None] = set()
+        if None not in numbers and any(numbers):  # a part that is empty has added up nothing
+            ends = {0.0, *(end for one in self.sums.values() for end in (*one.finished[-_PARTS:], one.last))}
+        if not all(number in ends for number in numbers):
+            self._misses[site] = self._misses.get(site, 0) + 1
+            return
+        rows = [self._rows(part) for part in parts]
+        known = [one for one in rows if one is not None]
+        self._stands(site, value, np.concatenate(known) if len(known) == len(rows) else None)
+
+    def _part(self, site: int, value: Any) -> Any:
+        """A dividend or a divisor, handed on as it is: a sum that was made in one go."""
+        self._stands(site, value, self._rows(value) if number_of(value) is not None else None)
+        return value
+
+    def _stands(self, site: int, value: object, rows: Rows | None) -> None:
+        """A sum of its own, with what is known of its elements."""
+        number = number_of(value)
+        if number is None:
+            return
+        found = self.sums.setdefault(site, Sum())
+        begins = found.add(number, number)
+        if self.tracker is not None:
+            found.cover(rows, self.tracker.size, begins=begins, whole=True)
 
     def _sum(self, values: Iterable[Any], /, start: Any = 0) -> Any:
         """`sum` as the submission sees it: its result speaks of all that was summed up."""
@@ -319,52 +366,6 @@ def _taken(values: Any, index: Any) -> Any:
     except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
         positioned.failed("getitem", error)
         return out
-
-
-def _number(value: Any) -> float | None:
-    """A number, or what a tensor or array of one element holds; None for anything else, and for what is learnt from."""
-    if isinstance(value, bool) or getattr(value, "requires_grad", False):
-        return None
-    try:
-        if isinstance(value, (int, float)):
-            return float(value)
-        if getattr(value, "size", None) is None or _count(value) != 1:
-            return None
-        with torch._C.DisableTorchFunctionSubclass():
-            return float(value)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        return None
-
-
-def _elements_of(value: object) -> Rows | None:
-    """The fractions that an array or a tensor holds, in order, at no known place."""
-    try:
-        if isinstance(value, torch.Tensor) and value.is_floating_point():
-            with torch._C.DisableTorchFunctionSubclass():
-                numbers = value.detach().to(torch.float64).reshape(-1).numpy()
-        elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            numbers = np.array(value, np.float64).reshape(-1)
-        else:
-            return None
-        return rows_of(np.full(len(numbers), UNKNOWN, np.int64), numbers)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-
-
-def _adding_up_to(added: float | None, elements: Rows | None) -> Rows | None:
-    """The elements of what was added, up to their sign; None where something else was added than their sum."""
-    if added is None or elements is None:
-        return None
-    total = math.fsum(elements["value"])
-    if math.isclose(total, added, rel_tol=_ROUNDED):
-        return elements
-    return negated(elements) if math.isclose(-total, added, rel_tol=_ROUNDED) else None
-
-
-def _count(value: object) -> int:
-    numel = getattr(value, "numel", None)
-    size = numel() if callable(numel) else getattr(value, "size", None)
-    return size if isinstance(size, int) else -1
 
 
 def _finite(values: list[float]) -> list[float | None]:

@@ -7,7 +7,7 @@ left alone: their compilers read the source themselves.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
@@ -17,12 +17,14 @@ from harness.observe.reading.source.grammar import parse
 
 HIT, SUMS, ADDED = "__golf_hit__", "__golf_sums__", "__golf_added__"
 ADDEND, ELEMENTS, IMPORTED = "__golf_addend__", "__golf_elements__", "__golf_imported__"
-TAKEN = "__golf_taken__"
+TAKEN, JOINED, PART = "__golf_taken__", "__golf_joined__", "__golf_part__"
 """Names under which the rewritten source finds its recorder among the builtins."""
 OWN = "__golf_"
 """What all of these names begin with."""
 _LIBRARIES = frozenset({"np", "numpy", "torch"})
 """Names whose `sum` is a function of what it sums."""
+MAX_WORDS = 80
+"""Characters of an expression by which its site is called."""
 _KERNELS = frozenset({"jit", "autotune", "heuristics", "script", "script_method", "kernel"})
 """Last names of decorators whose functions are compiled from their source."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -154,17 +156,55 @@ class _Pass(ast.NodeTransformer):
                 handler.body = self._block(handler.body)
         target = _added_to(node)
         told = None if target is None else self._told(target, node)
-        node = _Lookups().visit(node) if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) else node
+        told = self._joined(node) if told is None else told
+        if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)):
+            node = _Lookups().visit(_Quotients(self.site).visit(node))
         return [node] if told is None else [node, told]
 
     def _told(self, target: ast.expr, node: ast.stmt) -> ast.stmt:
-        number = len(self.rewriter.sites)
         words = ast.unparse(target)
+        number = self.site(words, node, minus=_subtracts(node))
         _show_addend(node, words, number)
-        place = (self.path, self.layer, node.lineno, words, ".".join(self.names), self.block)
-        self.rewriter.sites.append(Site(*place, minus=_subtracts(node)))
         value = ast.parse(words, mode="eval").body
         return _call(ADDED, [number, value], node)
+
+    def _joined(self, node: ast.stmt) -> ast.stmt | None:
+        """What tells of `whole = one + other`, where each of the two may be a sum; None for all other statements."""
+        sums = isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.BinOp)
+        names = _names_added(node.value) if sums and isinstance(node, ast.Assign) else []
+        target = node.targets[0] if names and isinstance(node, ast.Assign) else None
+        if not isinstance(target, ast.Name):
+            return None
+        read = [ast.Name(name, ast.Load()) for name in (target.id, *names)]
+        return _call(JOINED, [self.site(target.id, node), *read], node)
+
+    def site(self, target: str, node: ast.stmt | ast.expr, *, minus: bool = False) -> int:
+        """The number of a new site in the function and block that are worked on."""
+        place = (self.path, self.layer, node.lineno, target, ".".join(self.names), self.block)
+        self.rewriter.sites.append(Site(*place, minus=minus))
+        return len(self.rewriter.sites) - 1
+
+
+class _Quotients(ast.NodeTransformer):
+    """Lets be seen what is divided where the dividend is a sum over an array: such a score is made in one go."""
+
+    def __init__(self, site: Callable[[str, ast.expr], int]) -> None:
+        self._site = site
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """`x.sum() / n`: the dividend and the divisor are handed on as they are."""
+        sums = [part for part in ast.walk(node.left) if isinstance(part, ast.Call) and _last_name(part) == "sum"]
+        sides = ("left", "right") if isinstance(node.op, ast.Div) and len(sums) == 1 else ()
+        words = [ast.unparse(getattr(node, side))[:MAX_WORDS] for side in sides]
+        self.generic_visit(node)
+        for side, target in zip(sides, words, strict=True):
+            value: ast.expr = getattr(node, side)
+            setattr(node, side, _seen(PART, value, self._site(target, value)))
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        """Left alone: others may read its source."""
+        return node
 
 
 class _Lookups(ast.NodeTransformer):
@@ -198,6 +238,16 @@ def _added_to(node: ast.stmt) -> ast.expr | None:
         return target if ast.unparse(target) in set(map(ast.unparse, sides)) else None
     summed = any(isinstance(part, ast.Call) and _last_name(part) == "sum" for part in ast.walk(node.value))
     return target if summed else None
+
+
+def _names_added(value: ast.expr) -> list[str]:
+    """The variables of `one + other + third`; none where anything else is part of it."""
+    if isinstance(value, ast.Name):
+        return [value.id]
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Add):
+        return []
+    left, right = _names_added(value.left), _names_added(value.right)
+    return left + right if left and right else []
 
 
 def _subtracts(node: ast.stmt) -> bool:

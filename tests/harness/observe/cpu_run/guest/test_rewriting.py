@@ -12,7 +12,7 @@ import pytest
 
 from harness.model.base import At
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, SUMS, TAKEN, Rewriter
+from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, JOINED, PART, SUMS, TAKEN, Rewriter
 
 
 class Seen:
@@ -24,6 +24,8 @@ class Seen:
         self.added: list[tuple[int, Any]] = []
         self.addends: list[Any] = []
         self.looked_up: list[Any] = []
+        self.joined: list[tuple[str, Any]] = []
+        self.parts: list[tuple[str, Any]] = []
         self.imported_after: int | None = None
 
     def run(self, text: str) -> dict[str, Any]:
@@ -35,6 +37,8 @@ class Seen:
         }
         names[ADDEND] = self._addend
         names[TAKEN] = self._taken
+        names[JOINED] = lambda site, *values: self.joined.append((self.rewriter.sites[site].target, values))
+        names[PART] = self._part
         names[IMPORTED] = lambda: setattr(self, "imported_after", len(self.hits))
         space: dict[str, Any] = {"__builtins__": {**vars(builtins), **names}, "__name__": "__main__"}
         exec(self.rewriter.compiled(textwrap.dedent(text), "a.py", 0, "a.py"), space)
@@ -42,6 +46,10 @@ class Seen:
 
     def _addend(self, _: int, value: Any) -> Any:
         self.addends.append(value)
+        return value
+
+    def _part(self, site: int, value: Any) -> Any:
+        self.parts.append((self.rewriter.sites[site].target, value))
         return value
 
     def _taken(self, values: Any, index: Any) -> Any:
@@ -126,7 +134,33 @@ def test_additions() -> None:
         ("total", 6),
         ("whole", 3.0),
     ]
-    assert [site.minus for site in seen.rewriter.sites] == [False] * 5 + [True] * 2 + [False]
+    assert [site.minus for site in seen.rewriter.sites] == [False] * 5 + [True] * 2 + [False] * 3
+
+
+def test_sums_of_parts_and_quotients_of_sums() -> None:
+    """Variables that are added together are told of, and what is divided where the dividend is a sum."""
+    seen = Seen()
+    space = seen.run(
+        """
+        class Pile(list):
+            def sum(self):
+                return sum(self)
+        short, long, rest = 1, 2, 4
+        whole = short + long
+        every = short + long + rest
+        same = whole
+        more = short + 1
+        twice = [short] + [long]
+        def score(pile, count):
+            return float(-pile.sum() / count) / 2
+        found = score(Pile([3, 5]), 4)
+        half = rest / 2
+        """
+    )
+    assert seen.joined == [("whole", (3, 1, 2)), ("every", (7, 1, 2, 4))]
+    parts = [("-pile.sum()", -8), ("count", 4), ("float(-pile.sum() / count)", -2.0), ("2", 2)]
+    assert seen.parts == parts
+    assert (space["found"], space["half"]) == (-1.0, 2.0)
 
 
 def test_lookups() -> None:
