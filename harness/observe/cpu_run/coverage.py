@@ -24,7 +24,7 @@ from harness.observe.cpu_run.inputs.made import VAL, VAL_BYTES
 from harness.observe.cpu_run.inputs.shards import unpack_shard
 from harness.observe.cpu_run.report import Added, Report
 from harness.observe.cpu_run.rows import Rows, unpacked
-from harness.observe.cpu_run.scores import quotient, result_of
+from harness.observe.cpu_run.scores import in_nats, quotient, result_of
 
 MAX_SPANS = 100
 _NOISE = 1e-4
@@ -172,14 +172,14 @@ class _Told:
 
 
 def rows_scored(report: Report, score: MatchedScore, others: Sequence[Report] = ()) -> Rows | None:
-    """All that was added up for the losses of a printed score, rank by rank (see `coverage_of`); None where not
-    everything of it is known.
+    """All that was added up for the losses of a printed score, in nats, rank by rank (see `coverage_of`); None where
+    not everything of it is known.
     """
     if score.over_ranks and not others:
         return None
     ranks = (report, *others) if score.over_ranks else (report,)
     place = _sums(_added_up(ranks), score)
-    if place is None:
+    if place is None or not in_nats(place[0].end, place[1].end, score.val_bpb):
         return None
     found = [_rows(rank, place[0]) for rank in ranks]
     known = [one for one in found if one is not None]
