@@ -43,6 +43,10 @@ _NO_PLACE = re.compile(
     r"No such file or directory: '(?P<file>/[^']+)'|Parent directory (?P<folder>/\S+) does not exist"
 )
 _NO_WEIGHTS = re.compile(r"(?:^|[\s'\"/])(?P<name>[\w.-]+\.(?:pt|ptz|pth|ckpt|safetensors))\b")
+_LEARNS = re.compile(rb"\bbackward\b|\bexec\(|\bimport_module\b|\bload_extension\b")
+"""What a file of the folder that trains a model holds, or one that may hold more than its text shows."""
+_WRITES = re.compile(rb"save|dump|write|copy|move|rename|replace|link|curl|wget|download|[\"']wb|>")
+"""What a line that makes a file holds."""
 _TOLD = (".md", ".txt", ".log", ".json")
 """Files that tell of a run and make nothing."""
 _DATA = frozenset({".bin", ".model", ".vocab", ".json", ".jsonl", ".npy", ".npz"})
@@ -114,16 +118,21 @@ def place_of_a_machine(raised: Raised, files: Mapping[str, bytes]) -> str | None
 
 
 def lacking_weights(raised: Raised, files: Mapping[str, bytes]) -> str | None:
-    """The file of weights that a program reads, that its folder does not hold, and that nothing else in it names.
+    """The file of weights that a program reads, that its folder does not hold, and that nothing in it makes.
 
-    Where it is named again, by this program, another one or a script of the folder, it may be meant to be made there.
+    Where it is named again, by this program, another one or a script of the folder, it may be meant to be made there;
+    unless no program of the folder learns, runs code that its text does not show, or names it where it writes.
     """
     found = _NO_WEIGHTS.search(raised.message) if raised.exception == "FileNotFoundError" else None
     if found is None or any(path.rpartition("/")[2] == found["name"] for path in files):
         return None
     name = found["name"].encode()
-    times = sum(data.count(name) for path, data in files.items() if not path.endswith(_TOLD))
-    return found["name"] if times <= 1 else None
+    naming = [data for path, data in files.items() if not path.endswith(_TOLD) and name in data]
+    if sum(data.count(name) for data in naming) <= 1:
+        return found["name"]
+    learns = any(_LEARNS.search(data) for path, data in files.items() if not path.endswith(_TOLD))
+    writes = any(name in line and _WRITES.search(line) for data in naming for line in data.split(b"\n"))
+    return None if learns or writes else found["name"]
 
 
 def _is_written(folder: str, files: Mapping[str, bytes]) -> bool:
