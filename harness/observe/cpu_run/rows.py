@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-ROW = np.dtype([("at", "<i8"), ("value", "<f8"), ("source", "<u8"), ("total", "<f8"), ("mixed", "?")])
+ROW = np.dtype([
+    ("at", "<i8"), ("value", "<f8"), ("source", "<u8"), ("total", "<f8"), ("mixed", "?"), ("asked", "<f8"),
+])  # fmt: skip
 Rows = NDArray[np.void]
 """An array of `ROW`: index of the token, what was added for it, a checksum of the scores over the vocabulary that it
-was taken from (0: not known, or no distribution), what the probabilities of that row sum to (0: not known), and whether
-that row is what the program would have computed for every token, not one that it held (see `guest.lanes`)."""
+was taken from (0: not known, or no distribution), what the probabilities of that row sum to (0: not known), whether
+that row is what the program would have computed for every token, not one that it held (see `guest.lanes`), and what it
+has for the token that was asked for at this place (0: none was)."""
 
 
 def rows_of(at: NDArray[np.int64], values: NDArray[Any]) -> Rows:
@@ -26,10 +30,19 @@ def rows_of(at: NDArray[np.int64], values: NDArray[Any]) -> Rows:
     return rows
 
 
+def in_a_row(parts: Sequence[Rows]) -> Rows:
+    """All elements of several. (numpy's own `concatenate` compares the fields of each part: it is slow for many.)"""
+    found, done = np.empty(sum(map(len, parts)), ROW), 0
+    for one in parts:
+        found[done : done + len(one)] = one
+        done += len(one)
+    return found
+
+
 def negated(rows: Rows) -> Rows:
     """The same elements with the other sign."""
     found = rows.copy()
-    found["value"] = -found["value"]
+    found["value"], found["asked"] = -found["value"], -found["asked"]
     return found
 
 

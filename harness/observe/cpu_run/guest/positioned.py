@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from harness.observe.cpu_run.guest.lanes import ALPHABET, place_of, places_of
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
-from harness.observe.cpu_run.rows import Rows, rows_of
+from harness.observe.cpu_run.rows import Rows, in_a_row, rows_of
 
 MOST = 1 << 22
 """Elements of a storage beyond which nothing is placed in it."""
@@ -302,9 +302,14 @@ def listed(positions: Positions, values: NDArray[Any], bags: Bags) -> Rows:
     named = positions[kept]
     found = rows_of(places_of(named), values[kept])
     ALPHABET.settle(named, found)
-    if not bags or not (found["at"] >= FIRST_BAG).any():
-        return found
-    return np.concatenate([bags.get(int(one["at"]), found[i : i + 1]) for i, one in enumerate(found)])
+    inside = np.flatnonzero(found["at"] >= FIRST_BAG) if bags else ()
+    parts, done = [], 0
+    for index in map(int, inside):
+        bag = bags.get(int(found["at"][index]))
+        if bag is not None:
+            parts += [found[done:index], bag]
+            done = index + 1
+    return in_a_row([*parts, found[done:]])
 
 
 def joined(elements: Sequence[tuple[int, float]], bags: Bags) -> Rows:

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.observe.cpu_run.rows import ROW, Rows, negated
+from harness.observe.cpu_run.rows import Rows, in_a_row, negated
 
 MAX_TOTALS = 2_000
 """Finished sums kept of one site."""
@@ -55,7 +55,7 @@ class Covered:
         """All elements in the order in which they were added; None where they were too many."""
         if self._earlier is not None:
             return None
-        self._rows = [np.concatenate(self._rows)] if self._rows else [np.empty(0, ROW)]
+        self._rows = [in_a_row(self._rows)]
         return self._rows[0]
 
     @property
