@@ -33,6 +33,7 @@ _DATA_TEXT = re.compile(r"fineweb|tokenizers?/|datasets?/|\.(?:model|vocab)$|doc
 _FOLDER = re.compile(r"[\w./~-]*/[\w-]{4,}/?")
 _SHARDS = re.compile(r"(?:train|val)[\w*?\[\]-]*\.bin$")
 _OUTSIDE = re.compile(r"/|~|\.\.(?:/|$)|[A-Za-z]:[\\/]")
+_USUAL = re.compile(r"\./data/?$|\./data/datasets/fineweb10B_sp\d+(/|$)|\./data/tokenizers/fineweb_\d+_bpe\.model$")
 _TREES = ("datasets", "tokenizers")
 
 
@@ -79,6 +80,18 @@ def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
         environment=tuple(environment.items()),
         outside=tuple(name for name in {**in_force, **roots, **mentioned} if _OUTSIDE.match(name)),
     )
+
+
+def argument_moved(option: str, text: str) -> str:
+    """What an option of a command line is given: a path outside, where its name is one for data, is moved below `DATA`.
+
+    Only the usual names are moved: no others are laid out there.
+    """
+    name = option.lstrip("-").replace("-", "_")
+    if not _DATA_SETTING.search(name) or OUTPUT_SETTING.search(name) or not _OUTSIDE.match(text):
+        return text
+    moved = _moved(text, root=re.search(r"data_?(?:dir|root|base)$", name, re.IGNORECASE) is not None)
+    return moved if _USUAL.match(moved) else text
 
 
 def below(path: str) -> str:

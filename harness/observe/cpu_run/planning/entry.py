@@ -10,6 +10,7 @@ from harness.model.base import At
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import EntryKind, EntryStep, Meaning, StepPurpose
 from harness.model.source import ScriptFacts
+from harness.observe.cpu_run.inputs.names import argument_moved
 from harness.observe.cpu_run.planning.meanings import SECONDS, meaning_of
 from harness.observe.cpu_run.planning.shell import steps_of
 from harness.observe.cpu_run.planning.sizes import Tiny, shrunk
@@ -198,8 +199,9 @@ def arguments_for(given: Sequence[str], parsed: Parsed, tiny: Tiny) -> tuple[tup
 
 
 def shrunk_words(given: Sequence[str], tiny: Tiny, whole: Collection[str] = ()) -> tuple[str, ...]:
-    """Words of a command line with sizes shrunk; what is left of the shell or of prose is dropped, with its option.
+    """Words of a command line with sizes shrunk, and data where those of the run lie.
 
+    What is left of the shell or of prose is dropped, with its option.
     `whole` are the options that take whole numbers only.
     """
     result: list[str] = []
@@ -223,7 +225,7 @@ def _small(name: str, text: str, tiny: Tiny, whole: Collection[str]) -> str:
     try:
         value = float(text) if "." in text or "e" in text.lower() else int(text)
     except ValueError:
-        return text
+        return argument_moved(name, text)
     meaning = meaning_of(name, value)
     new = shrunk(meaning, value, name, tiny) if meaning is not None else None
     if new is None:

@@ -45,6 +45,22 @@ def test_words_of_a_command(words: tuple[str, ...], left: tuple[str, ...]) -> No
     assert shrunk_words(words, _TINY) == left
 
 
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ("--data_path /x/data/datasets/fineweb10B_sp1024", "--data_path ./data/datasets/fineweb10B_sp1024"),
+        ("--tokenizer=../../tokenizers/fineweb_1024_bpe.model", "--tokenizer=./data/tokenizers/fineweb_1024_bpe.model"),
+        ("--data_path /x/my_own_shards", "--data_path /x/my_own_shards"),
+        ("--data-dir /x/data", "--data-dir ./data"),
+        ("--data-path data/datasets/mine", "--data-path data/datasets/mine"),
+        ("--output_dir /tmp/out", "--output_dir /tmp/out"),
+    ],
+)
+def test_data_that_arguments_name_is_moved(words: str, left: str) -> None:
+    """Places of the author's machine that an option for data is given become the run's own; other paths stay."""
+    assert shrunk_words(words.split(), _TINY) == tuple(left.split())
+
+
 def test_arguments_that_nobody_gives_are_noted() -> None:
     """A required argument without a value is told, and optional ones are not."""
     program = _parsed("""
