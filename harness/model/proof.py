@@ -9,6 +9,8 @@ from harness.model.plan import Directive
 
 NOISE = 1e-3
 """What a sum of a few probabilities may exceed 1 by for the rounding of single precision."""
+ALIKE = 1e-4
+"""Difference in nats that rounding leaves between what two runs give to a token out of the same row."""
 
 
 class Moved(Frozen):
@@ -22,13 +24,20 @@ class Moved(Frozen):
 
 
 class Swap(Frozen):
-    """One token of the stream, with others in its place: the probabilities that the program gave to each of them."""
+    """One token of the stream, with others in its place: the probabilities that the program gave to each of them.
+
+    Where what the program computes for a token could be computed for every other one as well, each run has a whole row.
+    """
 
     position: int
     tokens: tuple[int, ...]
     """The token itself first."""
     values: tuple[float, ...]
     """What was added for each, in nats: minus the logarithm of its probability."""
+    totals: tuple[float | None, ...] = ()
+    """What the row sums to from which each of them was scored; None where it is not known."""
+    foretold: tuple[float | None, ...] = ()
+    """What the rows from which the others were scored give to the token itself, in nats."""
 
     @property
     def total(self) -> float:
@@ -39,6 +48,44 @@ class Swap(Frozen):
     def above(self) -> bool:
         """Whether that is more than 1: then the program's numbers are no distribution, whatever the others get."""
         return self.total > 1 + NOISE
+
+    @property
+    def one_row(self) -> bool:
+        """Whether all these tokens were scored from one row: what each of them was given does not depend on it."""
+        known = len(self.foretold) > 1 and None not in (*self.foretold, *self.totals)
+        return known and all(abs((one or 0.0) - self.values[0]) <= ALIKE for one in self.foretold)
+
+    @property
+    def whole(self) -> bool:
+        """Whether that row is a distribution over the whole vocabulary."""
+        return self.one_row and all(_is_one(one) for one in self.totals)
+
+    @property
+    def beyond(self) -> float | None:
+        """What that row sums to, where it is more than 1."""
+        most = max((one for one in self.totals if one is not None), default=0.0)
+        return most if self.one_row and most > 1 + NOISE else None
+
+    @property
+    def other(self) -> int | None:
+        """Number, from 1, of a token that was scored from another distribution than the token itself, so that the
+        choice between two of them was made with knowledge of it; None where there is none.
+        """
+        if not self.totals or not _is_one(self.totals[0]):
+            return None
+        rows = zip(self.foretold, self.totals[1:], strict=True)
+        return next(
+            (
+                number
+                for number, (told, total) in enumerate(rows, 1)
+                if told is not None and _is_one(total) and abs(told - self.values[0]) > ALIKE
+            ),
+            None,
+        )
+
+
+def _is_one(total: float | None) -> bool:
+    return total is not None and abs(total - 1) <= NOISE
 
 
 class RowTotal(Frozen):
@@ -117,7 +164,10 @@ class ProofFacts(Frozen):
     positions: int = 0
     """Different tokens among them."""
     normalised: int = 0
-    """Scores that were taken out of one row over the vocabulary that is a distribution by construction."""
+    """Scores that were taken out of one row over the vocabulary that is a distribution, by construction or because that
+    was computed and tried."""
+    mixed: int = 0
+    """Scores that the program computed for their own token alone, and whose row was computed beside it."""
     repeatable: bool | None = None
     """Whether the run gave the same scores again on the same stream; asked only where some moved."""
     divergences: tuple[Divergence, ...] = ()

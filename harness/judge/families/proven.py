@@ -11,7 +11,7 @@ from harness.judge.rule import SubmissionRule, at, number
 from harness.judge.settled import enough
 from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.order import UpdateKind
-from harness.model.proof import Apart, Divergence, ProofFacts, RowTotal
+from harness.model.proof import Apart, Divergence, ProofFacts, RowTotal, Swap
 
 NEAR = 8
 """Tokens before a parting that a look at later tokens may move, without any learning."""
@@ -169,11 +169,14 @@ class OneRow(_Experiment):
     """Every score comes from one distribution over the vocabulary that was made before its token was looked at.
 
     What: each loss that enters the printed result is traced to the row of scores over the vocabulary that it was taken
-    from: logits that cross-entropy normalises, or probabilities that sum to 1. With another token in its place, the row
-    from which it is scored must be the same to the last bit.
+    from: logits that cross-entropy normalises, or probabilities that sum to 1. Where a program goes on to change the
+    loss, as by a tilt of one entry or a mixture, what it computes for its token is computed for every other one beside
+    it, and the row that comes of it is summed up. With another token in its place, the row from which it is scored must
+    be the same: to the last bit, or by what it gives to the token itself.
     Why: the scorer defines a whole distribution before it looks at the token.
     Mend: mix full distributions and normalise them, then take the token's share.
-    Blind spots: mixtures that are made outside of rows are not followed; nothing is said of them here.
+    Blind spots: mixtures that are made outside of tensors are not followed; nothing is said of them here. Rows that are
+    computed beside the program are tried with a few other tokens at a few places.
     """
 
     id = "PG413"
@@ -183,6 +186,9 @@ class OneRow(_Experiment):
 
     def decided(self, case: Case, proof: ProofFacts) -> Finding:
         """Whether rows are whole, and were made first."""
+        chosen = next((one for one in proof.swaps if one.other is not None), None)
+        if chosen is not None:
+            return self._chosen(case, proof, chosen)
         changed = [one for one in proof.divergences if one.row_kept is False]
         if any(one.artifact for one in changed):
             return self.unknown(case, "Rows are others because the artifact is (PG412).")
@@ -204,7 +210,32 @@ class OneRow(_Experiment):
         if not any(one.row_kept for one in proof.divergences):
             return self.unknown(case, "The first changed token was not scored from a row that could be compared.")
         message = f"All {number(proof.rows)} scores were taken out of one row over the vocabulary each"
+        if proof.mixed:
+            tried = sum(len(one.foretold) for one in proof.swaps)
+            message += (
+                f"; {number(proof.mixed)} of them were changed afterwards, by what makes a distribution of the row: it "
+                f"sums to 1, and {number(tried)} other tokens in {number(len(proof.swaps))} places were scored from it"
+            )
         return self.ok_by_run(case, f"{message}, and the row stays the same when its own token is another one.")
+
+    def _chosen(self, case: Case, proof: ProofFacts, swap: Swap) -> Finding:
+        """Two tokens were scored from two distributions in one place."""
+        index = swap.other or 0
+        before, after = swap.values[0], swap.foretold[index - 1] or 0.0
+        message = (
+            f"Token {swap.tokens[0]} at position {number(swap.position)} was given {before:.6f} nats. With token "
+            f"{swap.tokens[index]} in its place, and all before it the same, that one was scored from a distribution "
+            f"that gives {swap.tokens[0]} {after:.6f}: which one is used is chosen with knowledge of the token."
+        )
+        shown = Proof(
+            position=swap.position,
+            tokens=(swap.tokens[0], swap.tokens[index]),
+            values=(before, after),
+            rows_compared=len(swap.tokens),
+            stream=proof.stream,
+            replay=f"golf replay REVIEW.json {self.id}",
+        )
+        return self.fail(case, message, _mixtures(case), proof=shown)
 
 
 class SumsToOne(_Experiment):
@@ -235,7 +266,12 @@ class SumsToOne(_Experiment):
             if whole:
                 return self.ok_by_run(case, "Every score was taken out of one row over the vocabulary (PG413).")
             return self.unknown(case, "No token was tried in the place of another.")
-        worst = max(proof.swaps, key=lambda one: one.total)
+        if proof.normalised == proof.rows > 0:
+            places = ", ".join(number(one.position) for one in proof.swaps)
+            return self.ok_by_run(case, f"What is given to the tokens of the vocabulary at {places} sums to 1 (PG413).")
+        worst = max(proof.swaps, key=lambda one: one.beyond or one.total)
+        if worst.beyond is not None:
+            return self._beyond(case, proof, worst, worst.beyond)
         words = (
             f"{len(worst.tokens)} tokens in turn at position {number(worst.position)} got {worst.total:.4f} together"
         )
@@ -255,6 +291,24 @@ class SumsToOne(_Experiment):
         suspected = [one.violation_class for one in mixture.TargetOnlyMixture().check(case)]
         kind = next((name for name in suspected if name is not None), self.violation_class)
         message = f"{words}: probabilities of one token sum to at most 1."
+        return self.fail(case, message, _mixtures(case), proof=shown, violation_class=kind)
+
+    def _beyond(self, case: Case, proof: ProofFacts, swap: Swap, total: float) -> Finding:
+        """What is given to all tokens of the vocabulary, each computed as the realised one's is, sums to too much."""
+        message = (
+            f"What the program computes for its token at position {number(swap.position)}, computed for every token of "
+            f"the vocabulary, sums to {total:.4f}; {len(swap.foretold)} others in its place got just what that says."
+        )
+        shown = Proof(
+            position=swap.position,
+            tokens=swap.tokens,
+            values=swap.values,
+            rows_compared=len(swap.tokens),
+            stream=proof.stream,
+            replay=f"golf replay REVIEW.json {self.id}",
+        )
+        suspected = [one.violation_class for one in mixture.TargetOnlyMixture().check(case)]
+        kind = next((name for name in suspected if name is not None), self.violation_class)
         return self.fail(case, message, _mixtures(case), proof=shown, violation_class=kind)
 
     def _row(self, case: Case, proof: ProofFacts, above: RowTotal) -> Finding:

@@ -47,6 +47,8 @@ class Trial:
     """The validation streams that lie there."""
     rows: bool = False
     """Whether all that enters a sum is kept one by one, to be compared with other runs."""
+    asked: tuple[tuple[int, int], ...] = ()
+    """Positions, each with a token of which the run is to tell what it would have been given there."""
     edits: tuple[Directive, ...] = ()
     """What is changed in its text besides the directives of a rung."""
 
@@ -171,6 +173,7 @@ def job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str, 
         "ranks": ranks,
         "streams": [f"{INPUTS}/{folder}" for folder in trial.layout.streams],
         "rows": trial.rows,
+        "asked": trial.asked,
     }
     if step.kind in {EntryKind.CALL, EntryKind.MODAL} and step.calls is not None:
         asked |= {"function": step.calls, "modal": step.kind is EntryKind.MODAL}

@@ -62,11 +62,16 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
     stream = made.stream()
     spent = 0.0
 
-    def run(doing: str, other: Stream | None, edits: tuple[Directive, ...] = ()) -> Outcome:
+    def run(
+        doing: str,
+        other: Stream | None,
+        edits: tuple[Directive, ...] = (),
+        asked: tuple[tuple[int, int], ...] = (),
+    ) -> Outcome:
         """The run on another stream, or on its own."""
         nonlocal spent
         show(Moment(doing))
-        own = replace(trial, edits=edits)
+        own = replace(trial, edits=edits, asked=asked)
         outcome, attempt = again(own if other is None else _on(own, with_validation(made, other, cache), cache))
         spent += attempt.cpu_seconds or 0.0
         return outcome
@@ -86,11 +91,12 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
     above = _above(rows, stream)
     tables: tuple[Directive, ...] = ()
 
-    def values(other: Stream) -> Rows | None:
+    def values(other: Stream, asked: tuple[int, int]) -> Rows | None:
         """The scores with another token in one place."""
-        return _as(rows, run("putting another token in one place", other, tables).rows, placed)
+        return _as(rows, run("putting another token in one place", other, tables, (asked,)).rows, placed)
 
-    if above is None and len(rows) and not rows["source"].all() and not any(one.moved for one in divergences):
+    plain = rows["source"].astype(bool) & ~rows["mixed"]
+    if above is None and not plain.all() and not any(one.moved for one in divergences):
         tables = loaded(trial)
         full = run("filling tables as the real validation set would", None, tables) if tables else None
         theirs = _as(rows, full.rows, placed) if full is not None else None
@@ -107,7 +113,8 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         stream=len(stream.tokens),
         rows=len(rows),
         positions=len(np.unique(rows["at"])),
-        normalised=int(np.count_nonzero(rows["source"])),
+        normalised=int(np.count_nonzero(rows["source"] if tried and all(one.whole for one in tried) else plain)),
+        mixed=int(np.count_nonzero(rows["mixed"])),
         repeatable=repeatable,
         divergences=tuple(divergences),
         aligned=placed is Placed.BY_PARTING,

@@ -1,7 +1,15 @@
 """Do the probabilities that a program gives to the tokens at one place sum to 1? Others are put there, one by one.
 
-A partial sum above 1 is proof already. Tried only where scores are not taken out of one row over the vocabulary: at
-the tokens that were scored best, where a table of counts had something to say.
+Tried only where scores are not taken as they are out of one row over the vocabulary: at the tokens that were scored
+best, where a table of counts had something to say. Two ways lead to an answer.
+
+- What the program does with the score of its token can be done again for every token of the vocabulary (`guest.lanes`).
+  Then each run has a whole row and its sum, as far as all that the program knew of the token is what was followed. So a
+  token that begins a word is put in the place of one that does not, or the other way round, and one that the stream has
+  never had. If their runs give the token itself what it got in its own place, all were scored from one row, and its sum
+  is the answer. If their row is a distribution, too, and gives it something else, the program chose between two of them
+  with knowledge of the token, as a gate does.
+- Else a sum over some tokens that is above 1 is proof, whatever the others get; one below acquits of nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from harness.model.proof import Swap
+from harness.model.proof import NOISE, Swap
 from harness.observe.cpu_run.inputs.stream import Stream
 from harness.observe.cpu_run.rows import Rows
 
@@ -21,28 +29,47 @@ where what they got so far lets a sum above 1 be reached."""
 _SHARES = (0.5, 0.7, 0.9)
 _EARLIEST = 16
 
-Values = Callable[[Stream], Rows | None]
-"""The scores of a run on a stream, with their tokens."""
+Values = Callable[[Stream, tuple[int, int]], Rows | None]
+"""The scores of a run on a stream, with their tokens; asked what the row at a position gives to a token."""
 
 
 def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
-    """Places where other tokens were tried, until one shows a sum above 1."""
+    """Places where other tokens were tried, until one shows what is against a distribution."""
     for position in places(stream, rows):
-        own = first_value(rows, position)
+        own = first_row(rows, position)
         if own is None:
             continue
-        swap = Swap(position=position, tokens=(int(stream.tokens[position]),), values=(own,))
-        for token in candidates(stream, position):
-            other = values(stream.replaced(position, token))
-            value = first_value(other, position) if other is not None else None
-            if value is None:
+        token = int(stream.tokens[position])
+        swap = Swap(position=position, tokens=(token,), values=(float(own["value"]),), totals=(_total(own),))
+        for candidate in candidates(stream, position):
+            other = values(stream.replaced(position, candidate), (position, token))
+            row = first_row(other, position) if other is not None else None
+            if row is None:
                 break
-            swap = swap.model_copy(update={"tokens": (*swap.tokens, token), "values": (*swap.values, value)})
-            if swap.above or (len(swap.tokens) > LEAST and not _within_reach(swap)):
+            swap = Swap(
+                position=position,
+                tokens=(*swap.tokens, candidate),
+                values=(*swap.values, float(row["value"])),
+                totals=(*swap.totals, _total(row)),
+                foretold=(*swap.foretold, _foretold(row)),
+            )
+            if _found(swap) or swap.one_row or (len(swap.tokens) > LEAST and not _within_reach(swap)):
                 break
         yield swap
-        if swap.above:
+        if _found(swap):
             return
+
+
+def _found(swap: Swap) -> bool:
+    return swap.above or swap.beyond is not None or swap.other is not None
+
+
+def _total(row: np.void) -> float | None:
+    return float(row["total"]) or None
+
+
+def _foretold(row: np.void) -> float | None:
+    return float(row["asked"]) if row["total"] and row["asked"] else None
 
 
 def _within_reach(swap: Swap) -> bool:
@@ -52,28 +79,38 @@ def _within_reach(swap: Swap) -> bool:
 
 
 def places(stream: Stream, rows: Rows) -> list[int]:
-    """Positions to try: in each of a few parts of the stream that whose score, taken out of no row, is the best."""
-    starts = set(stream.starts.tolist())
-    mixed = rows[(rows["source"] == 0) & (rows["at"] >= _EARLIEST) & (rows["at"] < len(stream.tokens))]
+    """Positions to try: where the row that was computed sums to most, if that is more than 1, and in each of a few
+    parts of the stream that whose score, taken as it is out of no row, is the best.
+    """
+    starts = stream.starts
+    size = len(stream.tokens)
+    mixed = rows[(rows["source"] == 0) | rows["mixed"]]
+    mixed = mixed[(mixed["at"] >= _EARLIEST) & (mixed["at"] < size) & ~np.isin(mixed["at"], starts)]
     found = []
+    if len(mixed) and mixed["total"].max() > 1 + NOISE:
+        found.append(int(mixed["at"][mixed["total"].argmax()]))
     for share, end in zip(_SHARES, (*_SHARES[1:], 1.0), strict=True):
-        size = len(stream.tokens)
         part = mixed[(mixed["at"] >= share * size) & (mixed["at"] < end * size)]
-        part = part[[int(at) not in starts for at in part["at"]]]
         if len(part):
             found.append(int(part["at"][part["value"].argmin()]))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def candidates(stream: Stream, position: int) -> list[int]:
-    """Other tokens: the commonest of the stream, which tables know, the token's own first-of-document left out."""
+    """Other tokens: the commonest that, unlike the one at the position, begins a word, or does not; one that the stream
+    never had; then the commonest, which tables know. A document's first token is none.
+    """
     tokens, counts = np.unique(stream.tokens, return_counts=True)
     barred = {int(stream.tokens[position]), int(stream.tokens[0])}
-    ordered = [int(token) for token in tokens[np.argsort(-counts, kind="stable")]]
-    return [token for token in ordered if token not in barred][:MOST]
+    ordered = [int(token) for token in tokens[np.argsort(-counts, kind="stable")] if int(token) not in barred]
+    begins = stream.tokenizer.begins_with_space
+    unlike = [token for token in ordered if begins[token] != begins[stream.tokens[position]]][:1]
+    never = [int(token) for token in stream.tokenizer.words if token not in tokens][:1]
+    return list(dict.fromkeys([*unlike, *never, *ordered]))[:MOST]
 
 
-def first_value(rows: Rows, position: int) -> float | None:
+def first_row(rows: Rows, position: int) -> np.void | None:
     """What was added when the token at a position was first scored; None where it was not."""
-    values = rows["value"][rows["at"] == position]
-    return float(values[0]) if len(values) and math.isfinite(values[0]) else None
+    found = rows[rows["at"] == position]
+    row: np.void | None = found[0] if len(found) and math.isfinite(found["value"][0]) else None
+    return row

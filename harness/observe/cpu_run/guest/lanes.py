@@ -132,6 +132,8 @@ class Alphabet:
         """Off unless a run is to be compared with others."""
         self.tokens: NDArray[np.int64] | None = None
         """The validation stream."""
+        self.asked: dict[int, int] = {}
+        """For positions: the token of which it is to be told what the row has for it."""
         self._blocks: dict[int, Block] = {}
         self._firsts: list[int] = []
         self._next = 0
@@ -202,6 +204,8 @@ class Alphabet:
             own = np.flatnonzero((names >= LANES) & (numbers >= 0) & (numbers < block.size))
             if block.checksums is not None and block.totals is not None:
                 rows["source"][own], rows["total"][own] = block.checksums[numbers[own]], block.totals[numbers[own]]
+                part = own[np.isin(rows["at"][own], list(self.asked))]
+                self._tell(rows, part, self._rows(block, numbers[part]))
             elif block.width:
                 step = max(1, _AT_ONCE // block.width)
                 for begin in range(0, len(own), step):
@@ -209,12 +213,9 @@ class Alphabet:
                     self._computed(block, numbers[part], part, rows)
 
     def _computed(self, block: Block, numbers: Positions, part: NDArray[np.int64], rows: Rows) -> None:
-        with torch.no_grad():
-            try:
-                found = block.lanes(_from_numpy(numbers), Evaluation(block.width))
-            except LookupError:
-                return
-            found = found.to(torch.float64).expand(len(part), block.width)
+        found = self._rows(block, numbers)
+        if found is None:
+            return
         tokens = self.tokens[rows["at"][part]]  # type: ignore[index]  # asked for by `settle`
         value = rows["value"][part]
         entry = found.numpy()[np.arange(len(part)), np.minimum(tokens, block.width - 1)]
@@ -224,6 +225,27 @@ class Alphabet:
         rows["mixed"][part] = sure & (not block.held)
         rows["total"][part] = totals
         rows["source"][part] = np.where(whole, checksums(found), 0)
+        self._tell(rows, part, found)
+
+    def _rows(self, block: Block, numbers: Positions) -> Lanes | None:
+        """Rows of a block's elements; None where they are forgotten."""
+        if not len(numbers):
+            return None
+        with torch.no_grad():
+            try:
+                found = block.lanes(_from_numpy(np.ascontiguousarray(numbers)), Evaluation(block.width))
+            except LookupError:
+                return None
+            return found.to(torch.float64).expand(len(numbers), block.width)
+
+    def _tell(self, rows: Rows, part: NDArray[np.int64], found: Lanes | None) -> None:
+        """What the rows of these elements have for the tokens that are asked for."""
+        if found is None:
+            return
+        for number, index in enumerate(part.tolist()):
+            token = self.asked.get(int(rows["at"][index]))
+            if token is not None and token < found.shape[1]:
+                rows["asked"][index] = float(found[number, token])
 
 
 ALPHABET = Alphabet()

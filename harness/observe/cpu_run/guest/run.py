@@ -99,6 +99,7 @@ class Run:
         directives = [Directive.model_validate(one) for one in job.get("directives", ())]
         self.runtime = Runtime(root, clock.real, directives, tracker(job.get("streams", ())))
         SOURCES.active = ALPHABET.active = bool(job.get("rows"))
+        ALPHABET.asked = dict(job.get("asked", ()))
         self._began = clock.real()
         if job.get("ranks", 1) > 1:
             cuda.use_processes()

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from harness.model.inputs import StreamKind, TokenizerKind
+from harness.model.proof import Swap
 from harness.observe.cpu_run.inputs.stream import Stream, document_lengths, make_stream
 from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer
 from harness.observe.cpu_run.rows import Rows, rows_of
@@ -27,11 +28,12 @@ def tried(chance: float) -> tuple[list[float], int]:
     """Sums that come out, and how many runs were made."""
     runs = 0
 
-    def values(stream: Stream) -> Rows:
+    def values(stream: Stream, asked: tuple[int, int]) -> Rows:
         nonlocal runs
         runs += 1
         changed = np.flatnonzero(stream.tokens != STREAM.tokens)
-        assert len(changed) == 1, "one token at a time"
+        assert changed.tolist() == [asked[0]], "one token at a time"
+        assert asked[1] == STREAM.tokens[asked[0]]
         return rows(chance)
 
     return [one.total for one in swaps(STREAM, rows(chance), values)], runs
@@ -65,3 +67,49 @@ def test_places_and_candidates() -> None:
         others = candidates(STREAM, position)
         assert len(set(others)) == MOST
         assert int(STREAM.tokens[position]) not in others
+        assert [token for token in others if token not in STREAM.tokens] == [others[0]], "bytes begin no words"
+    strange = rows(0.5)
+    strange["mixed"], strange["total"][77] = True, 1.2
+    assert places(STREAM, strange)[0] == int(strange["at"][77]), "what sums to more than 1 comes first"
+
+
+def followed(told: float, total: float, other: float) -> list[Swap]:
+    """Places where rows are known: own tokens get 2 nats, out of rows of a `total`; with another token in the place its
+    row sums to `other`, and gives them what is `told`.
+    """
+    base = rows(math.exp(-2.0), source=5)
+    base["mixed"], base["total"] = True, total
+
+    def values(_: Stream, asked: tuple[int, int]) -> Rows:
+        found = base.copy()
+        here = found["at"] == asked[0]
+        found["asked"][here], found["total"][here] = told, other
+        return found
+
+    return list(swaps(STREAM, base, values))
+
+
+def test_one_row_for_all() -> None:
+    """Two others suffice where each was scored from the row of the token itself, and that row sums to 1."""
+    found = followed(2.0, 1.0, 1.00001)
+    assert [one.whole for one in found] == [True] * 3
+    assert [len(one.tokens) for one in found] == [3] * 3
+    assert not any(one.above or one.beyond or one.other for one in found)
+
+
+def test_two_distributions_in_one_place() -> None:
+    """A row that is a distribution, too, and gives the token something else is proof; one that is none says nothing."""
+    (found,) = followed(2.3, 1.0, 1.0)
+    assert found.other == 1
+    assert not found.whole
+    assert all(one.other is None and not one.whole for one in followed(2.3, 1.0, 1.1))
+    assert all(one.other is None and not one.whole for one in followed(2.3, 0.9, 1.0))
+
+
+def test_a_whole_row_that_is_none() -> None:
+    """A row that is the same for all tokens and sums to more than 1 is proof; less acquits of nothing."""
+    (found,) = followed(2.0, 1.004, 1.004)
+    assert found.beyond == 1.004
+    less = followed(2.0, 0.97, 0.97)
+    assert len(less) == 3
+    assert not any(one.beyond or one.whole for one in less)
