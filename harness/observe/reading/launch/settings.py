@@ -46,6 +46,7 @@ PER_RUN = frozenset({"seed", "run_id", "data_seed", "log_dir", "logfile"})
 _INTEGER = re.compile(r"[+-]?\d[\d_]{0,20}")
 _PLAIN = re.compile(r"[^\s={}<>|]{0,300}")
 """Text values that a log prints as they are; others are pieces of a sentence or of a longer dump."""
+_ZERO = re.compile(r"0+(\.0*)?")
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 _WORDS = {"true": True, "false": False, "none": None}
 
@@ -220,9 +221,13 @@ def agrees(logged: str, value: Scalar) -> bool:
 def logged_values(logs: Sequence[LogFacts]) -> dict[str, tuple[str, At]]:
     """Settings that the runs print, by lower-case name: the commonest value, or the first run's for `PER_RUN`."""
     values: dict[str, list[tuple[str, At]]] = {}
-    for log, run in _serious_runs(logs):
+    serious = _serious_runs(logs)
+    trained = any(_trained(run) for _, run in serious)
+    for log, run in serious:
         first: dict[str, tuple[str, At]] = {}
         for setting in run.settings:
+            if trained and not _trained(run) and _ZERO.fullmatch(setting.value):
+                continue  # it packs or evaluates what another run made: what it left out is no part of the launch
             first.setdefault(setting.name.lower(), (setting.value, At(path=log.path, line=setting.line)))
         for name, entry in first.items():
             values.setdefault(name, []).append(entry)
@@ -240,6 +245,10 @@ def _serious_runs(logs: Sequence[LogFacts]) -> list[tuple[LogFacts, RunFacts]]:
     scored = [pair for pair in runs if pair[1].final is not None]
     full = [pair for pair in scored if pair[1].world_size is not None and pair[1].world_size.value == 8]
     return full or scored or runs
+
+
+def _trained(run: RunFacts) -> bool:
+    return run.steps is not None and run.steps.value > 0
 
 
 def _first(entries: list[tuple[str, At]], value: str) -> int:

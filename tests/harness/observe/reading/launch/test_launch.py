@@ -161,6 +161,20 @@ def test_what_the_program_sets_before_it_reads_is_the_default(sets: str) -> None
         assert models[0].total == 16 * 8 + 7 * 64 + 2
 
 
+def test_a_run_that_trains_nothing_does_not_say_how_long_the_training_is() -> None:
+    """What it prints as 0 it has left out; where no other run trained, it is the launch."""
+    text = 'import os\niterations = int(os.environ.get("ITERATIONS", 9))\nstride = int(os.environ.get("STRIDE", 9))\n'
+    packs = log(("iterations", "0"), ("stride", "8"))
+    trains = packs.model_copy(update={"runs": (_with_steps(log(("iterations", "7"), ("stride", "8")).runs[0]),)})
+    for logs, iterations in (((packs,), 0), ((packs, trains), 7), ((packs, packs, trains), 7)):
+        facts, _ = launch({"train_gpt.py": text}, logs=logs)
+        assert (value(facts, "iterations")[0], value(facts, "stride")[0]) == (iterations, 8)
+
+
+def _with_steps(run: RunFacts) -> RunFacts:
+    return run.model_copy(update={"steps": Fact(value=100, at=At(path="train.log", line=1), text="")})
+
+
 def test_a_printed_list_is_the_text_that_it_was_made_of() -> None:
     """What a log prints as a list stands for the text that the program splits at its commas."""
     text = 'import os\nlayers = os.environ.get("RECUR_LAYERS", "4,5")\n'
