@@ -307,9 +307,7 @@ class SumsToOne(_Experiment):
             stream=proof.stream,
             replay=f"golf replay REVIEW.json {self.id}",
         )
-        suspected = [one.violation_class for one in mixture.TargetOnlyMixture().check(case)]
-        kind = next((name for name in suspected if name is not None), self.violation_class)
-        return self.fail(case, message, _mixtures(case), proof=shown, violation_class=kind)
+        return self.fail(case, message, _mixtures(case), proof=shown, violation_class="ngram_unnormalized")
 
     def _row(self, case: Case, proof: ProofFacts, above: RowTotal) -> Finding:
         """A whole row that sums to too much."""

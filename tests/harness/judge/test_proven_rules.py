@@ -175,6 +175,39 @@ def test_sums_of_probabilities() -> None:
     assert [one.outcome for one in found(run(KEPT, normalised=0, swaps=(less,)), "PG414")] == [Outcome.INCONCLUSIVE]
 
 
+FOLLOWED = Swap(position=40, tokens=(3, 4, 5), values=(1.5, 2.0, 9.0), totals=(1.0, 1.0, 1.0), foretold=(1.5, 1.5))
+
+
+def test_rows_that_are_computed() -> None:
+    """A row for the whole vocabulary acquits where other tokens were scored from it and it sums to 1."""
+    kept = run(KEPT, mixed=700, swaps=(FOLLOWED,))
+    for rule in ("PG413", "PG414"):
+        assert [one.outcome for one in found(kept, rule)] == [Outcome.PASS]
+    assert "700" in found(kept, "PG413")[0].message
+    more = FOLLOWED.model_copy(update={"totals": (1.3, 1.3, 1.3)})
+    (beyond,) = found(run(KEPT, normalised=0, mixed=2111, swaps=(more,)), "PG414")
+    assert (beyond.outcome, beyond.strength) == (Outcome.FAIL, Strength.PROVEN)
+    assert beyond.proof is not None
+    assert (beyond.proof.position, beyond.proof.tokens) == (40, (3, 4, 5))
+    assert "1.3000" in beyond.message
+    less = FOLLOWED.model_copy(update={"totals": (0.8, 0.8, 0.8)})
+    for rule in ("PG413", "PG414"):
+        assert [one.outcome for one in found(run(KEPT, normalised=0, swaps=(less,)), rule)] == [Outcome.INCONCLUSIVE]
+
+
+def test_a_choice_between_distributions() -> None:
+    """A token that was scored from another distribution than the one in its place convicts, with both numbers."""
+    chosen = FOLLOWED.model_copy(update={"foretold": (1.5, 2.25)})
+    (one,) = found(run(KEPT, normalised=0, mixed=2111, swaps=(chosen,)), "PG413")
+    assert (one.outcome, one.violation_class) == (Outcome.FAIL, "future_token_gate")
+    assert one.proof is not None
+    assert (one.proof.position, one.proof.tokens, one.proof.values) == (40, (3, 5), (1.5, 2.25))
+    assert not [one for one in found(run(KEPT, normalised=0, swaps=(chosen,)), "PG414") if one.outcome is Outcome.PASS]
+    none = chosen.model_copy(update={"totals": (1.0, 1.0, 1.2)})
+    unsure = found(run(KEPT, normalised=0, mixed=2111, swaps=(none,)), "PG413")
+    assert [one.outcome for one in unsure] == [Outcome.INCONCLUSIVE]
+
+
 APART = Apart(first=65, last=172, rows=1700, moved=49, spans=((174, 222),), largest=LARGEST)
 
 
