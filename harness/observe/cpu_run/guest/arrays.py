@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
+from harness.observe.cpu_run.guest.lanes import ALPHABET, TOKENS, elementwise, loss_of, places_of
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
 from harness.observe.cpu_run.guest.positioned import Bags, bagged, failed, listed
 from harness.observe.cpu_run.guest.sources import SOURCES
@@ -32,7 +34,7 @@ _MOST_MADE = 1 << 20
 _CHANGING = frozenset({"copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal"})
 """Functions that write into their first argument."""
 _note: list[Note] = []
-_filled = np.full  # as it is before what it makes is followed
+_filled, _from_numpy = np.full, torch.from_numpy  # as they are before what they make is followed
 
 
 def tell(note: Note) -> None:
@@ -71,14 +73,17 @@ class PositionedArray(np.ndarray):
     def __getitem__(self, index: Any) -> Any:
         """Elements with their positions; a number is told of."""
         out = super().__getitem__(_bare(index))
-        return out if self._at is None else _with(out, self._at[_bare(index)], self._bags)
+        if self._at is None:
+            return out
+        at = self._at[_bare(index)]  # what is chosen by the token itself might be another for another token
+        return _with(out, places_of(at) if _names_any(index) else at, self._bags)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Elements bring their positions along."""
         super().__setitem__(_bare(index), _bare(value))
         if self._at is not None:
-            known = _at(value)
-            self._at[_bare(index)] = UNKNOWN if known is None else known
+            known = _positions(value)
+            self._at[_bare(index)] = places_of(known) if _names_any(index) else known
             self._bags = {**self._bags, **_bags((value,))}
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
@@ -115,7 +120,7 @@ class PositionedArray(np.ndarray):
             if name == "where" and len(args) == 3:
                 return _chosen(out, *args)
             if name in _AS_IT_IS:
-                return _with(out, _copied(_at(args[0])), _bags(args))
+                return _with(out, places_of(_positions(args[0])), _bags(args))
             if name not in _MOVING:
                 return out
             return _with(out, func(_positions(args[0]), *map(_bare, args[1:]), **_bare_values(kwargs)), _bags(args))
@@ -125,7 +130,9 @@ class PositionedArray(np.ndarray):
 
     def astype(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.astype: elements stay where they are."""
-        return _with(_bare(self).astype(*args, **keywords), _copied(self._at), self._bags)
+        out = _bare(self).astype(*args, **keywords)
+        cut = self.dtype.kind == "f" and out.dtype.kind != "f"
+        return _with(out, places_of(_positions(self)) if cut else _copied(self._at), self._bags)
 
     def copy(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.copy."""
@@ -232,9 +239,18 @@ def taken(scores: Any, index: Any, out: Any) -> Any:
     at = _at(index[-1])
     if at is None or not _is_plain(scores) or scores.ndim != 2 or np.shape(out) != at.shape:
         return out
-    if SOURCES.active and scores.dtype.kind == "f":
-        SOURCES.looked_up(at, _bare(out), _bare(scores)[_bare(index[0])])
-    return _with(_bare(out), _copied(at), _bags(index))
+    return _with(_bare(out), _looked_up(at, _bare(out), _bare(scores), _bare(index[0])), _bags(index))
+
+
+def _looked_up(at: Positions, found: Any, scores: Any, rows: Any) -> Positions:
+    """Names of what was found in `scores[rows]` for each token."""
+    places = places_of(at)
+    if not SOURCES.active or scores.dtype.kind != "f":
+        return places
+    given = np.array(np.broadcast_to(scores[rows], (*at.shape, scores.shape[-1])))
+    sums = SOURCES.looked_up(places, found, given)
+    flat, names = _tensor(given.reshape(at.size, -1)), _tensor(at)
+    return loss_of(flat, names, _tensor(places), sums, logits=None).numpy()
 
 
 def _along_axis(out: Any, scores: Any, index: Any, axis: Any = -1) -> Any:
@@ -242,9 +258,7 @@ def _along_axis(out: Any, scores: Any, index: Any, axis: Any = -1) -> Any:
     at = _at(index)
     if at is None or index.shape[-1] != 1 or axis not in {-1, index.ndim - 1}:
         return out
-    if SOURCES.active and scores.dtype.kind == "f":
-        SOURCES.looked_up(at, out, _bare(scores))
-    return _with(out, at, _bags((index,)))
+    return _with(out, _looked_up(at[..., 0], out[..., 0], _bare(scores), ...)[..., None], _bags((index,)))
 
 
 def positions_of(value: object) -> tuple[Positions, Bags] | None:
@@ -326,7 +340,43 @@ def _chosen(out: Any, condition: Any, *sides: Any) -> Any:
     if all(_at(one) is None for one in sides):
         return out
     found: list[Any] = [_constant(one) if _at(one) is None else _at(one) for one in sides]
-    return _with(out, np.where(_bare(condition), *found), _bags(sides))
+    at = np.where(_bare(condition), *found)
+    if _names_any(condition):
+        at = _named(np.where, (condition, *sides), places_of(at))
+    return _with(out, at, _bags(sides))
+
+
+def _names_any(index: Any) -> bool:
+    """Whether the token decides what an index, or a condition, chooses."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any((at := _at(one)) is not None and bool((at >= TOKENS).any()) for one in parts)
+
+
+def _named(operation: Callable[..., Any], inputs: tuple[Any, ...], at: Positions) -> Positions:
+    """Names of what an operation on single elements gives, where its rows over the vocabulary can be computed."""
+    if not ALPHABET.active:
+        return at
+    kinds = [one.dtype if isinstance(one, np.ndarray) else None for one in inputs]
+
+    def again(*lanes: Any) -> torch.Tensor:
+        given = (lane if kind is None else _back(lane, kind) for lane, kind in zip(lanes, kinds, strict=True))
+        return _tensor(operation(*given))
+
+    args = [one if kind is None else _tensor(_bare(one)) for one, kind in zip(inputs, kinds, strict=True)]
+    names = [None if (own := _at(one)) is None else _tensor(own) for one in inputs]
+    return elementwise(again, args, {}, names, _tensor(at)).numpy()
+
+
+def _tensor(array: Any) -> torch.Tensor:
+    """An array as a tensor, which has but few operations for numbers without sign."""
+    array = np.ascontiguousarray(array)
+    return _from_numpy(array.astype(np.uint64).view(np.int64) if array.dtype.kind == "u" else array)
+
+
+def _back(lanes: torch.Tensor, kind: np.dtype[Any]) -> Any:
+    """What was an array of this kind as such."""
+    array = lanes.numpy()
+    return array.view(np.uint64).astype(kind) if kind.kind == "u" else array.astype(kind, copy=False)
 
 
 def _constant(value: Any) -> Any:
@@ -353,18 +403,22 @@ def _put_into(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], into: tuple
 
 
 def _together(ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any) -> Any:
-    given = [at for one in inputs if (at := _at(one)) is not None]
+    given = [places_of(at) for one in inputs if (at := _at(one)) is not None]
     if not given or np.shape(out) != np.broadcast_shapes(*(at.shape for at in given)):
         return out
     at = given[0].copy() if len(given) == 1 else np.maximum(given[0], given[1])
     if len(given) == 2 and ufunc in {np.add, np.subtract} and np.asarray(out).dtype.kind == "f":
         at = np.where((np.minimum(given[0], given[1]) >= 0) & (given[0] != given[1]), UNKNOWN, at)
     if ufunc is np.multiply:
-        for one in map(_bare, inputs):
-            factor = np.asarray(one)
+        for one in inputs:
+            # A mask of tokens that is scaled is no loss that is masked: of another token it might be 1.
+            if len(given) == 1 and _names_any(one):
+                continue
+            factor = np.asarray(_bare(one))
             if factor.size == 1 or np.isin(factor, (0, 1)).all():
                 at = np.where(factor == 0, NOTHING, at)
-    return _with(out, at, _bags(inputs))
+    named = _named(ufunc, inputs, at) if np.shape(out) == at.shape else at
+    return _with(out, np.where(at == NOTHING, NOTHING, named), _bags(inputs))
 
 
 def _of_all(keywords: Any) -> bool:
@@ -397,5 +451,5 @@ def _summed(value: Any, axis: Any, out: Any) -> Any:
 
 def _mixed(at: Positions) -> int | None:
     """The one token of which a few numbers speak that are added up, as shares of a mixture are; None for sums."""
-    known = at[at >= 0]
+    known = places_of(at[at >= 0])
     return int(known[0]) if 1 < len(at) <= _PARTS and len(known) and (known == known[0]).all() else None

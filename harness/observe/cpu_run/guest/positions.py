@@ -187,13 +187,13 @@ class Tracker:
 
     def _listed(self, call: Call) -> Any:
         if isinstance(call.out, list) and call.args[0].ndim == 1:
-            at = positioned.at(call.args[0]).numpy()
+            at = positioned.names(call.args[0]).numpy()
             bags = positioned.bags_of(call.args[:1])
             arrays.tell_numbers(call.out, at, bags)
         return self._item(call)
 
     def _array(self, call: Call) -> Any:
-        at = positioned.at(call.args[0]).numpy().copy()
+        at = positioned.names(call.args[0]).numpy().copy()
         return arrays.with_positions(call.out, at, positioned.bags_of(call.args[:1]))
 
 

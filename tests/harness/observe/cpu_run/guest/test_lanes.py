@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
+from harness.observe.cpu_run.guest import arrays, positioned
 from harness.observe.cpu_run.guest import follow as _rules  # noqa: F401  it fills the table of rules
-from harness.observe.cpu_run.guest import positioned
 from harness.observe.cpu_run.guest.lanes import ALPHABET, LANES, Alphabet, Block
 from harness.observe.cpu_run.guest.positioned import place, rows
 from harness.observe.cpu_run.guest.sources import SOURCES
@@ -162,3 +163,34 @@ def test_what_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert own.firsts(named[-1]) == [14]
     with pytest.raises(LookupError):
         own.firsts(named[0])
+
+
+def test_arrays(targets: Tensor) -> None:
+    """The same in numpy: tables that are asked by keys with the token in them, masks, numbers without sign."""
+    tokens = targets.numpy()
+    tokens = arrays.with_positions(tokens, positioned.names(targets).numpy().copy(), {})
+    chances = made(10).softmax(-1).numpy()
+    own = arrays.taken(chances, (np.arange(COUNT), tokens), chances[np.arange(COUNT), np.asarray(tokens)])
+    found = told(torch_of(-np.log(own)))
+    assert found["total"] == pytest.approx(1, abs=1e-5)
+    assert not found["mixed"].any()
+    guess = np.where(np.arange(COUNT) % 2 == 0, 3, 7)
+    raised = chances[np.arange(COUNT), guess]
+    tilted = -np.log(own.astype(np.float64)) - BETA * (tokens == guess) + np.log1p(raised * np.expm1(BETA))
+    found = told(torch_of(tilted))
+    assert found["mixed"].all()
+    assert found["total"] == pytest.approx(1, abs=1e-5)
+    bits = tokens.astype(np.uint64) ^ np.uint64(5)
+    odd = np.where((bits & np.uint64(1)) == np.uint64(1), 0.5 * own, own)
+    found = told(torch_of(-np.log(odd)))
+    halves = np.where(((np.arange(SIZE) ^ 5) & 1) == 1, 0.5, 1.0)
+    assert found["total"] == pytest.approx((chances * halves).sum(1).tolist(), abs=1e-5)
+
+
+def torch_of(array: Any) -> Tensor:
+    """An array as a tensor that has its names."""
+    known = arrays.positions_of(array)
+    assert known is not None
+    found = torch.tensor(np.asarray(array))
+    place(found, known[0])
+    return found
