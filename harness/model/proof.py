@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.model.base import Frozen
+from harness.model.base import At, Frozen
 from harness.model.plan import Directive
 
 NOISE = 1e-3
@@ -134,6 +134,33 @@ class Divergence(Frozen):
     """Whether all files that were written and read back are the same; None where there is none."""
 
 
+class Lesson(Frozen):
+    """An optimizer step on validation tokens of which some were scored after it."""
+
+    at: At | None
+    """The line that made it."""
+    first: int
+    last: int
+    """Its first and its last token."""
+    tokens: int
+    late: int
+    """Tokens among them whose scores, as they enter the result, were taken after it."""
+    position: int
+    """The first of these."""
+
+
+class Lessons(Frozen):
+    """The optimizer steps of a run on validation tokens, and whether the scores of their tokens came before them."""
+
+    steps: int = 0
+    tokens: int = 0
+    """Different tokens that were learned from."""
+    late: int = 0
+    """Steps on tokens of which some were scored after them."""
+    first: Lesson | None = None
+    """The first of these."""
+
+
 class Apart(Frozen):
     """A run with other tokens inside one early document, and what became of the scores of later documents."""
 
@@ -179,6 +206,8 @@ class ProofFacts(Frozen):
     """Sizes of tables, written out in the text, that were brought to the load of the real validation set for these."""
     above: RowTotal | None = None
     """Where probabilities that were taken out of a row sum to more than 1 in it."""
+    lessons: Lessons = Lessons()
+    """What the run learned from validation tokens by optimizer steps, and when."""
     apart: Apart | None = None
     """Tried where the program or its README takes documents for independent."""
     seconds: float = 0.0

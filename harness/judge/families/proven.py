@@ -84,7 +84,8 @@ class PastKept(_Experiment):
             worst = max(moved, key=lambda one: one.moved)
             changes = {"proof": self.proven(worst, proof), "severity": self._severity(case)}
             changes |= {"violation_class": self._class(case, worst, proof)}
-            return self.fail(case, _told(worst), _places(case), **changes)
+            words, steps = _learned_first(proof)
+            return self.fail(case, f"{_told(worst)}{words}", [*steps, *_places(case)], **changes)
         few = next((one for one in proof.divergences if not enough(one)), None)
         if few is not None:
             message = f"Only {number(few.rows)} scores of the {number(few.position)} tokens before a change were seen."
@@ -99,9 +100,12 @@ class PastKept(_Experiment):
             return self.unknown(case, message, [at(one, role="was not run") for one in unmet[:4]])
         rows = sum(one.rows for one in proof.divergences)
         where = " and ".join(number(one.position) for one in proof.divergences)
-        return self.ok_by_run(
-            case, f"Other tokens after {where}: all {number(rows)} scores up to there stayed the same to the last bit."
-        )
+        message = f"Other tokens after {where}: all {number(rows)} scores up to there stayed the same to the last bit."
+        learned = proof.lessons
+        if learned.steps and not learned.late:
+            times = "step" if learned.steps == 1 else "steps"
+            message += f" {number(learned.steps)} optimizer {times} on validation tokens came after their scores."
+        return self.ok_by_run(case, message)
 
     def _severity(self, case: Case) -> Severity:
         """Loose tensors that are optimised on what they score were never ruled on."""
@@ -155,7 +159,9 @@ class ArtifactKept(_Experiment):
             proof_ = self.proven(told, proof)
             return self.fail(case, f"{message} {known}", rows, proof=proof_, violation_class=_of_artifact(case))
         if differs and not all(enough(one) for one in differs):
-            message = f"{rows[0].path} differs with the validation tokens; too few scores were seen to tell if it matters."
+            message = (
+                f"{rows[0].path} differs with the validation tokens; too few scores were seen to tell what it does."
+            )
             return self.unknown(case, message, rows)
         if differs:
             message = f"{rows[0].path} differs with the validation tokens, but no score of earlier tokens moved."
@@ -426,6 +432,18 @@ def _told(one: Divergence) -> str:
     if moved.before is None or moved.after is None:
         return f"{words}; token {number(moved.position)} was scored another number of times."
     return f"{words}; that of token {number(moved.position)} most, from {moved.before:.6f} to {moved.after:.6f} nats."
+
+
+def _learned_first(proof: ProofFacts) -> tuple[str, list[Evidence]]:
+    """The first optimizer step that came before the score of one of its tokens, in words and as evidence."""
+    step = proof.lessons.first
+    if step is None:
+        return "", []
+    words = (
+        f" The first step that came too early learned from tokens {number(step.first)} to {number(step.last)}; "
+        f"{number(step.late)} of them, the first at {number(step.position)}, were scored after it."
+    )
+    return words, [at(step.at, role="learns before it scores")] if step.at is not None else []
 
 
 def _places(case: Case) -> list[Evidence]:

@@ -6,6 +6,7 @@ space unless a boundary precedes; with case operators, those of the original tex
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,7 +24,7 @@ from harness.observe.cpu_run.inputs.layout import Layout
 from harness.observe.cpu_run.inputs.made import VAL, VAL_BYTES
 from harness.observe.cpu_run.inputs.shards import unpack_shard
 from harness.observe.cpu_run.report import Added, Report
-from harness.observe.cpu_run.rows import Rows, unpacked
+from harness.observe.cpu_run.rows import Rows, scaled, unpacked
 from harness.observe.cpu_run.scores import in_nats, quotient, result_of
 
 MAX_SPANS = 100
@@ -171,19 +172,19 @@ class _Told:
     looked: int
 
 
-def rows_scored(report: Report, score: MatchedScore, others: Sequence[Report] = ()) -> Rows | None:
-    """All that was added up for the losses of a printed score, in nats, rank by rank (see `coverage_of`); None where
-    not everything of it is known.
+def rows_scored(report: Report, score: MatchedScore, others: Sequence[Report] = ()) -> tuple[tuple[Report, Rows], ...]:
+    """All that each rank has added up for the losses of a printed score, in nats (see `coverage_of`); empty where not
+    everything of it is known.
     """
     if score.over_ranks and not others:
-        return None
+        return ()
     ranks = (report, *others) if score.over_ranks else (report,)
     place = _sums(_added_up(ranks), score)
-    if place is None or not in_nats(place[0].end, place[1].end, score.val_bpb):
-        return None
-    found = [_rows(rank, place[0]) for rank in ranks]
-    known = [one for one in found if one is not None]
-    return np.concatenate(known) if len(known) == len(found) else None
+    if place is None:
+        return ()
+    unit = 1.0 if in_nats(place[0].end, place[1].end, score.val_bpb) else math.log(2)
+    found = tuple((rank, scaled(rows, unit)) for rank in ranks if (rows := _rows(rank, place[0])) is not None)
+    return found if len(found) == len(ranks) else ()
 
 
 def _rows(report: Report, one: _Sum) -> Rows | None:

@@ -24,12 +24,14 @@ from harness.model.cpu_run import (
 )
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import Rung
+from harness.model.proof import Lessons
 from harness.observe.cpu_run.blame import blamed
 from harness.observe.cpu_run.checks import checks_of, tampering_of
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored, rows_scored
 from harness.observe.cpu_run.home import HOME, REPOSITORY, SUBMISSION
+from harness.observe.cpu_run.lessons import NO_LESSONS, lessons_of
 from harness.observe.cpu_run.report import Block, Broken, Report, parse_report
-from harness.observe.cpu_run.rows import Rows
+from harness.observe.cpu_run.rows import Rows, in_a_row
 from harness.observe.cpu_run.scores import matched, result_of, together
 from harness.observe.cpu_run.session import Done, Rank, SessionEnded
 from harness.observe.cpu_run.weighed import weighed
@@ -78,6 +80,7 @@ class Outcome:
     over: bool = False
     """Whether the sandbox has ended, so that nothing else can be run in it."""
     rows: Rows | None = None
+    lessons: Lessons = NO_LESSONS
     """All that was added up for the losses of the final score, where the run was asked to keep it."""
 
 
@@ -139,9 +142,16 @@ def understood(
         ),
     })  # fmt: skip
     last = [score for score in scores if final is not None and score.val_bpb == final.val_bpb][-1:]
-    rows = rows_scored(report, last[0], further) if last and report.rows else None
-    blocks = tuple(one.blocks for one in ranks)
-    return Outcome(found, failure, message, blocks, over=done.sandbox is not None, rows=rows)
+    added = rows_scored(report, last[0], further) if last and report.rows else ()
+    return Outcome(
+        found,
+        failure,
+        message,
+        tuple(one.blocks for one in ranks),
+        over=done.sandbox is not None,
+        rows=in_a_row([rows for _, rows in added]) if added else None,
+        lessons=lessons_of([(rank.lessons, rows) for rank, rows in added]),
+    )
 
 
 def whole(steps: Sequence[Outcome]) -> Outcome:

@@ -85,6 +85,19 @@ class Positions(NamedTuple):
     """Runs of positions: first, last, how often."""
 
 
+class Step(NamedTuple):
+    """An optimizer step on validation tokens."""
+
+    when: int
+    """How many calls had taken losses out of rows before it."""
+    path: Short
+    """Empty where the line is not known."""
+    layer: int
+    line: int
+    spans: tuple[tuple[int, int], ...]
+    """Stretches of the tokens: first and last."""
+
+
 class Stream(Frozen):
     """The validation stream whose positions were followed."""
 
@@ -123,6 +136,7 @@ class Report(Frozen):
     stream: Stream | None = None
     steps: int = 0
     backwards: int = 0
+    lessons: Annotated[tuple[Step, ...], Field(max_length=2_000)] = ()
     marks: dict[Short, float] = Field(default_factory=dict)
     written: dict[Text, int] = Field(default_factory=dict)
     read: dict[Text, int] = Field(default_factory=dict)

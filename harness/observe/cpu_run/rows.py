@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 ROW = np.dtype([
     ("at", "<i8"), ("value", "<f8"), ("source", "<u8"), ("total", "<f8"), ("mixed", "?"), ("asked", "<f8"),
+    ("when", "<i8"),
 ])  # fmt: skip
 Rows = NDArray[np.void]
 """An array of `ROW`: index of the token, what was added for it, a checksum of the scores over the vocabulary that it
 was taken from (0: not known, or no distribution), what the probabilities of that row sum to (0: not known), whether
 that row is what the program would have computed for every token, not one that it held (see `guest.lanes`), and what it
-has for the token that was asked for at this place (0: none was)."""
+has for the token that was asked for at this place (0: none was); and when it was taken, by counting what takes losses
+out of rows (0: not known)."""
 
 
 def rows_of(at: NDArray[np.int64], values: NDArray[Any]) -> Rows:
@@ -41,8 +43,13 @@ def in_a_row(parts: Sequence[Rows]) -> Rows:
 
 def negated(rows: Rows) -> Rows:
     """The same elements with the other sign."""
+    return scaled(rows, -1.0)
+
+
+def scaled(rows: Rows, factor: float) -> Rows:
+    """The same elements in another unit."""
     found = rows.copy()
-    found["value"], found["asked"] = -found["value"], -found["asked"]
+    found["value"], found["asked"] = factor * found["value"], factor * found["asked"]
     return found
 
 

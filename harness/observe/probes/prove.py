@@ -121,6 +121,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         swaps=tried,
         tables=tables,
         above=above,
+        lessons=base.lessons,
         apart=apart,
         seconds=round(time.perf_counter() - started, 3),
         cpu_seconds=round(spent, 3),

@@ -11,7 +11,7 @@ from tests_support.runs import found, reviewed
 from harness.model.base import At
 from harness.model.cpu_run import Attempt, Check, CpuRunFacts, Fidelity, RunStage, Tamper, TamperKind
 from harness.model.findings import Finding, Outcome, Severity, Strength
-from harness.model.proof import Apart, Divergence, Moved, ProofFacts, RowTotal, Swap
+from harness.model.proof import Apart, Divergence, Lesson, Lessons, Moved, ProofFacts, RowTotal, Swap
 from harness.model.review import Depth, Verdict
 
 HELD = (Check(name="exit", held=True, words="the exit status is what was reported"),)
@@ -104,6 +104,16 @@ def test_kinds(evaluate: str, one: Divergence, name: str, severity: Severity) ->
     """What reading saw names the kind; what was never ruled on is a decision, proof or not."""
     finding = said(run(one), evaluate)["PG411"]
     assert (finding.outcome, finding.violation_class, finding.severity) == (Outcome.FAIL, name, severity)
+
+
+def test_order_of_events() -> None:
+    """The first step that came before the score of one of its tokens is the evidence; steps in order are told."""
+    step = Lesson(at=At(path="train_gpt.py", line=7), first=1, last=64, tokens=64, late=60, position=5)
+    finding = said(run(MOVED, lessons=Lessons(steps=9, tokens=576, late=3, first=step)))["PG411"]
+    assert "learned from tokens 1 to 64; 60 of them, the first at 5, were scored after it" in finding.message
+    assert (finding.evidence[0].line, finding.evidence[0].measured["role"]) == (7, "learns before it scores")
+    kept = said(run(KEPT, lessons=Lessons(steps=9, tokens=576)))["PG411"]
+    assert "9 optimizer steps on validation tokens came after their scores" in kept.message
 
 
 def test_artifact() -> None:

@@ -20,6 +20,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from harness.observe.cpu_run.guest import arrays, positioned, unpacking
 from harness.observe.cpu_run.guest.addends import adding_up_to, elements_of, number_of
 from harness.observe.cpu_run.guest.clock import wall
+from harness.observe.cpu_run.guest.lessons import Lessons
 from harness.observe.cpu_run.guest.places import spans
 from harness.observe.cpu_run.guest.positions import Tracker
 from harness.observe.cpu_run.guest.rewriting import (
@@ -71,6 +72,7 @@ class Recorder:
         self.sums: dict[int, Sum] = {}
         self.order = itertools.count(1)
         self.steps = self.backwards = 0
+        self.lessons = Lessons()
         self.marks: dict[str, float] = {}
         """Seconds (real) at which stages were first seen."""
         self.written: dict[str, int] = {}
@@ -116,6 +118,7 @@ class Recorder:
 
         def counted(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
             self.backwards += 1
+            self.lessons.backward(tensor)
             with torch._C.DisableTorchFunctionSubclass():  # else it comes here again
                 return backward(tensor, *args, **kwargs)
 
@@ -249,6 +252,7 @@ class Recorder:
 
     def _stepped(self, *_: object) -> None:
         self.steps += 1
+        self.lessons.stepped()
         self.mark("first_step")
         self._look()
 
@@ -319,6 +323,7 @@ class Recorder:
             "stream": self._stream(),
             "steps": self.steps,
             "backwards": self.backwards,
+            "lessons": self.lessons.told,
             "marks": self.marks,
             "written": self.written,
             "read": self.read,

@@ -40,6 +40,7 @@ class Runtime:
         self.root = root
         self.rewriter = Rewriter(directives)
         self.recorder = Recorder(self.rewriter, clock, tracker)
+        self.recorder.lessons.place_of = self.place_of
         self.builtins = {**vars(builtins), **self.recorder.builtins()}
         self.builtins["exec"] = self._exec
         self.builtins["compile"] = self._compile

@@ -8,6 +8,7 @@ one was looked at. What is kept of a row is a checksum, so that two runs can be 
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,13 +32,24 @@ Scores = torch.Tensor | NDArray[np.floating]
 _KEY = np.dtype([("at", np.int64), ("value", np.float32)])
 
 
+class _Call(NamedTuple):
+    """What one call took out of rows: tokens and losses, in their order, and checksums and sums of the rows."""
+
+    number: int
+    keys: NDArray[np.void]
+    sums: NDArray[np.uint64]
+    totals: NDArray[np.float64]
+
+
 class Sources:
     """Rows of scores of the last calls that took a value for each of several tokens out of them."""
 
     def __init__(self) -> None:
         self.active = False
         """Off unless a run is to be compared with others: every row costs a pass over it."""
-        self._calls: deque[tuple[NDArray[np.void], NDArray[np.uint64], NDArray[np.float64]]] = deque(maxlen=_RECENT)
+        self.count = 0
+        """Calls so far."""
+        self._calls: deque[_Call] = deque(maxlen=_RECENT)
 
     def took(
         self, at: Positions, losses: NDArray[np.float64], scores: torch.Tensor, *, logits: bool
@@ -54,7 +66,8 @@ class Sources:
         sums[np.abs(totals - 1) > _WHOLE] = 0
         keys = _keys(at, losses)
         order = np.argsort(keys, order=("at", "value"), kind="stable")
-        self._calls.append((keys[order], sums[order], totals[order]))
+        self.count += 1
+        self._calls.append(_Call(self.count, keys[order], sums[order], totals[order]))
         return sums, totals
 
     def looked_up(
@@ -68,18 +81,20 @@ class Sources:
         return self.took(at.reshape(-1), losses.to(torch.float64).numpy(), flat, logits=False)
 
     def tell(self, rows: Rows) -> None:
-        """Of each element, note the checksum and the sum of the row that its value was taken from, where known."""
+        """Of each element, note the checksum and the sum of the row that its value was taken from, where known, and the
+        first call that took this value.
+        """
         if not self.active or not len(rows):
             return
         wanted = _keys(rows["at"], rows["value"])
-        for keys, sums, totals in reversed(self._calls):
-            after = np.searchsorted(keys, wanted)
-            for index in (np.minimum(after, len(keys) - 1), np.maximum(after, 1) - 1):
-                hit = _same(keys[index], wanted) & (rows["source"] == 0) & ~rows["mixed"]
-                hit &= (sums[index] != 0) | (rows["total"] == 0)  # a distribution comes before what is none
-                rows["source"][hit], rows["total"][hit] = sums[index[hit]], totals[index[hit]]
-            if (rows["source"].astype(bool) | rows["mixed"]).all():
-                break
+        for call in reversed(self._calls):
+            after = np.searchsorted(call.keys, wanted)
+            for index in (np.minimum(after, len(call.keys) - 1), np.maximum(after, 1) - 1):
+                same = _same(call.keys[index], wanted)
+                rows["when"][same] = call.number
+                hit = same & (rows["source"] == 0) & ~rows["mixed"]
+                hit &= (call.sums[index] != 0) | (rows["total"] == 0)  # a distribution comes before what is none
+                rows["source"][hit], rows["total"][hit] = call.sums[index[hit]], call.totals[index[hit]]
 
 
 def checksums(scores: torch.Tensor) -> NDArray[np.uint64]:

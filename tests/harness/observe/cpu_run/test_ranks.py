@@ -170,6 +170,7 @@ def test_experiments_over_ranks(tmp_path: Path, before: bool) -> None:
     assert (proof.reason, proof.rows, proof.positions) == (None, 2048, 2048)
     assert [bool(one.moved) for one in proof.divergences] == [before] * 3
     assert all(one.failure is None and one.rows == one.position for one in proof.divergences)
+    assert (proof.lessons.steps, proof.lessons.tokens, proof.lessons.late) == ((2, 2048, 2) if before else (0, 0, 0))
 
 
 def test_failure_of_one_rank(run: Callable[[str, int], CpuRunFacts]) -> None:
