@@ -44,6 +44,7 @@ class Meaning(StrEnum):
     CALIBRATION_LENGTH = "tokens a calibration sequence"
     DOCUMENTS = "documents"
     TOKEN_LIMIT = "limit on tokens read"
+    CACHE_TOKENS = "tokens that a cache has seen before it is asked"
     NUMEL = "elements from which a tensor is quantised"
     PARAMETERS = "least parameters that the program expects"
     BUCKETS = "slots of a hash table"

@@ -68,7 +68,7 @@ _LOOSE_MEANINGS = frozenset(
         Meaning.CALIBRATION_BATCHES, Meaning.CALIBRATION_LENGTH, Meaning.CHUNK_TOKENS, Meaning.CHUNK_SEQUENCES,
         Meaning.TTT_EPOCHS, Meaning.TTT_STEPS, Meaning.TTT_BATCH, Meaning.BUCKETS, Meaning.BUCKET_BITS,
         Meaning.DOCUMENTS, Meaning.TOKEN_LIMIT, Meaning.NUMEL, Meaning.WALLCLOCK, Meaning.RESERVE,
-        Meaning.EFFORT,
+        Meaning.EFFORT, Meaning.CACHE_TOKENS,
     }
 )  # fmt: skip
 _IN_EVALUATION = frozenset({"stride", "seq_len", "max_seq_len", "chunk_size"})

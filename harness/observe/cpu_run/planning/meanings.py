@@ -85,6 +85,7 @@ _TABLE: Mapping[Meaning, str] = {
     Meaning.TOKEN_LIMIT: r"""
         (\w+_)?(val|eval|roundtrip)_(\w+_)?max_tokens (max_)?val_tokens?(_limit)? val_token_limit max_val_tokens
         (\w+_)?(subset_tokens|token_budget)""",
+    Meaning.CACHE_TOKENS: r"(\w+_)?(n?gram|mixer|cache|phrase|ppm|knn|lsh)_(\w+_)?min_tokens",
     Meaning.NUMEL: r"(\w+_)?(max|min)_numel (\w+_)?numel_threshold",
     Meaning.PARAMETERS: r"min_parameters",
     Meaning.BUCKET_BITS: r"(\w+_)?(table|bucket|hash|slot)_?bits (\w+_)?log2?_(buckets|slots)",

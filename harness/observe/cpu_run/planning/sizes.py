@@ -211,6 +211,8 @@ def _of_run(meaning: Meaning, value: float, name: str, tiny: Tiny) -> float | No
             return min(value, _PREFIX_DOCUMENTS)
         case Meaning.TOKEN_LIMIT:
             return min(value, max(VAL_TOKENS // 3, round(value * VAL_TOKENS / _FULL_VAL_TOKENS)))
+        case Meaning.CACHE_TOKENS:  # else no token of the stream would be left to ask it
+            return min(value, max(1, round(value * VAL_TOKENS / _FULL_VAL_TOKENS)))
         case Meaning.BUCKET_BITS:
             bits = _OPEN_BITS if "open" in name.lower() else SLOTS.bit_length() - 1
             return min(value, bits) if value >= _FIRST_LARGE_BITS else None

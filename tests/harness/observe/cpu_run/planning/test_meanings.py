@@ -43,6 +43,8 @@ from harness.observe.cpu_run.planning.meanings import AMBIGUOUS, meaning_of
         ("gptq_calibration_batches", 64, Meaning.CALIBRATION_BATCHES),
         ("phased_ttt_prefix_docs", 2_000, Meaning.DOCUMENTS),
         ("val_max_tokens", 500_000, Meaning.TOKEN_LIMIT),
+        ("NGRAM_MIN_TOKENS", 5_000, Meaning.CACHE_TOKENS),
+        ("mixer_min_tokens", 10_000, Meaning.CACHE_TOKENS),
         ("ngram_eval_buckets", 4_194_304, Meaning.BUCKETS),
         ("bigram_vocab_size", 10_240, Meaning.BUCKETS),
         ("ngram_open_table_bits", 26, Meaning.BUCKET_BITS),

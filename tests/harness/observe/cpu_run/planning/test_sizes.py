@@ -153,3 +153,11 @@ def test_micro_batches(there: int, micro_batches: int) -> None:
     assert tiny.micro_batches == micro_batches
     assert shrunk(Meaning.BATCH_TOKENS, 524_288, "train_batch_tokens", tiny) == micro_batches * tiny.sequence
     assert (shrunk(Meaning.ACCUMULATION, there, "grad_accum_steps", tiny) or there) == min(there, MICRO_BATCHES)
+
+
+def test_a_cache_is_asked_in_the_run() -> None:
+    """Tokens that a cache waits for are the same share of the stream as of the real one, and at least one."""
+    for value in (200, 5_000, 10_000, 1_000_000):
+        new = shrunk(Meaning.CACHE_TOKENS, value, "ngram_min_tokens", Tiny(Original(), Shape()))
+        assert new is not None
+        assert 1 <= new < VAL_TOKENS / 50
