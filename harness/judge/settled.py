@@ -38,7 +38,7 @@ def past_kept(case: Case) -> ProofFacts | None:
     if proof is None:
         return None
     held = all(enough(one) and not one.moved for one in proof.divergences)
-    return proof if held else None
+    return proof if held and not proof.unplaced else None
 
 
 def artifact_kept(case: Case) -> ProofFacts | None:
@@ -52,7 +52,7 @@ def normalised(case: Case) -> ProofFacts | None:
     token was looked at, and may acquit.
     """
     proof = acquitting(case)
-    if proof is None or not proof.rows or proof.normalised < proof.rows:
+    if proof is None or not proof.rows or proof.normalised < proof.rows + proof.unplaced:
         return None
     kept = [one.row_kept for one in proof.divergences]
     return proof if True in kept and False not in kept else None

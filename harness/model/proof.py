@@ -188,6 +188,8 @@ class ProofFacts(Frozen):
     """Validation tokens."""
     rows: int = 0
     """Scores that entered the sum, each with the token that it is of."""
+    unplaced: int = 0
+    """Scores beside these of which it is not known which token they are of: of them nothing is said."""
     positions: int = 0
     """Different tokens among them."""
     normalised: int = 0

@@ -90,6 +90,11 @@ class PastKept(_Experiment):
         if few is not None:
             message = f"Only {number(few.rows)} scores of the {number(few.position)} tokens before a change were seen."
             return self.unknown(case, f"{message} None of them moved.")
+        if proof.unplaced:
+            message = (
+                f"Which token they are of is not known of {number(proof.unplaced)} scores; of the others none moved."
+            )
+            return self.unknown(case, message)
         run = case.facts.cpu_run
         unmet = run.fidelity.unmet if run is not None else ()
         if unmet:
@@ -207,10 +212,11 @@ class OneRow(_Experiment):
             return self.fail(case, message, proof=self.proven(one, proof))
         if changed:
             return self.unknown(case, "Rows moved with the scores before them (PG411).")
-        if proof.normalised < proof.rows:
+        scores = proof.rows + proof.unplaced
+        if proof.normalised < scores:
             message = (
-                f"{number(proof.rows - proof.normalised)} of {number(proof.rows)} scores were not seen to be taken out "
-                "of one row over the vocabulary."
+                f"{number(scores - proof.normalised)} of {number(scores)} scores were not seen to be taken out of one "
+                "row over the vocabulary."
             )
             return self.unknown(case, message)
         if not any(one.row_kept for one in proof.divergences):
@@ -268,11 +274,10 @@ class SumsToOne(_Experiment):
         if proof.above is not None:
             return self._row(case, proof, proof.above)
         if not proof.swaps:
-            whole = proof.rows and proof.normalised == proof.rows
-            if whole:
+            if 0 < proof.normalised == proof.rows + proof.unplaced:
                 return self.ok_by_run(case, "Every score was taken out of one row over the vocabulary (PG413).")
             return self.unknown(case, "No token was tried in the place of another.")
-        if proof.normalised == proof.rows > 0:
+        if 0 < proof.normalised == proof.rows + proof.unplaced:
             places = ", ".join(number(one.position) for one in proof.swaps)
             return self.ok_by_run(case, f"What is given to the tokens of the vocabulary at {places} sums to 1 (PG413).")
         worst = max(proof.swaps, key=lambda one: one.beyond or one.total)

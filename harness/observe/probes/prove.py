@@ -112,6 +112,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         val_bpb=coverage.val_bpb if coverage is not None else None,
         stream=len(stream.tokens),
         rows=len(rows),
+        unplaced=len(base.rows) - len(rows) if placed is Placed.PARTLY else 0,
         positions=len(np.unique(rows["at"])),
         normalised=int(np.count_nonzero(rows["source"] if tried and all(one.whole for one in tried) else plain)),
         mixed=int(np.count_nonzero(rows["mixed"])),

@@ -59,6 +59,15 @@ def test_nothing_moved() -> None:
     assert any("no experiment was made: the run" in gap for gap in none.submissions[0].not_examined)
 
 
+def test_what_is_not_placed() -> None:
+    """Scores of which the token is not known acquit of nothing; that of others moved convicts."""
+    findings = said(run(KEPT, unplaced=20))
+    assert {findings[rule].outcome for rule in ("PG411", "PG413")} == {Outcome.INCONCLUSIVE}
+    assert findings["PG412"].outcome is Outcome.PASS, "files have nothing to do with it"
+    assert said(run(MOVED, unplaced=20))["PG411"].outcome is Outcome.FAIL
+    assert next(iter(found(run(KEPT, unplaced=20), "PG414"))).outcome is Outcome.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(
     "facts",
     [

@@ -14,7 +14,7 @@ import torch
 
 from harness.observe.cpu_run.guest.lanes import ALPHABET, TOKENS, elementwise, loss_of, places_of
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
-from harness.observe.cpu_run.guest.positioned import Bags, bagged, failed, listed
+from harness.observe.cpu_run.guest.positioned import FIRST_BAG, Bags, bagged, failed, listed
 from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.rows import Rows
 
@@ -53,7 +53,9 @@ def _following(original: Callable[..., Any]) -> Callable[..., Any]:
         out = original(*map(_bare, args), **_bare_values(keywords))
         if type(out) is not np.ndarray or out.dtype.kind != "f" or not out.ndim or out.size > _MOST_MADE:
             return out
-        return _with(out, _nowhere(out.shape), {})
+        found = _with(out, _nowhere(out.shape), {})
+        found._made = True
+        return found
 
     made.__name__ = original.__name__
     made.__doc__ = original.__doc__
@@ -65,10 +67,13 @@ class PositionedArray(np.ndarray):
 
     _at: Positions | None
     _bags: Bags
+    _made: bool
+    """Whether it, or what it is a view of, was made empty."""
 
     def __array_finalize__(self, other: object) -> None:
         """A new array has the positions of none: whoever makes it gives them."""
         self._at, self._bags = None, {}
+        self._made = getattr(other, "_made", False)
 
     def __getitem__(self, index: Any) -> Any:
         """Elements with their positions; a number is told of."""
@@ -82,9 +87,19 @@ class PositionedArray(np.ndarray):
         """Elements bring their positions along."""
         super().__setitem__(_bare(index), _bare(value))
         if self._at is not None:
-            known = _positions(value)
+            known = self._rescored(index) if self._is_score(value) else _positions(value)
             self._at[_bare(index)] = places_of(known) if _names_any(index) else known
             self._bags = {**self._bags, **_bags((value,))}
+
+    def _is_score(self, value: Any) -> bool:
+        """Whether a number is put among losses that were made together; a buffer that is filled may be filled again."""
+        single = np.ndim(_bare(value)) == 0 and _at(value) is None
+        return single and self.dtype.kind == "f" and not self._made and bool(value != 0)
+
+    def _rescored(self, index: Any) -> Any:
+        """What losses speak of that are replaced by another number: of the same tokens, which it is a score of."""
+        own = places_of(np.asarray(_positions(self)[_bare(index)]))
+        return np.where((own >= 0) & (own < FIRST_BAG), own, UNKNOWN)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         """Later positions count elementwise; sums speak of all their elements."""

@@ -28,6 +28,7 @@ from harness.observe.cpu_run.guest.positioned import (
     at,
     bagged,
     bags_of,
+    filled,
     is_positioned,
     joined,
     listed,
@@ -372,10 +373,22 @@ def _set(call: Call) -> Said:
         whole[index] = at(value) if any(True for _ in positioned_in((index,))) else names(value)
     elif is_positioned(target):
         kept = _constant(float(value) if target.is_floating_point() and isinstance(value, int) else value)
-        whole[index] = kept
+        whole[index] = _rescored(target, index) if _is_score(target, value) else kept
     else:
         return None
     return whole, bags_of((target, value))
+
+
+def _is_score(target: torch.Tensor, value: Any) -> bool:
+    """Whether a number is put among losses that were made together; a buffer that is filled may be filled again."""
+    single = isinstance(value, (int, float)) or (isinstance(value, torch.Tensor) and value.numel() == 1)
+    return single and target.is_floating_point() and not filled(target) and float(value) != 0
+
+
+def _rescored(target: torch.Tensor, index: Any) -> torch.Tensor:
+    """What losses speak of that are replaced by another number: of the same tokens, which it is a score of."""
+    own = at(target)[index]
+    return torch.where((own >= 0) & (own < FIRST_BAG), own, UNKNOWN)
 
 
 def _copied(call: Call) -> Said:

@@ -84,10 +84,12 @@ def failed(name: str, error: Exception) -> None:
 class Held:
     """Positions of the elements of one storage, and the bags that they name."""
 
-    __slots__ = ("at", "bags")
+    __slots__ = ("at", "bags", "filled")
 
     def __init__(self, at: torch.Tensor, bags: Bags) -> None:
         self.at, self.bags = at, bags
+        self.filled = False
+        """Whether it was plain until something was written into it."""
 
 
 class Positioned(torch.Tensor):
@@ -203,6 +205,8 @@ def _written(call: Call) -> None:
             target.__dict__["_held"].bags.update(found[1])
     elif found is not None:
         put(target, *found)
+        if is_positioned(target):
+            target.__dict__["_held"].filled = True
 
 
 def is_positioned(value: object) -> bool:
@@ -228,6 +232,12 @@ def names(tensor: torch.Tensor) -> torch.Tensor:
 def at(tensor: torch.Tensor) -> torch.Tensor:
     """Positions of a positioned tensor's elements, of its shape."""
     return place_of(names(tensor)) if ALPHABET.active else names(tensor)
+
+
+def filled(tensor: torch.Tensor) -> bool:
+    """Whether a positioned tensor was plain until something was written into it."""
+    held: Held = tensor.__dict__["_held"]
+    return held.filled
 
 
 def bags_of(values: Sequence[Any]) -> Bags:

@@ -93,7 +93,7 @@ def test_arrays_that_are_changed(tracked: Tracker) -> None:
     array = torch.from_numpy(STREAM[:40].astype(np.int64)).double().numpy()
     array[3:5] = array[7:9]
     array[0] = 0.5
-    assert tracked.rows(array[:6])["at"].tolist() == [UNKNOWN, 1, 2, 7, 8, 5]  # type: ignore[union-attr]
+    assert tracked.rows(array[:6])["at"].tolist() == [0, 1, 2, 7, 8, 5]  # type: ignore[union-attr]
 
 
 def test_mixtures(tracked: Tracker) -> None:
@@ -121,6 +121,17 @@ def test_mixtures(tracked: Tracker) -> None:
     kept_rows = tracked.rows(kept[8:14])
     assert kept_rows is not None
     assert kept_rows["at"].tolist() == [3, 4, UNKNOWN, 6, 7, 8], "a view was written into"
+    again = torch.from_numpy(loss.copy())
+    for losses in (loss, again):
+        losses[2] = 0.7
+        losses[3:5] = 0.9
+    kept[7] = 0.7
+    for found in (tracked.rows(loss[:6]), positioned.rows(again[:6])):
+        assert found is not None
+        assert found["at"].tolist() == [0, 1, 2, 3, 4, 5], "a loss that is replaced is one of the same token"
+    kept_rows = tracked.rows(kept[5:9])
+    assert kept_rows is not None
+    assert kept_rows["at"].tolist() == [0, 1, UNKNOWN, 3], "a buffer may be filled again"
     assert tracked.rows(np.zeros(5)) is None, "nothing was written into it"
     assert tracked.rows(own[:9] + own[1:10]) is None, "a sum over two tokens is of neither"
 
