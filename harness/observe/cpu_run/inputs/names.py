@@ -65,6 +65,10 @@ def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
         # One variable may feed several settings: its own text is the folder that the others lie in.
         if setting.env and path is not None and environment.get(setting.env, path).startswith(path):
             environment[setting.env] = path
+    set_by_itself = _set_by_itself(program) if program is not None else frozenset[str]()
+    for setting in settings:
+        if setting.env in set_by_itself and setting.env not in environment:
+            environment[setting.env] = str(setting.value)  # it climbs from its own file to who knows where
     in_force = {_along(str(setting.value), moved): None for setting in settings}
     roots = {DATA: None} | {
         _along(str(setting.value), moved): None for setting in settings if _is_root(setting, str(setting.value))
@@ -80,6 +84,16 @@ def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
         environment=tuple(environment.items()),
         outside=tuple(name for name in {**in_force, **roots, **mentioned} if _OUTSIDE.match(name)),
     )
+
+
+def _set_by_itself(program: ast.AST) -> frozenset[str]:
+    """Variables that a program gives a value where none is set: `os.environ.setdefault(name, text)`, in a loop too."""
+    calls = [node for node in ast.walk(program) if isinstance(node, ast.Call) and called(node) == "setdefault"]
+    own = [call for call in calls if isinstance(call.func, ast.Attribute) and name_of(call.func.value) == "environ"]
+    first = [call.args[0] for call in own if call.args]
+    if any(isinstance(one, ast.Name) for one in first):  # a loop over a dictionary
+        first += [key for node in ast.walk(program) if isinstance(node, ast.Dict) for key in node.keys if key]
+    return frozenset(one.value for one in first if isinstance(one, ast.Constant) and isinstance(one.value, str))
 
 
 def argument_moved(option: str, text: str) -> str:

@@ -119,6 +119,21 @@ def test_a_variable_that_feeds_a_folder_and_a_pattern_in_it_is_the_folder(cache:
         assert dict(laid(cache, *settings).environment) == {"DATA_PATH": "./data/datasets/fineweb10B_sp1024"}
 
 
+@pytest.mark.parametrize(
+    ("program", "given"),
+    [
+        ("os.environ.setdefault('DATA_PATH', str(ROOT / 'data'))", True),
+        ("for k, v in {'DATA_PATH': str(ROOT)}.items():\n    os.environ.setdefault(k, v)", True),
+        ("os.environ.get('DATA_PATH', './data')", False),
+    ],
+)
+def test_a_variable_that_the_program_gives_a_default_is_set(cache: Path, program: str, given: bool) -> None:
+    """What a program works out for a variable that nobody set leads to a place that is not laid out."""
+    path = "./data/datasets/fineweb10B_sp1024"
+    layout = laid(cache, ("data_path", "DATA_PATH", path), program=program)
+    assert dict(layout.environment) == ({"DATA_PATH": path} if given else {})
+
+
 def test_a_folder_called_data_may_hold_shards_or_folders_of_them(cache: Path) -> None:
     """A path without a name of its own is given one below which both are found; roots stay roots."""
     layout = laid(cache, ("data_path", "DATA_PATH", "/path/to/data"), ("vocab_size", "VOCAB_SIZE", 1024))
