@@ -42,7 +42,9 @@ _PROGRAM = re.compile(r"((?:/[\w.-]+)*/)?([\w.-]+\.py)\b")
 _NO_PLACE = re.compile(
     r"No such file or directory: '(?P<file>/[^']+)'|Parent directory (?P<folder>/\S+) does not exist"
 )
-_NO_WEIGHTS = re.compile(r"(?:^|[\s'\"/])(?P<name>[\w.-]+\.(?:pt|ptz|pth|ckpt|safetensors))\b")
+_NO_WEIGHTS = re.compile(
+    r"(?:^|[\s'\"/])(?P<name>[\w.-]+\.(?:pt|ptz|pth|ckpt|safetensors)|[\w.-]*(?:model|weights|checkpoint)[\w.-]*\.npz)\b"
+)
 _LEARNS = re.compile(rb"\bbackward\b|\bexec\(|\bimport_module\b|\bload_extension\b")
 """What a file of the folder that trains a model holds, or one that may hold more than its text shows."""
 _WRITES = re.compile(rb"save|dump|write|copy|move|rename|replace|link|curl|wget|download|[\"']wb|>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 
 from harness.model.base import Scalar
@@ -17,6 +18,7 @@ _NOT_OURS = ("PATH", "HOME", "USER", "SHELL", "PYTHON", "LD_", "CUDA_", "XDG_", 
 """Variables of the machine, not of the submission: what the run gives them is the sandbox's matter."""
 _MARKUP = ("$", "`", "**", "...", "…", "\n", "\0")
 """What is left of prose or of a shell's own language in a value that was read from a README."""
+_ANY_PLACE = re.compile(r"/path/to/|/your/|<")
 _OPPOSITES = (("1", "0"), ("True", "False"), ("true", "false"), ("yes", "no"), ("on", "off"), ("TRUE", "FALSE"))
 _WHOLE = 8
 """A command that sets so many variables of the program sets all that matter."""
@@ -107,7 +109,7 @@ def moved_outputs(settings: Iterable[Setting]) -> tuple[Override, ...]:
         )
         for one in settings
         if one.env is not None and isinstance(one.value, str) and one.value.startswith("/") and one.value.strip("/")
-        if OUTPUT_SETTING.search(one.env) and not writable(one.value)
+        if OUTPUT_SETTING.search(one.env) and not writable(one.value) and not _ANY_PLACE.match(one.value)
     )
 
 
@@ -156,6 +158,8 @@ def unusable(text: str, default: Scalar) -> str | None:
         return f"longer than {MAX_TEXT} characters"
     if any(sign in text for sign in _MARKUP):
         return "not a value but a piece of prose or of a shell script"
+    if default == "" and _ANY_PLACE.match(text):
+        return "it stands for a place that the reader has to fill in"
     if isinstance(default, (int, float)) and not isinstance(default, bool):
         try:
             float(text)

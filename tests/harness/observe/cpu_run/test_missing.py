@@ -65,6 +65,8 @@ def test_places_of_one_machine(message: str, text: str, place: str | None) -> No
         ("[Errno 2] No such file or directory: 'm.pt'", {"e.py": b'load("m.pt")', "f.py": b'load("m.pt")'}, "m.pt"),
         ("[Errno 2] No such file or directory: 'm.pt'", {"e.py": b'"m.pt"', "f.py": b'"m.pt"\nl.backward()'}, None),
         ("[Errno 2] No such file or directory: 'm.pt'", {"e.py": b'"m.pt"', "f.sh": b"python t.py > m.pt"}, None),
+        ("[Errno 2] No such file or directory: '/w/x_model.npz'", {"run.sh": b"INIT=/w/x_model.npz"}, "x_model.npz"),
+        ("[Errno 2] No such file or directory: '/w/tokens.npz'", {"run.sh": b"DATA=/w/tokens.npz"}, None),
         ("[Errno 2] No such file or directory: 'val_0.bin'", {"e.py": b'"val_0.bin"'}, None),
     ],
 )

@@ -100,6 +100,7 @@ def test_the_read_that_tells_the_type_counts() -> None:
         ("LOG_PATH", "/home/somebody/train.log", "./train.log"),
         ("OUTPUT_DIR", "/workspace/out", None),
         ("SAVE_DIR", "/tmp/out", None),
+        ("EXPORT_ONLY_CHECKPOINT", "/path/to/model.pt", None),
         ("SAVE_DIR", "/database/out", "./out"),
         ("CHECKPOINT", "logs/model.pt", None),
         ("CACHE_DIR", "/", None),
@@ -110,6 +111,16 @@ def test_outputs_go_where_a_run_can_write(name: str, value: str, moved: str | No
     """Folders of the author's machine are moved into the working directory; writable places and inputs are not."""
     found = moved_outputs([_setting(name, value, default="")])
     assert [(one.name, one.value, one.was) for one in found] == ([(name, moved, value)] if moved is not None else [])
+
+
+def test_a_place_to_fill_in_is_no_value() -> None:
+    """What a README leaves to its reader is not set where the program does without it."""
+    given, dropped = _made(
+        _setting("EXPORT_ONLY_CHECKPOINT", "/path/to/model.pt", default=""),
+        _setting("DATA_PATH", "/path/to/data", default="./data"),
+    )
+    assert given == {"DATA_PATH": "/path/to/data"}
+    assert dropped[0].startswith("EXPORT_ONLY_CHECKPOINT=/path/to/model.pt")
 
 
 def test_a_volume_that_holds_the_interpreter_is_no_place_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
