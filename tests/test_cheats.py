@@ -5,17 +5,21 @@ from __future__ import annotations
 import ast
 import difflib
 import os
+from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
 from _pytest.mark.structures import ParameterSet
 from tests_support.cheats import ROOT, Kind, kinds, reviewed, script
-from tests_support.sandbox import needs_sandbox
+from tests_support.sandbox import OneSandbox, needs_sandbox
 
 from harness.model.cpu_run import RunStage
 from harness.model.facts import Facts
 from harness.model.findings import Outcome, Strength
 from harness.model.review import Depth, Verdict
+from harness.observe.probes.prove import prove
 
 DEEPEST = Depth.PROOF
 """How deep these tests look. What would need more is only brought to its end."""
@@ -36,6 +40,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One for all pairs and workers: inputs are made once, and twins that are the same file are run once."""
     own = tmp_path_factory.getbasetemp()
     return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cheats"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_sandbox(store: Path) -> Iterator[None]:
+    """All pairs of a process of pytest are run in one sandbox a depth."""
+    inputs = store / "inputs"
+    with (
+        OneSandbox(inputs) as plain,
+        OneSandbox(inputs, partial(prove, cache=inputs)) as proving,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        runners = {Depth.RUN: plain, Depth.PROOF: proving}
+        patch.setattr("harness.review.open_runner", lambda *_, depth, **__: nullcontext(runners[depth]))
+        yield
 
 
 def ran_to_its_end(facts: Facts) -> None:

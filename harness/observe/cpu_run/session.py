@@ -133,6 +133,10 @@ class Session:
         self.sandbox.allow(seconds)
         return self.sandbox.poll() is None
 
+    def clear(self) -> None:
+        """Forget what was put and linked: the runs to come find nothing of it."""
+        self._send({"do": "clear"})
+
     def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """A file of the submission; every run finds a fresh copy."""
         self._send({"do": "put", "path": path, "mode": mode}, data)

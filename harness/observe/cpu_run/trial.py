@@ -89,8 +89,9 @@ def no_run(words: str, fault: Fault) -> RunFailure:
 
 
 def fill(trial: Trial, session: Session) -> None:
-    """Send the submission and its inputs into the sandbox; every run finds them as they are here."""
+    """Send the submission and its inputs into the sandbox; every run finds them as they are here, and nothing else."""
     session.wait_ready()
+    session.clear()
     for path, data in trial.files.items():
         session.put(path, data, 0o755 if path.endswith(".sh") else 0o644)
     lay(trial, session)

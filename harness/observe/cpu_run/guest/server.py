@@ -44,7 +44,10 @@ class Server:
         """Answer until the host closes the stream."""
         while (frame := receive(self.requests)) is not None:
             header, blob = frame
-            if header["do"] == "put":
+            if header["do"] == "clear":
+                self.files.clear()
+                self.links.clear()
+            elif header["do"] == "put":
                 self.files[header["path"]] = (blob, header.get("mode", 0o644))
             elif header["do"] == "link":
                 self.links[header["path"]] = header["target"]

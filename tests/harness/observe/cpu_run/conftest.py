@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests_support.sandbox import OneSandbox
 
 from harness.observe.cpu_run.runner import CpuRunner
-from harness.observe.sandbox.bubblewrap import Bubblewrap
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CpuRunner]:
-    """A runner with a cache of inputs of its own, one for all tests of a module."""
-    with CpuRunner(Bubblewrap(), tmp_path_factory.mktemp("inputs"), warm=True) as found:
+    """A runner with one sandbox, and a cache of inputs, for all tests of a process of pytest."""
+    with OneSandbox(tmp_path_factory.mktemp("inputs")) as found:
         yield found

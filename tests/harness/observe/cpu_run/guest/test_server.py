@@ -45,3 +45,13 @@ def test_more_files_than_are_told_of(session: Session) -> None:
     assert done.status == "exit 0"
     assert len(done.files) == MAX_LISTED
     assert not done.whole
+
+
+def test_another_submission(session: Session) -> None:
+    """What was put and linked for one is gone once that is cleared."""
+    session.put("table.bin", b"1")
+    session.link("data.bin", "/dev/null")
+    listing = "import os\nprint(sorted(os.listdir('.')))\n"
+    assert run(session, listing).ranks[0].printed == b"['data.bin', 'main.py', 'table.bin']\n"
+    session.clear()
+    assert run(session, listing).ranks[0].printed == b"['main.py']\n"
