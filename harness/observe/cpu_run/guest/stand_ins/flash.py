@@ -306,7 +306,6 @@ def modules() -> dict[str, dict[str, object]]:
         "flash_attn_interface": v3,
         "flash_attn_3": v3,
         "flash_attn_3.flash_attn_interface": v3,
-        "flash_attn_3._C": {},  # its compiled part, which programs import to see whether it is installed
         "flash_attn": v2,
         "flash_attn.flash_attn_interface": v2,
         "flash_attn.bert_padding": padding,
