@@ -1,12 +1,13 @@
 """How far real submissions get when they are run on a CPU: stages, failures by fault, seconds and memory.
 
-    python benchmarks/cpu_run.py REPO merged|sample|3,7,10 [--sample N] [--seed S] [--jobs J] [--output FILE]
+    python benchmarks/cpu_run.py REPO merged|sample|3,7,10 [--sample N] [--seed S] [--jobs J] [--proof] [--output FILE]
 
-`merged` are the records of main; `sample` draws pull requests with scripts afresh each time (the seed is printed).
-A run is one from end to end if nothing failed, the artifact was written and read back, the printed final score is what
+`merged` are the records of main; `sample` draws pull requests with scripts afresh each time (the seed is printed). A
+run is one from end to end if nothing failed, the artifact was written and read back, the printed final score is what
 was added up, and every evaluation feature that the launch enables was executed; features of which that is not known are
-counted apart. A submission leaves the smaller denominator only where facts prove that a file is missing or broken in
-itself: its run ended in a fault of the submission.
+counted apart. With `--proof` experiments are made on each run that came to its end, and what they cost is told as a
+multiple of the run that they are made on. A submission leaves the smaller denominator only where facts prove that a
+file is missing or broken in itself: its run ended in a fault of the submission.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 
 from harness.facts import facts_of, with_runs
 from harness.model.cpu_run import CpuRunFacts, Fault, Ran, RunStage
 from harness.model.plan import Feature
+from harness.model.proof import ProofFacts
 from harness.observe.cpu_run.runner import CpuRunner
 from harness.observe.intake.pull_request import read_pull_request, read_ref
 from harness.observe.intake.repository import Repository
+from harness.observe.probes.prove import prove
 from harness.observe.reading.worker import Reader
 from harness.observe.sandbox.bubblewrap import Bubblewrap
 from harness.store.store import Store, default_root
@@ -52,12 +57,13 @@ def targets(repository: Repository, what: str, count: int, seed: int) -> list[st
 _state: dict[str, object] = {}
 
 
-def one(path: str, target: str) -> list[tuple[str, str, float, str | None]]:
+def one(path: str, target: str, *, proof: bool = False) -> list[tuple[str, str, float, str | None]]:
     """Runs of a target: (name, facts as JSON, seconds, script)."""
     if not _state:
         store = Store(default_root())
-        _state.update(repository=Repository(Path(path)), store=store, reader=Reader(),
-                      runner=CpuRunner(Bubblewrap(), store.root / "inputs", warm=True))  # fmt: skip
+        inputs = store.root / "inputs"
+        runner = CpuRunner(Bubblewrap(), inputs, warm=True, prove=partial(prove, cache=inputs) if proof else None)
+        _state.update(repository=Repository(Path(path)), store=store, reader=Reader(), runner=runner)
     repository, store = _state["repository"], _state["store"]
     if target.isdigit():
         intake = read_pull_request(repository, int(target))
@@ -85,13 +91,14 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=300)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--proof", action="store_true")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     chosen = targets(Repository(Path(given.repository)), given.what, given.sample, given.seed)
     print(f"{len(chosen)} targets, seed {given.seed}", flush=True)
     rows: list[tuple[str, CpuRunFacts, float]] = []
     with ProcessPoolExecutor(given.jobs) as pool:
-        futures = {pool.submit(one, given.repository, target): target for target in chosen}
+        futures = {pool.submit(one, given.repository, target, proof=given.proof): target for target in chosen}
         for number, future in enumerate(as_completed(futures), 1):
             try:
                 answers = future.result()
@@ -144,6 +151,7 @@ def summary(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
     print(f"of these {doubtful} with an evaluation feature of which it is not known whether it was executed")
     features(rows)
     costs(rows)
+    experiments([run.proof for _, run, _ in rows], rows)
     print()
     reasons: defaultdict[tuple[Fault, str], list[str]] = defaultdict(list)
     for name, _, short in judged:
@@ -184,6 +192,21 @@ def costs(rows: list[tuple[str, CpuRunFacts, float]]) -> None:
         ordered = sorted(values)
         slow = ordered[int(0.9 * (len(ordered) - 1))]
         print(f"{what}: median {statistics.median(ordered):.1f}, 90th percentile {slow:.1f}, largest {ordered[-1]:.1f}")
+
+
+def experiments(proofs: Sequence[ProofFacts | None], rows: list[tuple[str, CpuRunFacts, float]]) -> None:
+    """What experiments compared and what they cost: processor seconds for one of the run that they were made on."""
+    made = [(one, run) for one, (_, run, _) in zip(proofs, rows, strict=True) if one is not None and one.divergences]
+    if not made:
+        return
+    costs = sorted(
+        one.cpu_seconds / base for one, run in made if (base := run.attempts[-1].cpu_seconds) is not None and base > 0
+    )
+    compared = sum(one.rows > 0 and not one.unplaced for one, _ in made)
+    some = sum(one.rows > 0 for one, _ in made)
+    print(f"\nexperiments on {len(made)} runs; all scores compared in {compared}, some in {some}")
+    print(f"their cost, the run being 1: median {statistics.median(costs):.1f}, 90th percentile "
+          f"{costs[int(0.9 * (len(costs) - 1))]:.1f}, largest {costs[-1]:.1f}")  # fmt: skip
 
 
 if __name__ == "__main__":

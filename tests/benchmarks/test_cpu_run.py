@@ -9,6 +9,7 @@ import pytest
 
 from harness.model.cpu_run import Attempt, CpuRunFacts, Fault, FeatureRun, Fidelity, Ran, RunFailure, RunStage
 from harness.model.plan import Feature
+from harness.model.proof import Divergence, ProofFacts
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import cpu_run
@@ -67,3 +68,18 @@ def test_both_denominators(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 submission ValueError run 1" in printed
     assert "1 harness did not execute ttt run 2" in printed
     assert "processor seconds of the runs: median 2.0" in printed
+
+
+def test_what_experiments_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their processor seconds are told as a multiple of those of the run, and how much of it they compared."""
+    whole = with_features(ttt=Ran.EXECUTED)
+    kept = Divergence(position=20, rows=20, artifact_same=True)
+    proofs = [
+        ProofFacts(rows=9, divergences=(kept,), cpu_seconds=6.0),
+        ProofFacts(rows=9, unplaced=1, divergences=(kept,), cpu_seconds=8.0),
+        ProofFacts(reason="no score"),
+    ]
+    cpu_run.summary([(f"run {i}", whole.model_copy(update={"proof": one}), 1.0) for i, one in enumerate(proofs)])
+    printed = capsys.readouterr().out
+    assert "experiments on 2 runs; all scores compared in 1, some in 2" in printed
+    assert "the run being 1: median 3.5" in printed
