@@ -287,6 +287,9 @@ def _literals(parsed: Parsed) -> Iterator[tuple[str, ast.expr, Form]]:
             yield "min_width", limit, Form.COMPARISON
         if is_order and _counts_steps(compare.left) and (number_in(limit) or 0) >= _LEAST_STEPS:
             yield "switch_step", limit, Form.COMPARISON
+        slots = is_order and meaning_of(name_of(compare.left) or "", number_in(limit)) is Meaning.BUCKETS
+        if slots and (number_in(limit) or 0) >= _TEST_SIZES:
+            yield "buckets", limit, Form.COMPARISON  # the least that the program takes
     for call in parsed.index.calls.get("max", ()):
         lengths = [name for one in call.args if _is_length(name := name_of(one) or "")]
         for one in call.args if lengths else ():
