@@ -39,6 +39,12 @@ class OneSandbox(CpuRunner):
             self._kept.end()
         super().__exit__(kind, value, trace)
 
+    def session(self) -> Session:
+        """The sandbox itself, with nothing of a submission in it."""
+        found = self._start()
+        found.clear()
+        return found
+
     def _start(self) -> Session:
         if self._kept is not None and not self._kept.waits(_WAIT):
             self._kept.end()

@@ -83,20 +83,22 @@ dist.destroy_process_group()
 """
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], CpuRunFacts]:
-    """The run of a script at a world size."""
-    cache: Path = tmp_path_factory.mktemp("inputs")
+Run = Callable[..., CpuRunFacts]
 
-    def found(script: str, world_size: int) -> CpuRunFacts:
-        files = {"train_gpt.py": textwrap.dedent(script)}
-        with CpuRunner(Bubblewrap(), cache, world_size=world_size) as runner:
-            return runner.run(facts_of(files), {path: text.encode() for path, text in files.items()})
+
+@pytest.fixture
+def run(runner: CpuRunner, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The run of a script at a world size, with other files beside it."""
+
+    def found(script: str, world_size: int, **others: str) -> CpuRunFacts:
+        texts = {"train_gpt.py": textwrap.dedent(script), **{f"{name}.py": text for name, text in others.items()}}
+        monkeypatch.setattr(runner, "world_size", world_size)
+        return runner.run(facts_of(texts), {path: text.encode() for path, text in texts.items()})
 
     return found
 
 
-def test_two_ranks_score_as_one(run: Callable[[str, int], CpuRunFacts]) -> None:
+def test_two_ranks_score_as_one(run: Run) -> None:
     """Micro batches, updates and sequences shared among two ranks give the score of one, made of sums over both."""
     one, two = run(SCRIPT, 1), run(SCRIPT, 2)
     for facts in (one, two):
@@ -123,16 +125,11 @@ if rank == 1:
 """
 
 
-def test_tokens_of_all_ranks(tmp_path: Path) -> None:
+def test_tokens_of_all_ranks(run: Run) -> None:
     """A score over two ranks is of the tokens of both; what only the second executes was executed."""
     script = SCRIPT.replace("tokens = torch.randint(0, 32, (4096,), device=device)", READ)
     script = script.replace("Embedding(32, 16)", "Embedding(1024, 16)").replace("Linear(16, 32)", "Linear(16, 1024)")
-    texts = {"train_gpt.py": textwrap.dedent(script), "helper.py": "def only_here():\n    return 1\n"}
-    files = {path: text.encode() for path, text in texts.items()}
-    found = {}
-    for world_size in (1, 2):
-        with CpuRunner(Bubblewrap(), tmp_path, world_size=world_size) as runner:
-            found[world_size] = runner.run(facts_of(texts), files)
+    found = {ranks: run(script, ranks, helper="def only_here():\n    return 1\n") for ranks in (1, 2)}
     one, two = found[1].coverage, found[2].coverage
     assert one is not None, found[1].failure
     assert two is not None, found[2].failure
@@ -173,7 +170,7 @@ def test_experiments_over_ranks(tmp_path: Path, before: bool) -> None:
     assert (proof.lessons.steps, proof.lessons.tokens, proof.lessons.late) == ((2, 2048, 2) if before else (0, 0, 0))
 
 
-def test_failure_of_one_rank(run: Callable[[str, int], CpuRunFacts]) -> None:
+def test_failure_of_one_rank(run: Run) -> None:
     """What fails at rank 1 alone is the run's failure, with its line and its rank; rank 0 is stopped."""
     script = """
     import os, select, torch

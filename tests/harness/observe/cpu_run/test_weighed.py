@@ -10,7 +10,6 @@ from tests_support.sandbox import needs_sandbox
 
 from harness.model.cpu_run import CpuRunFacts
 from harness.observe.cpu_run.runner import CpuRunner
-from harness.observe.sandbox.bubblewrap import Bubblewrap
 
 SCRIPT = """
 import os, pathlib, zlib
@@ -36,7 +35,7 @@ open("final_model.ptz", "rb").read()
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> CpuRunFacts:
+def run(runner: CpuRunner) -> CpuRunFacts:
     """The run of a script that writes a raw checkpoint and an artifact, with a helper and a table beside it."""
     files = {
         "train_gpt.py": textwrap.dedent(SCRIPT).replace("\n", "\r\n").encode(),
@@ -44,8 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> CpuRunFacts:
         "unused.py": b"size = 2\n",
         "table.bin": bytes(900),
     }
-    with CpuRunner(Bubblewrap(), tmp_path_factory.mktemp("inputs")) as runner:
-        return runner.run(facts_of(files), files)
+    return runner.run(facts_of(files), files)
 
 
 @needs_sandbox

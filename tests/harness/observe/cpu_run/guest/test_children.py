@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Iterator
 
 import pytest
 from tests_support.sandbox import needs_sandbox
@@ -12,15 +11,6 @@ from tests_support.sandbox import needs_sandbox
 from harness.model.plan import RunLimits
 from harness.observe.cpu_run.guest.children import Budget
 from harness.observe.cpu_run.session import Done, Session
-from harness.observe.sandbox.bubblewrap import Bubblewrap
-from harness.observe.sandbox.provider import Limits
-
-
-@pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
-    """One sandbox for all runs of this file."""
-    with Session(Bubblewrap(), Limits(wall_seconds=600, cpu_seconds=600, memory_bytes=4 << 30, processes=256)) as found:
-        yield found
 
 
 def run(session: Session, script: str, limits: RunLimits, ranks: int = 1) -> Done:
