@@ -80,7 +80,7 @@ def _within_reach(swap: Swap) -> bool:
 
 def places(stream: Stream, rows: Rows) -> list[int]:
     """Positions to try: where the row that was computed sums to most, if that is more than 1, and in each of a few
-    parts of the stream that whose score, taken as it is out of no row, is the best.
+    parts of the stream that whose score, taken as it is out of no row, is the best; first of those that are no row's.
     """
     starts = stream.starts
     size = len(stream.tokens)
@@ -91,6 +91,8 @@ def places(stream: Stream, rows: Rows) -> list[int]:
         found.append(int(mixed["at"][mixed["total"].argmax()]))
     for share, end in zip(_SHARES, (*_SHARES[1:], 1.0), strict=True):
         part = mixed[(mixed["at"] >= share * size) & (mixed["at"] < end * size)]
+        changed = part[part["when"] == 0]
+        part = changed if len(changed) else part
         if len(part):
             found.append(int(part["at"][part["value"].argmin()]))
     return list(dict.fromkeys(found))

@@ -150,7 +150,8 @@ class Recorder:
 
     def _addend(self, site: int, value: Any) -> Any:
         """What is about to be added, handed on as it is."""
-        self._addends[site] = number_of(value), self._rows(value)
+        number = number_of(value)
+        self._addends[site] = number, None if number is None else self._rows(value)  # arrays that are added are no sums
         return value
 
     def _element(self, site: int, value: Any) -> Any:
@@ -161,8 +162,9 @@ class Recorder:
 
     def _added(self, site: int, value: object) -> None:
         whole = site not in self._addends
-        added, rows = (None, self._rows(value)) if whole else self._addends.pop(site)
         number = number_of(value)
+        read = None if number is None or not whole else self._rows(value)
+        added, rows = (None, read) if whole else self._addends.pop(site)
         minus = self.rewriter.sites[site].minus
         if minus and added is not None:
             added = -added

@@ -71,6 +71,10 @@ def test_places_and_candidates() -> None:
     strange = rows(0.5)
     strange["mixed"], strange["total"][77] = True, 1.2
     assert places(STREAM, strange)[0] == int(strange["at"][77]), "what sums to more than 1 comes first"
+    tilted = rows(0.5)
+    tilted["mixed"], tilted["when"] = True, 1
+    tilted["when"][500] = 0
+    assert int(tilted["at"][500]) in places(STREAM, tilted), "a score that a row has may not have been changed"
 
 
 def followed(told: float, total: float, other: float) -> list[Swap]:
