@@ -40,15 +40,12 @@ works(6)
 """
 
 
-def run(script: str, limits: RunLimits, memory: int = 4 << 30) -> Outcome:
-    """What a script in a sandbox of its own comes to within limits."""
-    with Session(
-        Bubblewrap(), Limits(wall_seconds=300, cpu_seconds=300, memory_bytes=memory, processes=256)
-    ) as session:
-        session.put("main.py", script.encode())
-        job = {"script": "main.py", "arguments": ["main.py"], "environment": {}}
-        done = session.run(job, limits)
-        return understood(done, facts_of({"main.py": script}), Rung(name="64"), {"main.py": script.encode()})
+def run(session: Session, script: str, limits: RunLimits) -> Outcome:
+    """What a script comes to within limits."""
+    session.put("main.py", script.encode())
+    job = {"script": "main.py", "arguments": ["main.py"], "environment": {}}
+    done = session.run(job, limits)
+    return understood(done, facts_of({"main.py": script}), Rung(name="64"), {"main.py": script.encode()})
 
 
 def seen(facts: CpuRunFacts) -> None:
@@ -62,9 +59,9 @@ def seen(facts: CpuRunFacts) -> None:
     assert facts.tampering == ()
 
 
-def test_processor_time() -> None:
+def test_processor_time(session: Session) -> None:
     """A run that the server ends for its processor time keeps what it had told."""
-    outcome = run(TRAINS + WORKS + "works(1_000)\n", RunLimits(cpu_seconds=9, wall_seconds=200))
+    outcome = run(session, TRAINS + WORKS + "works(1_000)\n", RunLimits(cpu_seconds=9, wall_seconds=200))
     assert outcome.raised is not None
     assert (outcome.raised.fault, outcome.raised.exception) == (Fault.LIMIT, "cpu")
     assert not outcome.over
@@ -75,24 +72,26 @@ def test_processor_time() -> None:
 def test_memory() -> None:
     """Where the whole sandbox is ended, with all that was in it, what had been told is outside already."""
     hog = "held = []\nwhile True:\n    held.append(b'x' * (8 << 20))\n    works(0.03)\n"
-    outcome = run(TRAINS + WORKS + hog, RunLimits(cpu_seconds=60, wall_seconds=200), memory=2 << 30)
+    limits = Limits(wall_seconds=300, cpu_seconds=300, memory_bytes=2 << 30, processes=256)
+    with Session(Bubblewrap(), limits) as session:
+        outcome = run(session, TRAINS + WORKS + hog, RunLimits(cpu_seconds=60, wall_seconds=200))
     assert outcome.raised is not None
     assert (outcome.raised.fault, outcome.raised.exception, outcome.over) == (Fault.LIMIT, "memory", True)
     seen(outcome.facts)
 
 
-def test_to_its_end() -> None:
+def test_to_its_end(session: Session) -> None:
     """A run that ends by itself is told of as a whole, whatever it had told before."""
-    facts = run(TRAINS + WORKS, RunLimits(cpu_seconds=60, wall_seconds=200)).facts
+    facts = run(session, TRAINS + WORKS, RunLimits(cpu_seconds=60, wall_seconds=200)).facts
     assert not facts.so_far
     assert facts.failure is None
     assert facts.trusted, facts.doubts()
 
 
 @pytest.mark.parametrize(("number", "fault"), [(9, Fault.UNKNOWN), (15, Fault.SUBMISSION), (11, Fault.HARNESS)])
-def test_killed(number: int, fault: Fault) -> None:
+def test_killed(session: Session, number: int, fault: Fault) -> None:
     """The machine kills as a program kills itself, so neither is accused; other signals no machine sends."""
-    outcome = run(f"import os\nos.kill(os.getpid(), {number})\n", RunLimits(cpu_seconds=60, wall_seconds=200))
+    outcome = run(session, f"import os\nos.kill(os.getpid(), {number})\n", RunLimits(cpu_seconds=60, wall_seconds=200))
     assert outcome.raised is not None
     assert (outcome.raised.fault, outcome.raised.exception) == (fault, f"signal {number}")
     assert not outcome.facts.trusted
