@@ -32,6 +32,12 @@ _OPERATORS = ("__pow__", "__rpow__", "__rtruediv__", "__rdiv__")
 LOWERED = ("mv", "addmv", "addr")
 """Functions that CUDA's autocast lowers and the CPU's does not."""
 
+ALONE = (
+    "cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack", "index_copy",
+)  # fmt: skip
+"""Functions that the CPU's autocast brings to one type, refusing half precision that is not its own, and that CUDA's
+leaves alone: torch itself joins what has several types in the widest."""
+
 _active: Callable[[str], bool] = torch.is_autocast_enabled
 _lower_type: Callable[[str], torch.dtype] = torch.get_autocast_dtype
 
@@ -68,6 +74,19 @@ def _lowering(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(*args, **keywords) if dtype is None else original(*(_cast(a, dtype) for a in args), **keywords)
 
     return lowered
+
+
+def _left_alone(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that autocast does not concern."""
+
+    @functools.wraps(original)
+    def left_alone(*args: Any, **keywords: Any) -> Any:
+        if not _active("cpu"):
+            return original(*args, **keywords)
+        with torch.autocast("cpu", enabled=False):
+            return original(*args, **keywords)
+
+    return left_alone
 
 
 def _init(original: Callable[..., None]) -> Callable[..., None]:
@@ -120,6 +139,7 @@ def install() -> None:
         for name in (*WIDENED, *_OPERATORS) if owner is torch.Tensor else WIDENED:
             if hasattr(owner, name):
                 setattr(owner, name, _widening(getattr(owner, name)))
-        for name in LOWERED:
-            if hasattr(owner, name):
-                setattr(owner, name, _lowering(getattr(owner, name)))
+        for names, change in ((LOWERED, _lowering), (ALONE, _left_alone)):
+            for name in names:
+                if hasattr(owner, name):
+                    setattr(owner, name, change(getattr(owner, name)))

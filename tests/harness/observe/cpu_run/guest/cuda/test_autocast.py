@@ -6,6 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as functional
 
+from harness.observe.cpu_run.guest.cuda.autocast import ALONE
+
 LOWERED = {
     "linear": lambda x: functional.linear(x, x),
     "matmul": lambda x: x @ x.T,
@@ -59,6 +61,31 @@ def test_types_are_those_of_cuda(shim):
         assert not torch.is_autocast_enabled()
         for name, call in {**WIDENED, **KEPT}.items():
             assert call(low).dtype is torch.bfloat16, name
+
+    shim(inside)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_cuda_leaves_alone(name):
+    """The functions that the CPU's autocast alone has a rule for, so that no type is refused, are those of torch."""
+    for operator in {"cat", "stack", "index_copy"}:
+        assert torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{operator}", "AutocastCPU")
+        assert not torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{operator}", "AutocastCUDA")
+    assert hasattr(torch, name)
+
+
+def test_other_half_precision_is_joined(shim):
+    """Keys and values that are kept in float16 are joined under autocast to bfloat16, and keep their type."""
+
+    def inside():
+        half = torch.rand(4, 8, device="cuda").half()
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            for join in (torch.cat, torch.stack, torch.concat, torch.hstack, torch.vstack):
+                assert join((half, half)).dtype is torch.float16
+            assert torch.cat((half, half.float())).dtype is torch.float32
+            assert half.index_copy(0, torch.tensor([0]), half[:1]).dtype is torch.float16
+            assert (half @ half.T).dtype is torch.bfloat16
+        assert torch.cat((half, half)).dtype is torch.float16
 
     shim(inside)
 
