@@ -36,7 +36,7 @@ MOST = 1 << 20
 """Elements of a block at most."""
 _BLOCKS = 4_096
 _HELD = 256 << 20
-"""Bytes of rows of scores that are kept; of earlier ones only what they sum to."""
+"""Bytes of rows of scores, and of operands, that are kept; of earlier rows only what they sum to."""
 _AT_ONCE = 1 << 22
 """Entries of rows that are computed at once."""
 _EXACT = 1e-4
@@ -105,6 +105,11 @@ class Operand:
             self.width = max((one.width for one in blocks), default=0)
             self.held = bool((self.names >= LANES).all()) and all(one.held for one in blocks)
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(one.numel() * one.itemsize for one in (self.values, self.names) if one is not None)
+
     def lanes(self, pick: torch.Tensor, into: Evaluation) -> Lanes:
         """What it would be, for every token in the place of the realised one."""
         values = self.values[pick]
@@ -167,7 +172,7 @@ class Alphabet:
         """Keep what a block is made of, so many bytes, as long as there is room."""
         self._held.append((block, size))
         self._bytes += size
-        while self._bytes > _HELD:
+        while self._bytes > _HELD and len(self._held) > 1:
             old, freed = self._held.popleft()
             old.make = None
             self._bytes -= freed
@@ -328,7 +333,9 @@ def elementwise(
 
     block = Block(positions.numel(), width, make)
     block.held = len(operands) == 1 and operands[0].held
-    return ALPHABET.add(block, positions, known)
+    named = ALPHABET.add(block, positions, known)
+    ALPHABET.hold(block, sum(one.size for one in operands))
+    return named
 
 
 def loss_of(

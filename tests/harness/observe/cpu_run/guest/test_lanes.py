@@ -163,6 +163,10 @@ def test_what_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert own.firsts(named[-1]) == [14]
     with pytest.raises(LookupError):
         own.firsts(named[0])
+    monkeypatch.setattr("harness.observe.cpu_run.guest.lanes._HELD", 100)
+    for block in blocks[-3:]:
+        own.hold(block, 60)
+    assert [block.make is None for block in blocks[-3:]] == [True, True, False]
 
 
 def test_arrays(targets: Tensor) -> None:
