@@ -101,7 +101,7 @@ def read_submission(
     scripts = reader.each("scripts", by_role[Role.SCRIPT][:MAX_SCRIPTS], lambda p: read_script(p, data(p), siblings))
     candidates = [path for path in by_role[Role.TEXT] if is_log(path, data(path)[:65536])][:MAX_LOGS]
     logs = reader.each("logs", candidates, _log_reader(contents, _texts(scripts)))
-    launch = _launch(reader, by_role, metadata, scripts, logs)
+    launch = _launch(reader, by_role, metadata, scripts, logs, siblings)
     order = reader.each("order", [ORDER], lambda _: _order(launch))
     known = launch.facts if launch is not None else None
     actions = reader.each("actions", [ACTIONS], lambda _: (actions_of(scripts, known), techniques_of(scripts, known)))
@@ -174,9 +174,10 @@ def _launch(
     metadata: list[MetadataFacts],
     scripts: list[ScriptReading],
     logs: list[LogFacts],
+    files: Mapping[str, bytes],
 ) -> LaunchReading | None:
     prose = {path: decode(reader.contents[path].data).text for path in by_role[Role.README] + by_role[Role.RUN_SCRIPT]}
-    results = reader.each("launch", [LAUNCH], lambda _: read_launch(scripts, prose, logs, metadata))
+    results = reader.each("launch", [LAUNCH], lambda _: read_launch(scripts, prose, logs, metadata, files))
     return results[0] if results else None
 
 

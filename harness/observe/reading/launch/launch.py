@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
-from harness.model.base import Fact, snippet
+from harness.model.base import At, Fact, snippet
 from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
@@ -17,6 +18,7 @@ from harness.observe.reading.evaluate.values import FunctionNode, Source
 from harness.observe.reading.launch.branches import branch_facts, unreached
 from harness.observe.reading.launch.commands import Command, find_commands
 from harness.observe.reading.launch.pick import pick_script, ranked, resolve
+from harness.observe.reading.launch.printed import printed_settings
 from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, late_settings, launcher
 from harness.observe.reading.launch.shapes import model_shapes
 from harness.observe.reading.source.grammar import parse
@@ -48,8 +50,10 @@ def read_launch(
     prose: Mapping[str, str],
     logs: Sequence[LogFacts] = (),
     metadata: Sequence[MetadataFacts] = (),
+    files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> LaunchReading:
-    """Facts of the launch and the shapes of its models. `prose` maps READMEs and run scripts to their text.
+    """Facts of the launch and the shapes of its models. `prose` maps READMEs and run scripts to their text, `files`
+    logs to their bytes.
 
     Never raises for anything that a submission contains; what could not be followed is told by `complete` and `notes`.
     """
@@ -61,9 +65,11 @@ def read_launch(
         note = () if path is None else (f"{path} cannot be parsed",)
         launch = LaunchFacts(script=path, reason=reason, command=_fact(command), complete=path is None, notes=note)
         return LaunchReading(launch)
-    texts = next((script.texts for script in scripts if script.facts.path == path and script.texts), ("",))
+    script = next((one for one in scripts if one.facts.path == path and one.texts), None)
+    shown = printed_settings(script, logs, files) if script is not None else {}
+    texts = script.texts if script is not None else ("",)
     with collector_held():
-        return _evaluated(path, reason, command, commands, sources, texts, logs)
+        return _evaluated(path, reason, command, commands, sources, texts, logs, shown)
 
 
 def _evaluated(
@@ -74,6 +80,7 @@ def _evaluated(
     sources: Mapping[str, Source],
     texts: Sequence[str],
     logs: Sequence[LogFacts],
+    shown: Mapping[str, tuple[str, At]],
 ) -> LaunchReading:
     main = sources[path]
     wrappers = _wrappers(path, texts)
@@ -83,7 +90,8 @@ def _evaluated(
     run_script = _unambiguous([one for one in named if not one.from_readme])
     for world_size, chosen in _attempts(readme, command, logs):
         discovery = Discovery(main, modules, world_size, wrappers)
-        settings, environment = fold_settings(discovery, texts[-1], _with_listed(chosen, commands), run_script, logs)
+        given = _with_listed(chosen, commands)
+        settings, environment = fold_settings(discovery, texts[-1], given, run_script, logs, shown)
         evaluated = evaluate(main, modules, environment)
         trace = evaluated.trace
         if trace.ended is None:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from harness.model.base import At, Scalar
 from harness.model.launch import Setting, SettingOrigin, SettingSource
@@ -277,15 +278,17 @@ def fold_settings(
     readme: Command | None,
     run_script: Command | None,
     logs: Sequence[LogFacts],
+    shown: Mapping[str, tuple[str, At]] = MappingProxyType({}),
 ) -> tuple[tuple[Setting, ...], dict[str, str]]:
     """All settings with the value in force, and the environment that brings them about.
 
-    `text` is the script's text, in which the labels of printed values are looked up.
+    `text` is the script's text, in which the labels of printed values are looked up; `shown` what its own lines show.
     """
     environment: dict[str, str] = {}
     settings: list[Setting] = []
     misleading = other_labels(text) if logs else set()
     printed = {name: entry for name, entry in logged_values(logs).items() if name not in misleading}
+    printed |= {name: entry for name, entry in shown.items() if name not in PER_RUN}
     declared = discovery.declared()
     for item in declared:
         sources: list[SettingSource] = []

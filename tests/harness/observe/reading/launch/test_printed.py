@@ -1,0 +1,67 @@
+"""What a line of the program's own words shows of a setting is its value, whatever stands before it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.model.launch import SettingOrigin
+from harness.model.logs import LogFacts
+from harness.observe.reading.launch import read_launch
+from harness.observe.reading.launch.printed import printed_settings
+from harness.observe.reading.source.script import read_script
+
+SCRIPT = """
+import os
+
+class Hyperparameters:
+    ttt_enabled = bool(int(os.environ.get("TTT_ENABLED", "0")))
+    ttt_epochs = int(os.environ.get("TTT_EPOCHS", "10"))
+    rate = float(os.environ.get("RATE", "0.1"))
+
+def main():
+    args = Hyperparameters()
+    log0(f"improvements: value_residual ema ttt={args.ttt_enabled}")
+    log0(f"adapting {args.ttt_epochs} times over, at a rate of {args.rate:.1f}, on {os.getpid()}")
+    log0(f"{args.ttt_epochs}")
+    if args.ttt_enabled:
+        adapt()
+
+main()
+"""
+IMPROVED = "improvements: value_residual ema ttt=True\n"
+
+
+def shown(*texts: str) -> dict[str, str]:
+    """The settings that logs with these texts show, by name."""
+    files = {f"train_{number}.log": text.encode() for number, text in enumerate(texts)}
+    logs = [LogFacts(path=path, sha256="", bytes=1, lines=1, encoding="utf-8") for path in files]
+    script = read_script("train_gpt.py", SCRIPT.encode(), {})
+    return {name: value for name, (value, _) in printed_settings(script, logs, files).items()}
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ((IMPROVED,), {"ttt_enabled": "True"}),
+        (("  adapting 3 times over, at a rate of 0.1, on 71",), {"ttt_epochs": "3"}),
+        ((IMPROVED, IMPROVED, IMPROVED.replace("True", "False")), {"ttt_enabled": "True"}),
+        (('    log0(f"improvements: value_residual ema ttt={args.ttt_enabled}")\n',), {}),
+        (("improvements: value_residual ema ttt=True or so\n", "3\n"), {}),
+    ],
+    ids=["a flag", "among others", "the commonest", "quoted source", "other lines"],
+)
+def test_shown(texts: tuple[str, ...], expected: dict[str, str]) -> None:
+    """Whole lines count, and attributes that are printed as they are: a format may round, a number alone may be any."""
+    assert shown(*texts) == expected
+
+
+def test_launch() -> None:
+    """The launch has the value that was printed, and the branch that it opens."""
+    files = {"train.log": IMPROVED.encode()}
+    log = LogFacts(path="train.log", sha256="", bytes=1, lines=1, encoding="utf-8")
+    launch = read_launch([read_script("train_gpt.py", SCRIPT.encode(), {})], {}, [log], (), files).facts
+    setting = next(one for one in launch.settings if one.name == "ttt_enabled")
+    assert (setting.value, setting.origin) == (True, SettingOrigin.LOG)
+    assert setting.sources[0].at is not None
+    assert (setting.sources[0].at.path, setting.sources[0].at.line) == ("train.log", 1)
+    assert [(one.test, one.value) for one in launch.branches] == [("args.ttt_enabled", True)]
