@@ -11,6 +11,9 @@ NOISE = 1e-3
 """What a sum of a few probabilities may exceed 1 by for the rounding of single precision."""
 ALIKE = 1e-4
 """Difference in nats that rounding leaves between what two runs give to a token out of the same row."""
+SURE = 5
+"""Other tokens that must be scored from a row before its sum convicts: a few may share by chance what was taken for a
+constant."""
 
 
 class Moved(Frozen):
@@ -62,9 +65,9 @@ class Swap(Frozen):
 
     @property
     def beyond(self) -> float | None:
-        """What that row sums to, where it is more than 1."""
+        """What that row sums to, where it is more than 1 and enough tokens were scored from it."""
         most = max((one for one in self.totals if one is not None), default=0.0)
-        return most if self.one_row and most > 1 + NOISE else None
+        return most if self.one_row and len(self.foretold) >= SURE and most > 1 + NOISE else None
 
     @property
     def other(self) -> int | None:

@@ -53,7 +53,7 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
                 totals=(*swap.totals, _total(row)),
                 foretold=(*swap.foretold, _foretold(row)),
             )
-            if _found(swap) or swap.one_row or (len(swap.tokens) > LEAST and not _within_reach(swap)):
+            if _found(swap) or _settled(swap) or (len(swap.tokens) > LEAST and not _within_reach(swap)):
                 break
         yield swap
         if _found(swap):
@@ -62,6 +62,11 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
 
 def _found(swap: Swap) -> bool:
     return swap.above or swap.beyond is not None or swap.other is not None
+
+
+def _settled(swap: Swap) -> bool:
+    """Whether the sum of one row is known, and does not convict."""
+    return swap.one_row and max(one or 0.0 for one in swap.totals) <= 1 + NOISE
 
 
 def _total(row: np.void) -> float | None:
@@ -73,7 +78,11 @@ def _foretold(row: np.void) -> float | None:
 
 
 def _within_reach(swap: Swap) -> bool:
-    """Whether the tokens that are left, each as probable as the best tried so far, would make more than 1."""
+    """Whether the tokens that are left, each as probable as the best tried so far, would make more than 1; or whether
+    the row that all were scored from does.
+    """
+    if swap.one_row:
+        return True
     best = math.exp(-min(swap.values[1:]))
     return swap.total + (MOST + 1 - len(swap.tokens)) * best > 1
 

@@ -203,11 +203,16 @@ def test_rows_that_are_computed() -> None:
     for rule in ("PG413", "PG414"):
         assert [one.outcome for one in found(kept, rule)] == [Outcome.PASS]
     assert "700" in found(kept, "PG413")[0].message
-    more = FOLLOWED.model_copy(update={"totals": (1.3, 1.3, 1.3)})
+    few = FOLLOWED.model_copy(update={"totals": (1.3, 1.3, 1.3)})
+    assert [one.outcome for one in found(run(KEPT, normalised=0, swaps=(few,)), "PG414")] == [Outcome.INCONCLUSIVE]
+    more = Swap(
+        position=40, tokens=(3, 4, 5, 6, 7, 8), values=(2.5, 9.0, 9.0, 9.0, 9.0, 9.0), totals=(1.3,) * 6,
+        foretold=(2.5,) * 5,
+    )  # fmt: skip
     (beyond,) = found(run(KEPT, normalised=0, mixed=2111, swaps=(more,)), "PG414")
     assert (beyond.outcome, beyond.strength) == (Outcome.FAIL, Strength.PROVEN)
     assert beyond.proof is not None
-    assert (beyond.proof.position, beyond.proof.tokens) == (40, (3, 4, 5))
+    assert (beyond.proof.position, beyond.proof.tokens) == (40, (3, 4, 5, 6, 7, 8))
     assert "1.3000" in beyond.message
     less = FOLLOWED.model_copy(update={"totals": (0.8, 0.8, 0.8)})
     for rule in ("PG413", "PG414"):
