@@ -70,6 +70,8 @@ class Recorder:
         """Of blocks that add something up: looks at single numbers until they were entered last."""
         self.hits: dict[int, int] = {}
         self.sums: dict[int, Sum] = {}
+        """By site. Sites of one function that add to the same variable, as branches do, have the same."""
+        self._variables: dict[tuple[str, int, str, str], Sum] = {}
         self.order = itertools.count(1)
         self.steps = self.backwards = 0
         self.lessons = Lessons()
@@ -172,7 +174,7 @@ class Recorder:
             return
         found = self.sums.get(site)
         if found is None:
-            found = self.sums[site] = Sum()
+            found = self.sums[site] = Sum() if whole else self._variable(site)
         begins = found.add(number, added)
         if self.tracker is not None:
             looked = rows is None and not whole
@@ -187,6 +189,18 @@ class Recorder:
                 SOURCES.tell(rows)
             found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked, elements=elements)
         self._look()
+
+    def _variable(self, site: int) -> Sum:
+        """What is added up in the variable that a site adds to."""
+        place = self.rewriter.sites[site]
+        return self._variables.setdefault((place.path, place.layer, place.function, place.target), Sum())
+
+    def _told(self) -> list[tuple[int, Sum]]:
+        """Every sum once, with the first of its sites."""
+        first: dict[int, int] = {}
+        for site in sorted(self.sums):
+            first.setdefault(id(self.sums[site]), site)
+        return [(site, self.sums[site]) for site in first.values()]
 
     def _joined(self, site: int, value: object, *parts: object) -> None:
         """Sums of several parts are added together: of short and of long documents, for one."""
@@ -316,9 +330,8 @@ class Recorder:
                 for i, b in enumerate(self.rewriter.blocks)
             ],
             "sums": [
-                [s.path, s.layer, s.line, s.target, s.function, self.sums[i].additions, _finite(self.sums[i].totals())]
-                for i, s in enumerate(self.rewriter.sites)
-                if i in self.sums
+                [s.path, s.layer, s.line, s.target, s.function, one.additions, _finite(one.totals())]
+                for s, one in ((self.rewriter.sites[i], one) for i, one in self._told())
             ],
             "covered": self._covered(),
             "rows": self._added_rows() if SOURCES.active else [],
@@ -337,8 +350,7 @@ class Recorder:
         """For the last sums of each site: its number among the sums, which from the end, and what was added up."""
         found: list[list[Any]] = []
         left = MAX_SPANS
-        told = [self.sums[i] for i in range(len(self.rewriter.sites)) if i in self.sums]
-        for number, one in enumerate(told):
+        for number, (_, one) in enumerate(self._told()):
             for back, covered in enumerate(reversed(one.covered)):
                 runs = spans(covered.times)
                 left -= len(runs)
@@ -348,10 +360,9 @@ class Recorder:
 
     def _added_rows(self) -> list[list[Any]]:
         """For the last sums of each site: its number among the sums, which from the end, and all that was added."""
-        told = [self.sums[i] for i in range(len(self.rewriter.sites)) if i in self.sums]
         return [
             [number, back, packed(covered.rows)]
-            for number, one in enumerate(told)
+            for number, (_, one) in enumerate(self._told())
             for back, covered in enumerate(reversed(one.covered))
             if covered.rows is not None and len(covered.rows) and not covered.blind
         ]

@@ -238,6 +238,38 @@ def test_recorder(tracked: Tracker, numbers: bool) -> None:
     assert sums(recorder)["total"][0][2] == tuple((at + 1, at + 16, 1) for at in range(0, 192, 32))
 
 
+BRANCHES = """
+import torch, numpy as np
+tokens = torch.from_numpy(STREAM.astype(np.int64))
+
+def evaluate(passes):
+    for _ in range(passes):
+        total = torch.zeros((), dtype=torch.float64)
+        for number, start in enumerate(range(0, 192, 16)):
+            loss = tokens[start + 1:start + 17].double() + 0.5
+            if number % 3 == 1:
+                total += (loss.numpy() * 2.0).sum()
+            elif number % 3 == 2:
+                total += loss.sum()
+            else:
+                total += loss[:8].sum()
+                total += loss[8:].sum()
+    return total
+"""
+
+
+def test_branches_that_add_to_one_variable(tracked: Tracker) -> None:
+    """Whichever branch adds, it is one sum with all that was added, and a new one where the variable begins anew."""
+    rewriter = Rewriter()
+    recorder = Recorder(rewriter, lambda: 0.0, tracked)
+    space: dict[str, Any] = {"__builtins__": {**vars(builtins), **recorder.builtins()}, "STREAM": STREAM}
+    exec(rewriter.compiled(textwrap.dedent(BRANCHES), "a.py", 0, "a.py"), space)
+    final = float(space["evaluate"](2))
+    report = recorder.report()
+    assert [(row[3], row[5], row[6][-1]) for row in report["sums"]] == [("total", 32, final)]
+    assert sums(recorder)["total"] == [(0, 0, ((1, 192, 1),))] * 2
+
+
 LOGARITHMS = """
 import torch, numpy as np
 tokens = torch.from_numpy(STREAM.astype(np.int64))
