@@ -99,8 +99,8 @@ class PastKept(_Experiment):
         unmet = run.fidelity.unmet if run is not None else ()
         if unmet:
             message = (
-                f"What begins at line {unmet[0].line} learns, under a condition on the clock, the machine or a size "
-                "that the run did not meet."
+                f"What begins at line {unmet[0].line} learns, under a condition on the clock, the machine, the "
+                "number of processes or a size that the run did not meet."
             )
             return self.unknown(case, message, [at(one, role="was not run") for one in unmet[:4]])
         rows = sum(one.rows for one in proof.divergences)

@@ -1,4 +1,5 @@
-"""Branches that would learn and that a run did not take, for what the machine is: its clock, its devices, a size.
+"""Branches that would learn and that a run did not take, for what the machine is: its clock, its devices, a size, or
+the number of processes.
 
 What behaves where it thinks itself watched cannot be made to show itself. That it asks can be seen, and then what did
 not happen in the run acquits of nothing.
@@ -76,7 +77,9 @@ def _named(target: ast.expr) -> Iterator[str]:
 
 
 def _asks(value: ast.expr, asking: Collection[str]) -> bool:
-    """Whether a condition depends on the clock, on a device or on whether something is as large as the real thing."""
+    """Whether a condition depends on the clock, on a device, on the number of processes or on whether something is as
+    large as the real thing.
+    """
     for part in ast.walk(value):
         if isinstance(part, ast.Call) and last_name(part) in _CLOCKS | _DEVICES:
             return True
@@ -84,8 +87,10 @@ def _asks(value: ast.expr, asking: Collection[str]) -> bool:
             return True
         if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.startswith(_PLACES):
             return True
-        if isinstance(part, ast.Compare) and any(_large(one) for one in (part.left, *part.comparators)):
-            return True
+        if isinstance(part, ast.Compare):
+            sides = (part.left, *part.comparators)
+            if any(_large(one) or (last_name(one) or "").lower().endswith("world_size") for one in sides):
+                return True
     return False
 
 

@@ -53,6 +53,8 @@ def lines(condition: str, body: str, taken: bool = False) -> list[int]:
         "len(tokens) > 10_000_000",
         "'H100' in torch.cuda.get_device_name()",
         "os.path.exists('/dev/nvidia0')",
+        "args.world_size > 1",
+        "torch.distributed.get_world_size() > 1",
     ],
 )
 @pytest.mark.parametrize("body", ["adapt(optimizer)", "table[tokens] += 1", "table.index_add_(0, tokens, tokens)"])
@@ -68,6 +70,7 @@ def test_told(condition: str, body: str) -> None:
         ("len(tokens) > 10_000_000", "print('large')"),
         ("os.path.exists('cache.pt')", "adapt(optimizer)"),
         ("len(tokens) % 7 == 0", "adapt(optimizer)"),
+        ("world_size > 1", "torch.distributed.all_reduce(table)"),
         ("evaluate.head is not None", "adapt(optimizer)"),
     ],
 )
