@@ -13,7 +13,13 @@ LEAST_SHARE = 0.5
 
 def enough(one: Divergence) -> bool:
     """Whether so much was compared at a parting that nothing having moved says something."""
-    return one.failure is None and one.rows >= min(one.position, max(LEAST_ROWS, LEAST_SHARE * one.position))
+    tokens = one.position - one.late
+    return one.failure is None and one.rows >= min(tokens, max(LEAST_ROWS, LEAST_SHARE * tokens))
+
+
+def seen(proof: ProofFacts) -> bool:
+    """Whether at one parting at least most tokens before it were scored before those after it."""
+    return any(one.late <= LEAST_SHARE * one.position for one in proof.divergences)
 
 
 def proof_of(case: Case) -> ProofFacts | None:
@@ -38,7 +44,7 @@ def past_kept(case: Case) -> ProofFacts | None:
     if proof is None:
         return None
     held = all(enough(one) and not one.moved for one in proof.divergences)
-    return proof if held and not proof.unplaced else None
+    return proof if held and seen(proof) and not proof.unplaced else None
 
 
 def artifact_kept(case: Case) -> ProofFacts | None:

@@ -107,7 +107,8 @@ class RowTotal(Frozen):
 class Divergence(Frozen):
     """A second run on a stream that is equal up to a position, and has other tokens after it.
 
-    Lengths and documents are the same. Everything scored up to the position must be the same to the last bit.
+    Lengths and documents are the same. Everything scored up to the position must be the same to the last bit, but for
+    what was scored after a token that differs, as where documents are scored in order of their length.
     """
 
     position: int
@@ -120,6 +121,8 @@ class Divergence(Frozen):
     """Why the second run came to no score."""
     rows: int = 0
     """Scores up to the position that were compared."""
+    late: int = 0
+    """Tokens up to the position that were scored after a later one, and may know it by right: they are left out."""
     moved: int = 0
     """How many of them differ."""
     first: tuple[Moved, ...] = ()

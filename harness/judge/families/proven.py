@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from harness.judge.case import Case
 from harness.judge.families import mixture, order
 from harness.judge.rule import SubmissionRule, at, number
-from harness.judge.settled import enough
+from harness.judge.settled import enough, seen
 from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.order import UpdateKind
 from harness.model.proof import Apart, Divergence, ProofFacts, RowTotal, Swap
@@ -90,6 +90,8 @@ class PastKept(_Experiment):
         if few is not None:
             message = f"Only {number(few.rows)} scores of the {number(few.position)} tokens before a change were seen."
             return self.unknown(case, f"{message} None of them moved.")
+        if not seen(proof):
+            return self.unknown(case, "Most tokens were scored after later ones: none moved of those that were not.")
         if proof.unplaced:
             message = (
                 f"Which token they are of is not known of {number(proof.unplaced)} scores; of the others none moved."

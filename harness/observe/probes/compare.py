@@ -16,6 +16,8 @@ class Compared:
 
     rows: int
     """How many there are, in the run that has more."""
+    late: int
+    """Tokens that are left out because they were scored after one that differs."""
     moved: NDArray[np.int64]
     """Positions of those that differ, each as often as it does, in order."""
     before: NDArray[np.float64]
@@ -23,22 +25,47 @@ class Compared:
     after: NDArray[np.float64]
 
 
-def compared(first: Rows, second: Rows, position: int, *, whole: bool = True) -> Compared:
+def compared(first: Rows, second: Rows, position: int, *, parting: int | None = None, whole: bool = True) -> Compared:
     """Scores up to and including `position`. What was scored more often in one run than in the other has moved; where
     not the `whole` of both is known it is left out.
+
+    Tokens after the `parting` are others. What was scored after one of them may know it by right, as where documents
+    are scored in order of their length: it is left out, too.
     """
+    late = first["at"][~in_time(first, parting)] if parting is not None else first["at"][:0]
     first, second = (one[(one["at"] >= 0) & (one["at"] <= position)] for one in (first, second))
+    if len(late):
+        first, second = (one[~np.isin(one["at"], late)] for one in (first, second))
     if not whole:
         first, second = _as_often(first, second)
     ours, theirs = _numbered(first), _numbered(second)
     places = np.union1d(ours["place"], theirs["place"])
     before, after = (_values(one, places) for one in (ours, theirs))
     same = before.view(np.int64) == after.view(np.int64)  # to the last bit, NaN among them
-    return Compared(len(places), places["at"][~same], before[~same], after[~same])
+    return Compared(
+        len(places), len(np.unique(late[late <= position])), places["at"][~same], before[~same], after[~same]
+    )
+
+
+def in_time(rows: Rows, parting: int) -> NDArray[np.bool_]:
+    """Which scores were taken before, or together with, the first of a token after the parting.
+
+    The order is that in which they were taken, where that is known of all; else that in which they were added.
+    """
+    later = rows["at"] > parting
+    if not later.any():
+        return np.ones(len(rows), bool)
+    order = rows["when"] if (rows["when"] > 0).all() else np.arange(len(rows))
+    found: NDArray[np.bool_] = order <= order[later].min()
+    return found
 
 
 def row_kept(first: Rows, second: Rows, position: int) -> bool | None:
-    """Whether both runs took the scores of the token at `position` out of the same rows; None where one is unknown."""
+    """Whether both runs took the scores of the token at `position` out of the same rows; None where one is unknown, or
+    was taken after that of a later token.
+    """
+    if not in_time(first, position - 1)[first["at"] == position].all():
+        return None
     ours, theirs = (one["source"][one["at"] == position] for one in (first, second))
     if not len(ours) or len(ours) != len(theirs) or not ours.all() or not theirs.all():
         return None

@@ -259,10 +259,11 @@ def _divergence(
     losses = base.facts.coverage.losses if base.facts.coverage is not None else None
     inferred = placed is not Placed.BY_PARTING and (losses is None or losses.looked > 0)
     until = position - _INFERRED if inferred else position
-    result = compared(rows, theirs, until, whole=_whole(outcome.rows, placed))
+    result = compared(rows, theirs, until, parting=position, whole=_whole(outcome.rows, placed))
     moves = [_moved(result, index, stream) for index in range(min(len(result.moved), MAX_FIRST))]
     return found.model_copy(update={
         "rows": result.rows,
+        "late": result.late,
         "moved": len(result.moved),
         "first": tuple(moves),
         "spans": tuple(_spans(result.moved)),

@@ -59,6 +59,15 @@ def test_nothing_moved() -> None:
     assert any("no experiment was made: the run" in gap for gap in none.submissions[0].not_examined)
 
 
+def test_other_orders() -> None:
+    """Tokens that were scored after later ones are not missed where most were not; else nothing is said."""
+    late = KEPT.model_copy(update={"rows": 40, "late": 449})
+    assert said(run(KEPT, late))["PG411"].outcome is Outcome.PASS
+    assert said(run(late))["PG411"].outcome is Outcome.INCONCLUSIVE
+    assert said(run(KEPT, late.model_copy(update={"rows": 9})))["PG411"].outcome is Outcome.INCONCLUSIVE
+    assert said(run(late.model_copy(update={"moved": 1, "largest": LARGEST})))["PG411"].outcome is Outcome.FAIL
+
+
 def test_what_is_not_placed() -> None:
     """Scores of which the token is not known acquit of nothing; that of others moved convicts."""
     findings = said(run(KEPT, unplaced=20))

@@ -53,6 +53,23 @@ def test_what_is_not_known_of_both(scored: list[tuple[int, float]], data: st.Dat
     assert found.rows == sum(at not in {scored[i][0] for i in hidden if i < len(scored)} for at, _ in scored)
 
 
+@given(st.permutations(range(24)), st.integers(0, 22), st.booleans())
+def test_other_orders(order: list[int], parting: int, told: bool) -> None:
+    """What is scored after a token that differs may know it; what is scored before it, or with it, may not."""
+    first = rows([(at, 1.0) for at in order])
+    first["when"] = np.arange(24) // 3 + 1 if told else 0
+    second = first.copy()
+    limit = next(index for index, at in enumerate(order) if at > parting)
+    free = 3 * (limit // 3 + 1) if told else limit
+    second["value"][free:] = 2.0
+    found = compared(first, second, parting, parting=parting)
+    assert found.moved.tolist() == []
+    assert found.rows == sum(at <= parting for at in order[:free])
+    assert found.late == parting + 1 - found.rows
+    second["value"][:free] = 2.0
+    assert len(compared(first, second, parting, parting=parting).moved) == found.rows
+
+
 def test_row_kept() -> None:
     """The rows of scores of one token are the same, are not, or are not known in one of the runs."""
     first, second = rows([(3, 1.0), (4, 2.0)]), rows([(3, 1.5), (4, 2.0)])
