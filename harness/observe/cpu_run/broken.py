@@ -194,10 +194,15 @@ def _only_reads(node: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> bool:
     return isinstance(use, (ast.For, ast.comprehension, ast.Compare))
 
 
-def _words(nodes: Iterable[ast.AST]) -> set[str]:
-    """Names of attributes that are stored and of keywords, and every word in a string."""
+def _words(nodes: Sequence[ast.AST]) -> set[str]:
+    """Names of attributes that are stored and of keywords, and every word in a string but defaults of settings."""
     found: set[str] = set()
+    defaults = {
+        id(one) for node in nodes if isinstance(node, ast.Call) and _asks_environment(node) for one in node.args
+    }
     for node in nodes:
+        if id(node) in defaults:
+            continue
         if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             found.add(node.attr)
         elif isinstance(node, ast.keyword) and node.arg is not None:
@@ -205,6 +210,10 @@ def _words(nodes: Iterable[ast.AST]) -> set[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.update(re.findall(r"\w+", node.value))
     return found
+
+
+def _asks_environment(call: ast.Call) -> bool:
+    return ast.unparse(call.func) in {"os.environ.get", "os.getenv", "environ.get", "getenv"}
 
 
 def _bound_in(nodes: Iterable[ast.AST]) -> set[str]:

@@ -81,6 +81,8 @@ def test_undefined_name(script: str, expected: Fault) -> None:
     [
         ("class Args:\n a = 1\nprint(Args().b)\n", Fault.SUBMISSION),
         ("import torch\nclass Args(torch.nn.Module):\n a = 1\nprint(Args().b)\n", Fault.SUBMISSION),
+        ("import os\nk = os.environ.get('KEPT', 'a,b')\nclass Args:\n a = 1\nprint(Args().b)\n", Fault.SUBMISSION),
+        ("k = ('a', 'b')\nclass Args:\n a = 1\nprint(Args().b)\n", Fault.HARNESS),
         ("class Args:\n a = 1\nif 0:\n Args.b = 1\nprint(Args().b)\n", Fault.HARNESS),
         ("class Args:\n b: int\nprint(Args().b)\n", Fault.HARNESS),
         ("class Args:\n a = 1\nsetattr(Args, 'b', 1)\nprint(Args().b)\n", Fault.HARNESS),

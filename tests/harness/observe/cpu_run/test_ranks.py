@@ -166,7 +166,10 @@ def test_experiments_over_ranks(tmp_path: Path, before: bool) -> None:
     assert proof is not None, facts.failure
     assert (proof.reason, proof.rows, proof.positions) == (None, 2048, 2048)
     assert [bool(one.moved) for one in proof.divergences] == [before] * 3
-    assert all(one.failure is None and one.rows == one.position for one in proof.divergences)
+    assert all(one.failure is None and one.rows + one.late == one.position for one in proof.divergences)
+    assert [one.late for one in proof.divergences[::2]] == [0, 0], (
+        "what a rank scores after the other one's is left out"
+    )
     assert (proof.lessons.steps, proof.lessons.tokens, proof.lessons.late) == ((2, 2048, 2) if before else (0, 0, 0))
 
 
