@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.observe.cpu_run.contradictions import contradiction
 from harness.observe.cpu_run.report import Raised
+from harness.observe.reading.launch.declaring import reads_environment
 from harness.observe.reading.source.grammar import parse
 
 _AMBIGUOUS = "Boolean value of Tensor with more than one value is ambiguous"
@@ -197,9 +198,8 @@ def _only_reads(node: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> bool:
 def _words(nodes: Sequence[ast.AST]) -> set[str]:
     """Names of attributes that are stored and of keywords, and every word in a string but defaults of settings."""
     found: set[str] = set()
-    defaults = {
-        id(one) for node in nodes if isinstance(node, ast.Call) and _asks_environment(node) for one in node.args
-    }
+    reads = [node for node in nodes if isinstance(node, ast.Call) and reads_environment(node.func)]
+    defaults = {id(one) for read in reads for one in read.args}
     for node in nodes:
         if id(node) in defaults:
             continue
@@ -210,10 +210,6 @@ def _words(nodes: Sequence[ast.AST]) -> set[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.update(re.findall(r"\w+", node.value))
     return found
-
-
-def _asks_environment(call: ast.Call) -> bool:
-    return ast.unparse(call.func) in {"os.environ.get", "os.getenv", "environ.get", "getenv"}
 
 
 def _bound_in(nodes: Iterable[ast.AST]) -> set[str]:

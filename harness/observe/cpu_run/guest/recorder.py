@@ -37,7 +37,7 @@ from harness.observe.cpu_run.guest.rewriting import (
 )
 from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.guest.sums import Sum
-from harness.observe.cpu_run.rows import Rows, negated, packed, rows_of
+from harness.observe.cpu_run.rows import Rows, in_a_row, negated, packed, rows_of
 
 MAX_FILES = 2_000
 """Opened files that are remembered."""
@@ -215,7 +215,7 @@ class Recorder:
             return
         rows = [self._rows(part) for part in parts]
         known = [one for one in rows if one is not None]
-        self._stands(site, value, np.concatenate(known) if len(known) == len(rows) else None)
+        self._stands(site, value, in_a_row(known) if len(known) == len(rows) else None)
 
     def _part(self, site: int, value: Any) -> Any:
         """A dividend or a divisor, handed on as it is: a sum that was made in one go."""
@@ -246,7 +246,7 @@ class Recorder:
         out = sum(passing(), start)
         known = [one for one in rows if one is not None]
         if known and len(known) == len(rows) and type(out) in {int, float} and not start:
-            self.tracker.numbers.note([out], [np.concatenate(known)], made=True)
+            self.tracker.numbers.note([out], [in_a_row(known)], made=True)
         return out
 
     def _looked_at(self, block: int, added: float | None) -> Rows | None:

@@ -21,17 +21,35 @@ MIN_LETTERS = 10
 MAX_LINES, MAX_LOGS = 200, 8
 """Printed lines of a program, and logs, that are looked at."""
 MAX_LENGTH = 1_000
-_VALUE = r"(\S{1,120})"
+MAX_VALUE = 120
 _LETTER = re.compile(r"[A-Za-z]")
 
 
 @dataclass(frozen=True)
 class _Template:
-    """A printed line: its longest constant part, its whole form, and the attributes that it shows, in order."""
+    """A printed line: the constant texts around its values, and the attributes that these are, in order."""
 
-    part: str
-    form: re.Pattern[str]
+    texts: tuple[str, ...]
     names: tuple[str | None, ...]
+
+    @property
+    def longest(self) -> str:
+        """The constant text by which a line is looked for."""
+        return max(self.texts, key=len)
+
+    def values(self, line: str) -> list[str] | None:
+        """The printed values in a line; None where it is another one. Goes through it once, whatever it holds."""
+        if not line.startswith(self.texts[0]) or not line.endswith(self.texts[-1]):
+            return None
+        found, at = [], len(self.texts[0])
+        for text in self.texts[1:-1]:
+            end = line.find(text, at)
+            if end < 0:
+                return None
+            found.append(line[at:end])
+            at = end + len(text)
+        found.append(line[at : len(line) - len(self.texts[-1])])
+        return found if all(0 < len(one) <= MAX_VALUE and not any(map(str.isspace, one)) for one in found) else None
 
 
 def printed_settings(
@@ -45,14 +63,11 @@ def printed_settings(
     found: defaultdict[str, list[tuple[str, At]]] = defaultdict(list)
     for log in [one for one in logs if one.duplicate_of is None and one.path in files][:MAX_LOGS] if templates else ():
         text = decode(files[log.path]).text
-        known = [one for one in templates if one.part in text]
+        known = [one for one in templates if one.longest in text]
         for number, line in enumerate(text.split("\n"), 1) if known else ():
             for template in known:
-                match = template.form.fullmatch(line.strip()) if template.part in line else None
-                if match is None:
-                    continue
                 at = At(path=log.path, line=number)
-                for name, value in zip(template.names, match.groups(), strict=True):
+                for name, value in zip(template.names, template.values(line.strip()) or (), strict=False):
                     if name is not None:
                         found[name].append((value, at))
     return {name: _commonest(entries) for name, entries in found.items()}
@@ -78,22 +93,23 @@ def _templates(script: ScriptReading) -> Iterator[_Template]:
 
 
 def _template(text: ast.JoinedStr) -> _Template | None:
-    """The line that a text makes; None where it shows no attribute as it is, is several lines, or says too little."""
-    constants = [part.value for part in text.values if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-    whole = "".join(constants)
-    if "\n" in whole or len(whole) > MAX_LENGTH or len(_LETTER.findall(whole)) < MIN_LETTERS:
-        return None
-    pieces: list[str] = []
+    """The line that a text makes; None where it shows no attribute as it is, is several lines, or says too little, or
+    where two values stand side by side.
+    """
+    texts = [""]
     names: list[str | None] = []
     for part in text.values:
         if isinstance(part, ast.Constant):
-            pieces.append(re.escape(str(part.value)))
+            texts[-1] += str(part.value)
         else:
-            pieces.append(_VALUE)
+            texts.append("")
             names.append(_attribute(part))
-    if not any(names):
+    whole = "".join(texts)
+    if "\n" in whole or len(whole) > MAX_LENGTH or len(_LETTER.findall(whole)) < MIN_LETTERS:
         return None
-    return _Template(max(constants, key=len), re.compile("".join(pieces).strip()), tuple(names))
+    if not any(names) or not all(texts[1:-1]):
+        return None
+    return _Template((texts[0].lstrip(), *texts[1:-1], texts[-1].rstrip()), tuple(names))
 
 
 def _attribute(part: ast.expr) -> str | None:

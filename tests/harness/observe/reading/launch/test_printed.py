@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.model.launch import SettingOrigin
 from harness.model.logs import LogFacts
@@ -23,6 +25,7 @@ def main():
     log0(f"improvements: value_residual ema ttt={args.ttt_enabled}")
     log0(f"adapting {args.ttt_epochs} times over, at a rate of {args.rate:.1f}, on {os.getpid()}")
     log0(f"{args.ttt_epochs}")
+    log0(f"side by side here {args.ttt_epochs}{args.rate}")
     if args.ttt_enabled:
         adapt()
 
@@ -47,8 +50,9 @@ def shown(*texts: str) -> dict[str, str]:
         ((IMPROVED, IMPROVED, IMPROVED.replace("True", "False")), {"ttt_enabled": "True"}),
         (('    log0(f"improvements: value_residual ema ttt={args.ttt_enabled}")\n',), {}),
         (("improvements: value_residual ema ttt=True or so\n", "3\n"), {}),
+        (("side by side here 31\n",), {}),
     ],
-    ids=["a flag", "among others", "the commonest", "quoted source", "other lines"],
+    ids=["a flag", "among others", "the commonest", "quoted source", "other lines", "where a value ends is not told"],
 )
 def test_shown(texts: tuple[str, ...], expected: dict[str, str]) -> None:
     """Whole lines count, and attributes that are printed as they are: a format may round, a number alone may be any."""
@@ -65,3 +69,14 @@ def test_launch() -> None:
     assert setting.sources[0].at is not None
     assert (setting.sources[0].at.path, setting.sources[0].at.line) == ("train.log", 1)
     assert [(one.test, one.value) for one in launch.branches] == [("args.ttt_enabled", True)]
+
+
+@given(st.lists(st.text("ab ", min_size=1, max_size=4), min_size=1, max_size=40), st.integers(1, 4_000))
+def test_hostile_lines(texts: list[str], length: int) -> None:
+    """However a script's texts and a log's line repeat themselves, a line is gone through once."""
+    pieces = "".join(f"{text}{{args.ttt_epochs}}" for text in texts)
+    script = read_script("train_gpt.py", f'log0(f"ten letters {pieces}")\n'.encode(), {})
+    line = "ten letters " + "ab" * length
+    log = LogFacts(path="train.log", sha256="", bytes=1, lines=1, encoding="utf-8")
+    found = printed_settings(script, [log], {"train.log": line.encode()})
+    assert set(found) <= {"ttt_epochs"}
