@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.observe.cpu_run.guest.lanes import ALPHABET, TOKENS, elementwise, loss_of, places_of
+from harness.observe.cpu_run.guest.lanes import ALPHABET, TOKENS, elementwise, places_of
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
 from harness.observe.cpu_run.guest.positioned import FIRST_BAG, Bags, bagged, failed, listed
-from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.rows import Rows
 
 Note = Callable[[list[Any], list[Rows]], None]
@@ -33,6 +32,8 @@ _MOST_MADE = 1 << 20
 """Elements of an array up to which it is followed from when it is made: tables of counts are larger."""
 _CHANGING = frozenset({"copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal"})
 """Functions that write into their first argument."""
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+"""What functions give that look something up or choose, by name: made of the plain result and their arguments."""
 _note: list[Note] = []
 _filled, _from_numpy = np.full, torch.from_numpy  # as they are before what they make is followed
 
@@ -50,10 +51,10 @@ def follow_made() -> None:
 
 def _following(original: Callable[..., Any]) -> Callable[..., Any]:
     def made(*args: Any, **keywords: Any) -> Any:
-        out = original(*map(_bare, args), **_bare_values(keywords))
+        out = original(*map(bare, args), **bare_values(keywords))
         if type(out) is not np.ndarray or out.dtype.kind != "f" or not out.ndim or out.size > _MOST_MADE:
             return out
-        found = _with(out, _nowhere(out.shape), {})
+        found = with_positions(out, _nowhere(out.shape), {})
         found._made = True
         return found
 
@@ -77,35 +78,35 @@ class PositionedArray(np.ndarray):
 
     def __getitem__(self, index: Any) -> Any:
         """Elements with their positions; a number is told of."""
-        out = super().__getitem__(_bare(index))
+        out = super().__getitem__(bare(index))
         if self._at is None:
             return out
-        at = self._at[_bare(index)]  # what is chosen by the token itself might be another for another token
-        return _with(out, places_of(at) if _names_any(index) else at, self._bags)
+        at = self._at[bare(index)]  # what is chosen by the token itself might be another for another token
+        return with_positions(out, places_of(at) if names_any(index) else at, self._bags)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Elements bring their positions along."""
-        super().__setitem__(_bare(index), _bare(value))
+        super().__setitem__(bare(index), bare(value))
         if self._at is not None:
             known = self._rescored(index) if self._is_score(value) else _positions(value)
-            self._at[_bare(index)] = places_of(known) if _names_any(index) else known
-            self._bags = {**self._bags, **_bags((value,))}
+            self._at[bare(index)] = places_of(known) if names_any(index) else known
+            self._bags = {**self._bags, **bags_in((value,))}
 
     def _is_score(self, value: Any) -> bool:
         """Whether a number is put among losses that were made together; a buffer that is filled may be filled again."""
-        single = np.ndim(_bare(value)) == 0 and _at(value) is None
+        single = np.ndim(bare(value)) == 0 and at_of(value) is None
         return single and self.dtype.kind == "f" and not self._made and bool(value != 0)
 
     def _rescored(self, index: Any) -> Any:
         """What losses speak of that are replaced by another number: of the same tokens, which it is a score of."""
-        own = places_of(np.asarray(_positions(self)[_bare(index)]))
+        own = places_of(np.asarray(_positions(self)[bare(index)]))
         return np.where((own >= 0) & (own < FIRST_BAG), own, UNKNOWN)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         """Later positions count elementwise; sums speak of all their elements."""
         into = keywords.get("out", ())
-        given = {**keywords, "out": tuple(map(_bare, into))} if into else keywords
-        out = getattr(ufunc, method)(*map(_bare, inputs), **_bare_values(given))
+        given = {**keywords, "out": tuple(map(bare, into))} if into else keywords
+        out = getattr(ufunc, method)(*map(bare, inputs), **bare_values(given))
         if method == "at" and isinstance(inputs[0], PositionedArray):
             inputs[0]._forget()
         if into:
@@ -125,33 +126,33 @@ class PositionedArray(np.ndarray):
         name = func.__name__
         if name in _BY_UFUNCS:
             return super().__array_function__(func, types, args, kwargs)
-        out = func(*map(_bare, args), **_bare_values(kwargs))
+        out = func(*map(bare, args), **bare_values(kwargs))
         changed = args[0] if name in _CHANGING else kwargs.get("out")
         if isinstance(changed, PositionedArray):
             changed._forget()
         try:
-            if name == "take_along_axis":
-                return _along_axis(out, *args, **kwargs)
-            if name == "where" and len(args) == 3:
-                return _chosen(out, *args)
+            if name in FUNCTIONS:
+                return FUNCTIONS[name](out, *args, **kwargs)
             if name in _AS_IT_IS:
-                return _with(out, places_of(_positions(args[0])), _bags(args))
+                return with_positions(out, places_of(_positions(args[0])), bags_in(args))
             if name not in _MOVING:
                 return out
-            return _with(out, func(_positions(args[0]), *map(_bare, args[1:]), **_bare_values(kwargs)), _bags(args))
+            return with_positions(
+                out, func(_positions(args[0]), *map(bare, args[1:]), **bare_values(kwargs)), bags_in(args)
+            )
         except Exception as error:  # noqa: BLE001  as above
             failed(name, error)
             return out
 
     def astype(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.astype: elements stay where they are."""
-        out = _bare(self).astype(*args, **keywords)
+        out = bare(self).astype(*args, **keywords)
         cut = self.dtype.kind == "f" and out.dtype.kind != "f"
-        return _with(out, places_of(_positions(self)) if cut else _copied(self._at), self._bags)
+        return with_positions(out, places_of(_positions(self)) if cut else _copied(self._at), self._bags)
 
     def copy(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.copy."""
-        return _with(_bare(self).copy(*args, **keywords), _copied(self._at), self._bags)
+        return with_positions(bare(self).copy(*args, **keywords), _copied(self._at), self._bags)
 
     def reshape(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.reshape."""
@@ -160,7 +161,7 @@ class PositionedArray(np.ndarray):
     def _elsewhere(self, name: str, args: Any, keywords: Any) -> Any:
         """What a method that moves elements gives."""
         at = None if self._at is None else getattr(self._at, name)(*args, **keywords)
-        return _with(getattr(_bare(self), name)(*args, **keywords), at, self._bags)
+        return with_positions(getattr(bare(self), name)(*args, **keywords), at, self._bags)
 
     def ravel(self, *args: Any, **keywords: Any) -> Any:
         """As ndarray.ravel."""
@@ -180,12 +181,12 @@ class PositionedArray(np.ndarray):
 
     def mean(self, axis: Any = None, *args: Any, **keywords: Any) -> Any:
         """As ndarray.mean: it speaks of all that it is the mean of."""
-        out = _bare(self).mean(axis, *args, **_bare_values(keywords))
+        out = bare(self).mean(axis, *args, **bare_values(keywords))
         return _summed(self, axis, out) if _of_all(keywords) else out
 
     def _changed(self, name: str, args: Any, keywords: Any) -> None:
         """Do what moves or overwrites elements in place; nothing is known of them after it."""
-        getattr(_bare(self), name)(*args, **_bare_values(keywords))
+        getattr(bare(self), name)(*args, **bare_values(keywords))
         self._forget()
 
     def _forget(self) -> None:
@@ -207,11 +208,11 @@ class PositionedArray(np.ndarray):
 
     def put(self, *args: Any, **keywords: Any) -> None:
         """As ndarray.put."""
-        self._changed("put", tuple(map(_bare, args)), keywords)
+        self._changed("put", tuple(map(bare, args)), keywords)
 
     def tolist(self) -> Any:
         """As ndarray.tolist; the numbers are told of."""
-        out = _bare(self).tolist()
+        out = bare(self).tolist()
         known = positions_of(self)
         if known is not None and self.ndim < 2:
             tell_numbers(out if self.ndim else [out], known[0].reshape(-1), known[1])
@@ -219,9 +220,9 @@ class PositionedArray(np.ndarray):
 
     def item(self, *args: Any) -> Any:
         """As ndarray.item; the number is told of."""
-        out = _bare(self).item(*args)
+        out = bare(self).item(*args)
         if self._at is not None:
-            _with(_bare(self).dtype.type(out), self._at.item(*args), self._bags)
+            with_positions(bare(self).dtype.type(out), self._at.item(*args), self._bags)
         return out
 
     def __float__(self) -> float:
@@ -234,46 +235,11 @@ class PositionedArray(np.ndarray):
 
     def __reduce__(self) -> Any:
         """Pickled as what it is, an array."""
-        return _bare(self).__reduce__()
+        return bare(self).__reduce__()
 
 
 PositionedArray.__name__ = PositionedArray.__qualname__ = "ndarray"
 PositionedArray.__module__ = "numpy"
-
-
-def with_positions(array: np.ndarray[Any, Any], at: Positions, bags: Bags) -> Any:
-    """An array that shares its elements and has these positions."""
-    return _with(array, at, bags)
-
-
-def taken(scores: Any, index: Any, out: Any) -> Any:
-    """What a plain array has at `index`, which speaks of what its last part does: a score out of a row a token.
-
-    A plain array asks no index of its own, so it is the program that tells of it.
-    """
-    at = _at(index[-1])
-    if at is None or not _is_plain(scores) or scores.ndim != 2 or np.shape(out) != at.shape:
-        return out
-    return _with(_bare(out), _looked_up(at, _bare(out), _bare(scores), _bare(index[0])), _bags(index))
-
-
-def _looked_up(at: Positions, found: Any, scores: Any, rows: Any) -> Positions:
-    """Names of what was found in `scores[rows]` for each token."""
-    places = places_of(at)
-    if not SOURCES.active or scores.dtype.kind != "f":
-        return places
-    given = np.array(np.broadcast_to(scores[rows], (*at.shape, scores.shape[-1])))
-    sums = SOURCES.looked_up(places, found, given)
-    flat, names = _tensor(given.reshape(at.size, -1)), _tensor(at)
-    return loss_of(flat, names, _tensor(places), sums, logits=None).numpy()
-
-
-def _along_axis(out: Any, scores: Any, index: Any, axis: Any = -1) -> Any:
-    """What `take_along_axis` gave: one value a row for a column of tokens."""
-    at = _at(index)
-    if at is None or index.shape[-1] != 1 or axis not in {-1, index.ndim - 1}:
-        return out
-    return _with(out, _looked_up(at[..., 0], out[..., 0], _bare(scores), ...)[..., None], _bags((index,)))
 
 
 def positions_of(value: object) -> tuple[Positions, Bags] | None:
@@ -290,10 +256,11 @@ def tell_numbers(values: list[Any], at: Positions, bags: Bags) -> None:
         note(values, [listed(at[i : i + 1], ones[i], bags) for i in range(len(at))])
 
 
-def _with(out: Any, at: Any, bags: Bags) -> Any:
+def with_positions(out: Any, at: Any, bags: Bags) -> Any:
+    """What came out, with these positions where it is an array of their shape; a number is told of."""
     if isinstance(out, np.ndarray):
         if at is None or np.shape(at) != out.shape:
-            return _bare(out)
+            return bare(out)
         found = out.view(PositionedArray)
         found._at, found._bags = np.asarray(at, np.int64), bags
         return found
@@ -302,35 +269,34 @@ def _with(out: Any, at: Any, bags: Bags) -> Any:
     return out
 
 
-def _bare(value: Any) -> Any:
+def bare(value: Any) -> Any:
+    """A plain array of the same elements; in tuples and lists, too."""
     if isinstance(value, PositionedArray):
         return value.view(np.ndarray)
     if type(value) in {tuple, list}:
-        return type(value)(map(_bare, value))
+        return type(value)(map(bare, value))
     return value
 
 
-def _bare_values(keywords: Any) -> dict[str, Any]:
-    return {name: _bare(value) for name, value in keywords.items()}
+def bare_values(keywords: Any) -> dict[str, Any]:
+    """The same of named arguments."""
+    return {name: bare(value) for name, value in keywords.items()}
 
 
-def _at(value: Any) -> Positions | None:
+def at_of(value: Any) -> Positions | None:
+    """Positions or names of an array's elements; None for a plain one."""
     return value._at if isinstance(value, PositionedArray) else None
 
 
-def _bags(values: Any) -> Bags:
+def bags_in(values: Any) -> Bags:
+    """The bags that any of these arrays names."""
     merged: Bags = {}
     for value in values:
         if isinstance(value, PositionedArray):
             merged |= value._bags
         elif isinstance(value, (tuple, list)):
-            merged |= _bags(value)
+            merged |= bags_in(value)
     return merged
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is an array of which nothing is known: as far as this goes, an array like any other."""
-    return type(value) is np.ndarray or (isinstance(value, PositionedArray) and positions_of(value) is None)
 
 
 def _copied(at: Positions | None) -> Positions | None:
@@ -346,28 +312,17 @@ def _positions(value: Any) -> Any:
     """Positions of an array, or of each in a list; those of plain arrays are unknown."""
     if isinstance(value, (tuple, list)):
         return [_positions(one) for one in value]
-    at = _at(value)
+    at = at_of(value)
     return _nowhere(np.shape(value)) if at is None else at
 
 
-def _chosen(out: Any, condition: Any, *sides: Any) -> Any:
-    """`where`: a zero among losses adds nothing."""
-    if all(_at(one) is None for one in sides):
-        return out
-    found: list[Any] = [_constant(one) if _at(one) is None else _at(one) for one in sides]
-    at = np.where(_bare(condition), *found)
-    if _names_any(condition):
-        at = _named(np.where, (condition, *sides), places_of(at))
-    return _with(out, at, _bags(sides))
-
-
-def _names_any(index: Any) -> bool:
+def names_any(index: Any) -> bool:
     """Whether the token decides what an index, or a condition, chooses."""
     parts = index if isinstance(index, tuple) else (index,)
-    return any((at := _at(one)) is not None and bool((at >= TOKENS).any()) for one in parts)
+    return any((at := at_of(one)) is not None and bool((at >= TOKENS).any()) for one in parts)
 
 
-def _named(operation: Callable[..., Any], inputs: tuple[Any, ...], at: Positions) -> Positions:
+def named(operation: Callable[..., Any], inputs: tuple[Any, ...], at: Positions) -> Positions:
     """Names of what an operation on single elements gives, where its rows over the vocabulary can be computed."""
     if not ALPHABET.active:
         return at
@@ -375,14 +330,14 @@ def _named(operation: Callable[..., Any], inputs: tuple[Any, ...], at: Positions
 
     def again(*lanes: Any) -> torch.Tensor:
         given = (lane if kind is None else _back(lane, kind) for lane, kind in zip(lanes, kinds, strict=True))
-        return _tensor(operation(*given))
+        return as_tensor(operation(*given))
 
-    args = [one if kind is None else _tensor(_bare(one)) for one, kind in zip(inputs, kinds, strict=True)]
-    names = [None if (own := _at(one)) is None else _tensor(own) for one in inputs]
-    return elementwise(again, args, {}, names, _tensor(at)).numpy()
+    args = [one if kind is None else as_tensor(bare(one)) for one, kind in zip(inputs, kinds, strict=True)]
+    names = [None if (own := at_of(one)) is None else as_tensor(own) for one in inputs]
+    return elementwise(again, args, {}, names, as_tensor(at)).numpy()
 
 
-def _tensor(array: Any) -> torch.Tensor:
+def as_tensor(array: Any) -> torch.Tensor:
     """An array as a tensor, which has but few operations for numbers without sign."""
     array = np.ascontiguousarray(array)
     return _from_numpy(array.astype(np.uint64).view(np.int64) if array.dtype.kind == "u" else array)
@@ -394,10 +349,6 @@ def _back(lanes: torch.Tensor, kind: np.dtype[Any]) -> Any:
     return array.view(np.uint64).astype(kind) if kind.kind == "u" else array.astype(kind, copy=False)
 
 
-def _constant(value: Any) -> Any:
-    return np.where((np.asarray(value) == 0) & (np.asarray(value).dtype.kind == "f"), NOTHING, UNKNOWN)
-
-
 def _put_into(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], into: tuple[Any, ...]) -> None:
     """What was written into arrays brings its positions along, where they are known."""
     for one in into:
@@ -406,19 +357,19 @@ def _put_into(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], into: tuple
         found = None
         if method == "__call__" and len(into) == 1:
             try:
-                found = _together(ufunc, inputs, np.array(_bare(one)))
+                found = _together(ufunc, inputs, np.array(bare(one)))
             except Exception as error:  # noqa: BLE001  as above
                 failed(ufunc.__name__, error)
-        at = _at(found)
+        at = at_of(found)
         if at is None:
             one._forget()
         else:
             one._at[...] = at
-            one._bags = {**one._bags, **_bags((found,))}
+            one._bags = {**one._bags, **bags_in((found,))}
 
 
 def _together(ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any) -> Any:
-    given = [places_of(at) for one in inputs if (at := _at(one)) is not None]
+    given = [places_of(at) for one in inputs if (at := at_of(one)) is not None]
     if not given or np.shape(out) != np.broadcast_shapes(*(at.shape for at in given)):
         return out
     at = given[0].copy() if len(given) == 1 else np.maximum(given[0], given[1])
@@ -427,13 +378,13 @@ def _together(ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any) -> Any:
     if ufunc is np.multiply:
         for one in inputs:
             # A mask of tokens that is scaled is no loss that is masked: of another token it might be 1.
-            if len(given) == 1 and _names_any(one):
+            if len(given) == 1 and names_any(one):
                 continue
-            factor = np.asarray(_bare(one))
+            factor = np.asarray(bare(one))
             if factor.size == 1 or np.isin(factor, (0, 1)).all():
                 at = np.where(factor == 0, NOTHING, at)
-    named = _named(ufunc, inputs, at) if np.shape(out) == at.shape else at
-    return _with(out, np.where(at == NOTHING, NOTHING, named), _bags(inputs))
+    names = named(ufunc, inputs, at) if np.shape(out) == at.shape else at
+    return with_positions(out, np.where(at == NOTHING, NOTHING, names), bags_in(inputs))
 
 
 def _of_all(keywords: Any) -> bool:
@@ -442,15 +393,15 @@ def _of_all(keywords: Any) -> bool:
 
 
 def _summed(value: Any, axis: Any, out: Any) -> Any:
-    at = _at(value)
+    at = at_of(value)
     if at is None:
         return out
     if axis is None or (value.ndim == 1 and axis in {0, -1}):
-        number, table = bagged(listed(at.reshape(-1), np.asarray(_bare(value)).reshape(-1), value._bags))
-        return _with(out, np.full(np.shape(out), number), table)
+        number, table = bagged(listed(at.reshape(-1), np.asarray(bare(value)).reshape(-1), value._bags))
+        return with_positions(out, np.full(np.shape(out), number), table)
     if not isinstance(axis, int):
         return out
-    rows, values = (np.moveaxis(one, axis, -1).reshape(-1, at.shape[axis]) for one in (at, _bare(value)))
+    rows, values = (np.moveaxis(one, axis, -1).reshape(-1, at.shape[axis]) for one in (at, bare(value)))
     numbers: list[int] = []
     bags: Bags = {}
     for row, added in zip(rows, values, strict=True):
@@ -461,7 +412,7 @@ def _summed(value: Any, axis: Any, out: Any) -> Any:
         number, table = bagged(listed(row, added, value._bags))
         numbers.append(number)
         bags |= table
-    return _with(out, np.array(numbers, np.int64).reshape(np.shape(out)), bags)
+    return with_positions(out, np.array(numbers, np.int64).reshape(np.shape(out)), bags)
 
 
 def _mixed(at: Positions) -> int | None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from harness.observe.cpu_run.guest import arrays, positioned, unpacking
+from harness.observe.cpu_run.guest import lookups, positioned, unpacking
 from harness.observe.cpu_run.guest.addends import adding_up_to, elements_of, number_of
 from harness.observe.cpu_run.guest.clock import wall
 from harness.observe.cpu_run.guest.lessons import Lessons
@@ -380,7 +380,7 @@ def _taken(values: Any, index: Any) -> Any:
     if type(values) is not np.ndarray:
         return out
     try:
-        return arrays.taken(values, index, out)
+        return lookups.taken(values, index, out)
     except Exception as error:  # noqa: BLE001  what we fail to follow must not change the run
         positioned.failed("getitem", error)
         return out

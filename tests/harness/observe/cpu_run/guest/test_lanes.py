@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from harness.observe.cpu_run.guest import arrays, positioned
+from harness.observe.cpu_run.guest import arrays, lookups, positioned
 from harness.observe.cpu_run.guest import follow as _rules  # noqa: F401  it fills the table of rules
 from harness.observe.cpu_run.guest.lanes import ALPHABET, LANES, Alphabet, Block
 from harness.observe.cpu_run.guest.positioned import place, rows
@@ -174,7 +174,7 @@ def test_arrays(targets: Tensor) -> None:
     tokens = targets.numpy()
     tokens = arrays.with_positions(tokens, positioned.names(targets).numpy().copy(), {})
     chances = made(10).softmax(-1).numpy()
-    own = arrays.taken(chances, (np.arange(COUNT), tokens), chances[np.arange(COUNT), np.asarray(tokens)])
+    own = lookups.taken(chances, (np.arange(COUNT), tokens), chances[np.arange(COUNT), np.asarray(tokens)])
     found = told(torch_of(-np.log(own)))
     assert found["total"] == pytest.approx(1, abs=1e-5)
     assert not found["mixed"].any()
