@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.model.base import Frozen, Scalar
 
@@ -56,22 +57,54 @@ class Evidence(Frozen):
     measured: dict[str, Scalar] = Field(default_factory=dict)
 
 
+class Shows(StrEnum):
+    """What a counter-example consists of."""
+
+    MOVED = "moved"
+    """Scores that are others when tokens that they must not know are."""
+    REMADE = "remade"
+    """The numbers that a token was scored from are others when the token itself is."""
+    SUM = "sum"
+    """Tokens put in one place in turn are given more than 1 together."""
+    ROW = "row"
+    """The row that a token was scored from sums to more than 1."""
+    CHOSEN = "chosen"
+    """Two tokens at one place are scored from two distributions."""
+
+
 class Proof(Frozen):
     """A counter-example: the position, the tokens put there, the values that moved, and how to see it again."""
 
+    shows: Shows = Shows.MOVED
     position: int
     tokens: tuple[int, ...] = ()
+    """`sum`: those put there in turn, the stream's own first; `chosen`: its own and the other; else those around it."""
     values: tuple[float, ...] = ()
+    """In nats. `sum` and `row`: what each token was given; else what the position's own token was given as it is and
+    with the tokens changed.
+    """
+    total: float | None = None
+    """What the row sums to, of `row`."""
     rows_compared: int
     replay: str
     parted: int | None = None
     """The last token that both streams share; `position` is the score that moved most."""
+    changed: tuple[int, int] | None = None
+    """The first and last token that were changed, where those after them were not."""
     stream: int = 0
     """Tokens of the stream."""
     moved: int = 0
     """Scores that moved."""
     spans: tuple[tuple[int, int], ...] = ()
     """Where they lie, first and last of each stretch; the first stretches where they are many."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Raises ValueError where what a counter-example of its kind consists of is missing."""
+        least = {Shows.SUM: 1, Shows.ROW: 1, Shows.CHOSEN: 2}.get(self.shows, 0)
+        if min(len(self.tokens), len(self.values)) < least or (self.shows is Shows.ROW and self.total is None):
+            raise ValueError(f"a proof that shows a {self.shows.value} lacks its tokens or values")
+        return self
 
 
 class Basis(Frozen):

@@ -24,7 +24,7 @@ from harness.model.cpu_run import (
     WrittenFile,
 )
 from harness.model.facts import Facts, Stage, StageStatus
-from harness.model.findings import Evidence, Finding, Outcome, Proof, Severity, Strength
+from harness.model.findings import Evidence, Finding, Outcome, Proof, Severity, Shows, Strength
 from harness.model.plan import Directive, Feature, Meaning, Override
 from harness.model.review import CpuRunSummary, Review
 from harness.model.target import Change, ChangeKind, DiffFacts, Target, TargetKind
@@ -196,7 +196,12 @@ def every_kind() -> tuple[Review, Facts]:
         path="train_gpt.py", line=3, end_line=5, snippet="x = 1", sha256="a" * 64, measured={"name": "value", "n": 1}
     )
     proof = Proof(
-        position=5, tokens=(1, 2), values=(0.5, 0.25), rows_compared=9, replay="golf replay REVIEW.json PG401"
+        shows=Shows.SUM,
+        position=5,
+        tokens=(1, 2),
+        values=(0.5, 0.25),
+        rows_compared=9,
+        replay="golf replay REVIEW.json PG401",
     )
     made = tuple(
         Finding(

@@ -6,8 +6,8 @@ from harness.judge.case import Case
 from harness.judge.families import mixture
 from harness.judge.families.experiment import ExperimentRule
 from harness.judge.rule import at, number
-from harness.model.findings import Evidence, Finding, Proof
-from harness.model.proof import ProofFacts, RowTotal, Swap
+from harness.model.findings import Evidence, Finding, Proof, Shows
+from harness.model.proof import Divergence, ProofFacts, RowTotal, Swap
 
 
 class OneRow(ExperimentRule):
@@ -43,7 +43,7 @@ class OneRow(ExperimentRule):
                 f"The scores over the vocabulary from which token {number(one.position + 1)} was scored are others "
                 "when that token is another one: they were made with knowledge of it."
             )
-            return self.fail(case, message, proof=self.proven(one, proof))
+            return self.fail(case, message, proof=self._remade(one, proof))
         if changed:
             return self.unknown(case, "Rows moved with the scores before them (PG411).")
         scores = proof.rows + proof.unplaced
@@ -64,6 +64,11 @@ class OneRow(ExperimentRule):
             )
         return self.ok_by_run(case, f"{message}, and the row stays the same when its own token is another one.")
 
+    def _remade(self, one: Divergence, proof: ProofFacts) -> Proof:
+        """The first changed token, which was scored from other numbers."""
+        shown = self.proven(one, proof)
+        return shown.model_copy(update={"shows": Shows.REMADE, "position": one.position + 1, "values": ()})
+
     def _chosen(self, case: Case, proof: ProofFacts, swap: Swap) -> Finding:
         """Two tokens were scored from two distributions in one place."""
         index = swap.other or 0
@@ -74,6 +79,7 @@ class OneRow(ExperimentRule):
             f"that gives {swap.tokens[0]} {after:.6f}: which one is used is chosen with knowledge of the token."
         )
         shown = Proof(
+            shows=Shows.CHOSEN,
             position=swap.position,
             tokens=(swap.tokens[0], swap.tokens[index]),
             values=(before, after),
@@ -126,6 +132,7 @@ class SumsToOne(ExperimentRule):
             lines = ", ".join(str(one.at.line) for one in proof.tables[:4])
             words = f"With tables as full as the real validation set makes them (line {lines}), {words}"
         shown = Proof(
+            shows=Shows.SUM,
             position=worst.position,
             tokens=worst.tokens,
             values=worst.values,
@@ -145,9 +152,11 @@ class SumsToOne(ExperimentRule):
             f"the vocabulary, sums to {total:.4f}; {len(swap.foretold)} others in its place got just what that says."
         )
         shown = Proof(
+            shows=Shows.ROW,
             position=swap.position,
             tokens=swap.tokens,
             values=swap.values,
+            total=total,
             rows_compared=len(swap.tokens),
             stream=proof.stream,
             replay=f"golf replay REVIEW.json {self.id}",
@@ -161,9 +170,11 @@ class SumsToOne(ExperimentRule):
             f"so do those of {number(above.rows)} of {number(proof.rows)} scores to more than 1."
         )
         shown = Proof(
+            shows=Shows.ROW,
             position=above.position,
             tokens=(above.token,),
             values=(above.value,),
+            total=above.total,
             rows_compared=above.rows,
             stream=proof.stream,
             replay=f"golf replay REVIEW.json {self.id}",

@@ -177,6 +177,7 @@ class DocumentsKept(ExperimentRule):
             position=moved.position if moved is not None else apart.last + 1,
             values=tuple(value for value in (moved.before, moved.after) if value is not None) if moved else (),
             rows_compared=apart.rows,
+            changed=(apart.first, apart.last),
             moved=apart.moved,
             spans=apart.spans,
             stream=proof.stream,
