@@ -30,7 +30,7 @@ from harness.observe.cpu_run.rows import Rows
 from harness.observe.cpu_run.trial import Again, Trial
 from harness.observe.moment import Moment, Show
 from harness.observe.probes.align import SLACK, aligned
-from harness.observe.probes.apart import changed, early
+from harness.observe.probes.apart import SEED, early
 from harness.observe.probes.compare import Compared, compared, row_kept
 from harness.observe.probes.swap import swaps
 from harness.observe.probes.tables import loaded
@@ -104,7 +104,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         tried = tuple(swaps(stream, rows if theirs is None else theirs, values))
     apart = None
     if _independent(trial.submission) and len(rows) and (bounds := early(stream)) is not None:
-        outcome = run(f"changing tokens {bounds[0]} to {bounds[1]} alone", changed(stream, *bounds))
+        outcome = run(f"changing tokens {bounds[0]} to {bounds[1]} alone", stream.changed(*bounds, SEED))
         apart = _apart(outcome, rows, stream, bounds, placed)
     coverage = base.facts.coverage
     return ProofFacts(

@@ -95,6 +95,7 @@ def places(stream: Stream, rows: Rows) -> list[int]:
     size = len(stream.tokens)
     mixed = rows[(rows["source"] == 0) | rows["mixed"]]
     mixed = mixed[(mixed["at"] >= _EARLIEST) & (mixed["at"] < size) & ~np.isin(mixed["at"], starts)]
+    mixed = mixed[stream.tokens[mixed["at"]] != stream.tokens.max()]  # a vocabulary's size may be taken from it
     found = []
     if len(mixed) and mixed["total"].max() > 1 + NOISE:
         found.append(int(mixed["at"][mixed["total"].argmax()]))
@@ -116,7 +117,7 @@ def candidates(stream: Stream, position: int) -> list[int]:
     ordered = [int(token) for token in tokens[np.argsort(-counts, kind="stable")] if int(token) not in barred]
     begins = stream.tokenizer.begins_with_space
     unlike = [token for token in ordered if begins[token] != begins[stream.tokens[position]]][:1]
-    never = [int(token) for token in stream.tokenizer.words if token not in tokens][:1]
+    never = [int(token) for token in stream.tokenizer.words if token < tokens[-1] and token not in tokens][:1]
     return list(dict.fromkeys([*unlike, *never, *ordered]))[:MOST]
 
 

@@ -7,7 +7,7 @@ but for one position, or the same up to a position and other ones after it. Both
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import cycle, islice, pairwise
@@ -67,8 +67,18 @@ class Stream:
 
     def diverged(self, position: int, seed: int) -> Stream:
         """Equal up to and including `position`, another token everywhere after it but at the documents' starts."""
-        other = make_stream(self.tokenizer, self.kind, self.lengths, seed, before=self.tokens[: position + 1].tolist())
-        return replace(self, tokens=_apart(self, other.tokens, position))
+        return self.changed(position + 1, len(self.tokens) - 1, seed)
+
+    def changed(self, first: int, last: int, seed: int) -> Stream:
+        """Another token everywhere from `first` to `last` but at the documents' starts, every other one as it is.
+
+        The largest token stays the same where that can be: programs take the size of the vocabulary from it, which the
+        real validation set always has in full.
+        """
+        other = make_stream(self.tokenizer, self.kind, self.lengths, seed, before=self.tokens[:first].tolist())
+        tokens = self.tokens.copy()
+        tokens[first : last + 1] = other.tokens[first : last + 1]
+        return replace(self, tokens=_apart(self, tokens, range(first, last + 1)))
 
 
 def document_lengths(total: int, pattern: Sequence[int]) -> tuple[int, ...]:
@@ -160,26 +170,33 @@ def _unused(
     raise StreamError(f"{len(words)} tokens have no pair left")
 
 
-def _apart(stream: Stream, tokens: Tokens, position: int) -> Tokens:
-    """`tokens`, changed where they still equal the stream's after `position`, by the nearest token that differs."""
+def _apart(stream: Stream, tokens: Tokens, changed: range) -> Tokens:
+    """`tokens`, replaced in this range by the nearest that differs, where they equal the stream's or are larger than
+    any of it; its largest is put in where it got lost.
+    """
     made = tokens.copy()
-    made[: position + 1] = stream.tokens[: position + 1]
+    largest = int(stream.tokens.max())
     starts = set(stream.starts.tolist())
-    same: Iterable[int] = (
-        np.flatnonzero(made[position + 1 :] == stream.tokens[position + 1 :]) + position + 1
-    ).tolist()
     used = set(pairwise(made.tolist())) if stream.kind is StreamKind.BIGRAMS_ONCE else set()
-    words = stream.tokenizer.words.tolist()
-    for at in same:
-        if at in starts:
-            continue
-        follows = int(made[at + 1]) if at + 1 < len(made) else None
-        here = words.index(int(made[at])) if int(made[at]) in words else 0
-        for step in range(1, len(words)):
-            token = words[(here + step) % len(words)]
-            pairs = {(int(made[at - 1]), token), (token, -1 if follows is None else follows)}
-            if token != stream.tokens[at] and not pairs & used:
-                made[at] = token
-                used |= pairs if stream.kind is StreamKind.BIGRAMS_ONCE else set()
-                break
+    words = [token for token in stream.tokenizer.words.tolist() if token <= largest]
+
+    def put(at: int, token: int) -> bool:
+        """Whether the token may stand there."""
+        follows = int(made[at + 1]) if at + 1 < len(made) else -1
+        pairs = {(int(made[at - 1]), token), (token, follows)}
+        if token == stream.tokens[at] or pairs & used:
+            return False
+        made[at] = token
+        if stream.kind is StreamKind.BIGRAMS_ONCE:
+            used.update(pairs)
+        return True
+
+    free = [at for at in changed if at not in starts]
+    for at in free:
+        token = int(made[at])
+        if token == stream.tokens[at] or token > largest:
+            here = words.index(token) if token in words else 0
+            any(put(at, words[(here + step) % len(words)]) for step in range(1, len(words)))
+    if largest not in made:
+        any(put(at, largest) for at in free)
     return made

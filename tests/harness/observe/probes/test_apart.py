@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.model.inputs import StreamKind, TokenizerKind
 from harness.observe.cpu_run.inputs.stream import Stream, document_lengths, make_stream
 from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer
-from harness.observe.probes.apart import changed, early
+from harness.observe.probes.apart import SEED, early
 
 
 def _stream(lengths: tuple[int, ...]) -> Stream:
@@ -17,7 +17,7 @@ def test_changed() -> None:
     stream = _stream(document_lengths(1000, (64, 109, 200)))
     bounds = early(stream)
     assert bounds == (65, 172)
-    other = changed(stream, *bounds)
+    other = stream.changed(*bounds, SEED)
     assert (stream.tokens != other.tokens).nonzero()[0].tolist() == list(range(65, 173))
     assert other.lengths == stream.lengths
 

@@ -127,6 +127,18 @@ def test_a_diverged_stream_differs_after_the_position_only(kind: StreamKind, whi
         assert max(Counter(pairwise(other.tokens.tolist())).values()) == 1
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(StreamKind), st.integers(0, 3), st.integers(1, 700), st.integers(20, 99), st.integers(0, 5))
+def test_the_largest_token_is_kept(kind: StreamKind, which: int, first: int, size: int, seed: int) -> None:
+    """Streams with other tokens have the same largest one: a vocabulary's size taken from it is no leak."""
+    stream = stream_of(kind, which, 800)
+    other = stream.changed(first, first + size, seed)
+    assert other.tokens.max() == stream.tokens.max()
+    differs = np.flatnonzero(other.tokens != stream.tokens)
+    assert set(range(first, first + size + 1)) - set(differs.tolist()) <= set(stream.starts.tolist())
+    assert first <= differs.min() <= differs.max() <= first + size
+
+
 def test_one_token_is_replaced() -> None:
     """A candidate at one position leaves every other token; a document's beginning has no candidates."""
     stream = stream_of(StreamKind.NATURAL)
