@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,18 @@ def in_a_row(parts: Sequence[Rows]) -> Rows:
 def negated(rows: Rows) -> Rows:
     """The same elements with the other sign."""
     return scaled(rows, -1.0)
+
+
+def without(rows: Rows, taken: Rows) -> Rows | None:
+    """The elements but for those of `taken`, each as often as it is there; None where one of these is missing."""
+    left = Counter((int(one["at"]), float(one["value"])) for one in taken)
+    kept = np.ones(len(rows), np.bool_)
+    for index, one in enumerate(rows):
+        key = int(one["at"]), float(one["value"])
+        if left[key]:
+            left[key] -= 1
+            kept[index] = False
+    return None if left.total() else rows[kept]
 
 
 def scaled(rows: Rows, factor: float) -> Rows:

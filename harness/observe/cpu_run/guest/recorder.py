@@ -31,13 +31,14 @@ from harness.observe.cpu_run.guest.rewriting import (
     IMPORTED,
     JOINED,
     PART,
+    REVISED,
     SUMS,
     TAKEN,
     Rewriter,
 )
 from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.guest.sums import Sum
-from harness.observe.cpu_run.rows import Rows, in_a_row, negated, packed, rows_of
+from harness.observe.cpu_run.rows import Rows, in_a_row, negated, packed, rows_of, without
 
 MAX_FILES = 2_000
 """Opened files that are remembered."""
@@ -104,6 +105,7 @@ class Recorder:
             ELEMENTS: self._element,
             TAKEN: _taken,
             JOINED: self._joined,
+            REVISED: self._revised,
             PART: self._part,
             IMPORTED: lambda: self.mark("imported"),
         }
@@ -170,7 +172,10 @@ class Recorder:
         minus = self.rewriter.sites[site].minus
         if minus and added is not None:
             added = -added
-        if number is None or (minus and added is not None and number * added < 0):  # what gets smaller is no sum
+        if number is None:
+            return
+        if minus and added is not None and number * added < 0:
+            self._lessened(site, number, rows)
             return
         found = self.sums.get(site)
         if found is None:
@@ -189,6 +194,12 @@ class Recorder:
                 SOURCES.tell(rows)
             found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked, elements=elements)
         self._look()
+
+    def _lessened(self, site: int, number: float, rows: Rows | None) -> None:
+        """What gets smaller is no sum, unless something is taken out again of what was added up."""
+        found = self._variable(site)
+        if found.last is not None and self.tracker is not None:
+            found.lessen(number, rows, self.tracker.size)
 
     def _variable(self, site: int) -> Sum:
         """What is added up in the variable that a site adds to."""
@@ -216,6 +227,22 @@ class Recorder:
         rows = [self._rows(part) for part in parts]
         known = [one for one in rows if one is not None]
         self._stands(site, value, in_a_row(known) if len(known) == len(rows) else None)
+
+    def _revised(self, site: int, signs: str, *parts: object) -> None:
+        """Parts of a sum are about to be replaced by others: those of a second pass over the same tokens, for one."""
+        numbers = [number_of(part) for part in parts]
+        if None in numbers:
+            return
+        value, whole = 0.0, rows_of(np.empty(0, np.int64), np.empty(0))
+        known: Rows | None = whole
+        for sign, part, number in zip(signs, parts, numbers, strict=True):
+            own = self._rows(part)
+            value = value + (number or 0.0) if sign == "+" else value - (number or 0.0)
+            if known is not None and own is not None:
+                known = in_a_row([known, own]) if sign == "+" else without(known, own)
+            else:
+                known = None
+        self._stands(site, value, known)
 
     def _part(self, site: int, value: Any) -> Any:
         """A dividend or a divisor, handed on as it is: a sum that was made in one go."""
@@ -263,7 +290,7 @@ class Recorder:
             return None
         rows = self.tracker.rows(value)
         if rows is None and isinstance(value, float) and not value.is_integer():
-            rows = next((found for one in self.sums.values() if (found := one.so_far(value)) is not None), None)
+            rows = next((found for one in self.sums.values() if (found := one.of(value)) is not None), None)
         return rows
 
     def _stepped(self, *_: object) -> None:
@@ -351,7 +378,7 @@ class Recorder:
         found: list[list[Any]] = []
         left = MAX_SPANS
         for number, (_, one) in enumerate(self._told()):
-            for back, covered in enumerate(reversed(one.covered)):
+            for back, covered in enumerate(one.told):
                 runs = spans(covered.times)
                 left -= len(runs)
                 if runs and left >= 0:
@@ -363,7 +390,7 @@ class Recorder:
         return [
             [number, back, packed(covered.rows)]
             for number, (_, one) in enumerate(self._told())
-            for back, covered in enumerate(reversed(one.covered))
+            for back, covered in enumerate(one.told)
             if covered.rows is not None and len(covered.rows) and not covered.blind
         ]
 

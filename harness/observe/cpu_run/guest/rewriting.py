@@ -17,7 +17,7 @@ from harness.observe.reading.source.grammar import parse
 
 HIT, SUMS, ADDED = "__golf_hit__", "__golf_sums__", "__golf_added__"
 ADDEND, ELEMENTS, IMPORTED = "__golf_addend__", "__golf_elements__", "__golf_imported__"
-TAKEN, JOINED, PART = "__golf_taken__", "__golf_joined__", "__golf_part__"
+TAKEN, JOINED, PART, REVISED = "__golf_taken__", "__golf_joined__", "__golf_part__", "__golf_revised__"
 """Names under which the rewritten source finds its recorder among the builtins."""
 OWN = "__golf_"
 """What all of these names begin with."""
@@ -157,9 +157,10 @@ class _Pass(ast.NodeTransformer):
         target = _added_to(node)
         told = None if target is None else self._told(target, node)
         told = self._joined(node) if told is None else told
+        before = self._revised(node) if told is None else None
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)):
             node = _Lookups().visit(_Quotients(self.site).visit(node))
-        return [node] if told is None else [node, told]
+        return [one for one in (before, node, told) if one is not None]
 
     def _told(self, target: ast.expr, node: ast.stmt) -> ast.stmt:
         words = ast.unparse(target)
@@ -177,6 +178,19 @@ class _Pass(ast.NodeTransformer):
             return None
         read = [ast.Name(name, ast.Load()) for name in (target.id, *names)]
         return _call(JOINED, [self.site(target.id, node), *read], node)
+
+    def _revised(self, node: ast.stmt) -> ast.stmt | None:
+        """What tells of `x = x - one + other`, which is about to be computed; None for all other statements."""
+        if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and _plain(node.targets[0])):
+            return None
+        target = ast.unparse(node.targets[0])
+        signs, parts = zip(*_signed(node.value), strict=True)
+        words = [ast.unparse(one) for one in parts]
+        if words[0] != target or signs[0] != "+" or "-" not in signs or not all(map(_plain, parts)):
+            return None
+        read: list[ast.expr | int] = [ast.parse(one, mode="eval").body for one in words]
+        given = ast.Constant("".join(signs))
+        return _call(REVISED, [self.site(target, node), given, *read], node)
 
     def site(self, target: str, node: ast.stmt | ast.expr, *, minus: bool = False) -> int:
         """The number of a new site in the function and block that are worked on."""
@@ -248,6 +262,13 @@ def _names_added(value: ast.expr) -> list[str]:
         return []
     left, right = _names_added(value.left), _names_added(value.right)
     return left + right if left and right else []
+
+
+def _signed(value: ast.expr) -> list[tuple[str, ast.expr]]:
+    """The parts of a chain of additions and subtractions, from left to right, with their signs."""
+    if isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.Sub)):
+        return [*_signed(value.left), ("+" if isinstance(value.op, ast.Add) else "-", value.right)]
+    return [("+", value)]
 
 
 def _subtracts(node: ast.stmt) -> bool:

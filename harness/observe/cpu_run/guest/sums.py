@@ -7,12 +7,14 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.observe.cpu_run.rows import Rows, in_a_row, negated
+from harness.observe.cpu_run.rows import Rows, in_a_row, negated, without
 
 MAX_TOTALS = 2_000
 """Finished sums kept of one site."""
 MAX_COVERED = 8
-"""Last sums of a site whose elements are kept."""
+"""Last sums of a site whose elements are told."""
+_KEPT = 128
+"""Last sums of a site whose elements are kept: parts that a score is put together from in the end."""
 MAX_ROWS = 1 << 20
 """Elements of one sum that are kept one by one; of those before, only how often each position was added."""
 
@@ -20,10 +22,12 @@ MAX_ROWS = 1 << 20
 class Covered:
     """What one sum has added up: elements at positions of the validation stream, in order."""
 
-    __slots__ = ("_earlier", "_length", "_rows", "blind", "elsewhere", "looked", "size", "untold")
+    __slots__ = ("_earlier", "_length", "_rows", "blind", "elsewhere", "end", "looked", "size", "untold")
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.end: float | None = None
+        """What the sum came to; None while it is in progress."""
         self.elsewhere = self.untold = self.looked = self.blind = 0
         """Elements added that stand at no known place; additions of which no place is known; additions of which it is
         known at which token the program looked for them; additions of which not even the elements are known."""
@@ -49,6 +53,11 @@ class Covered:
         if self._length > MAX_ROWS:
             self._earlier = self.times
             self._rows, self._length = [], 0
+
+    @property
+    def known(self) -> Rows | None:
+        """All elements, where it is known of each which token it is of."""
+        return None if self.untold or self.elsewhere or self.looked else self.rows
 
     @property
     def rows(self) -> Rows | None:
@@ -77,7 +86,7 @@ class Sum:
         self.last: float | None = None
         self.sign = 0
         """-1 where it falls, as a sum of logarithms of probabilities does: it is told as minus what it is."""
-        self.covered: deque[Covered] = deque(maxlen=MAX_COVERED)
+        self.covered: deque[Covered] = deque(maxlen=_KEPT)
         """Of the last sums, the one in progress last."""
 
     def add(self, value: float, added: float | None = None) -> bool:
@@ -89,8 +98,11 @@ class Sum:
         if self.sign < 0:
             value, added = -value, None if added is None else -added
         begins = self.last is None or value < self.last or (value == added and self.last != 0)
-        if begins and self.last is not None and len(self.finished) < MAX_TOTALS:
-            self.finished.append(self.last)
+        if begins and self.last is not None:
+            if self.covered:
+                self.covered[-1].end = self.last
+            if len(self.finished) < MAX_TOTALS:
+                self.finished.append(self.last)
         self.additions += 1
         self.last = value
         return begins
@@ -112,14 +124,30 @@ class Sum:
             self.covered[-1] = Covered(size)
         self.covered[-1].add(rows, looked=looked, elements=elements)
 
-    def so_far(self, value: float) -> Rows | None:
-        """The elements of the sum in progress, where it is `value` or minus that; None where not all are known."""
-        if self.last is None or abs(value) != abs(self.last):
+    def lessen(self, value: float, rows: Rows | None, size: int) -> None:
+        """These rows were taken out of the sum in progress, which is `value` now."""
+        known = self.covered[-1].known if self.covered else None
+        left = without(known, rows) if known is not None and rows is not None else None
+        self.last = value
+        if self.covered:
+            self.covered[-1] = Covered(size)
+            self.covered[-1].add(left)
+
+    def of(self, value: float) -> Rows | None:
+        """The elements of the sum that is `value` or minus that, the latest first; None where not all are known."""
+        if self.last is None:
             return None
-        if not self.covered or self.covered[-1].untold or self.covered[-1].elsewhere or self.covered[-1].looked:
-            return None
-        rows = self.covered[-1].rows
-        return negated(rows) if rows is not None and value != self.last else rows
+        for one in reversed(self.covered):
+            end = self.last if one.end is None else one.end
+            if abs(value) == abs(end):
+                rows = one.known
+                return negated(rows) if rows is not None and value != end else rows
+        return None
+
+    @property
+    def told(self) -> list[Covered]:
+        """The last sums, the one in progress first."""
+        return list(self.covered)[: -MAX_COVERED - 1 : -1]
 
     def totals(self) -> list[float]:
         """Ends of all sums, the one in progress too."""

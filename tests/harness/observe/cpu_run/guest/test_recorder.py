@@ -6,10 +6,13 @@ import builtins
 import textwrap
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.observe.cpu_run.guest.recorder import Recorder
 from harness.observe.cpu_run.guest.rewriting import Rewriter
+from harness.observe.cpu_run.guest.sums import Sum
+from harness.observe.cpu_run.rows import rows_of
 
 
 def told(text: str) -> dict[str, list[float | None]]:
@@ -37,6 +40,54 @@ for number in range(2):
 def test_parts_of_a_sum_are_added_together(library: str) -> None:
     """What is added up by itself for each of two parts is one sum, each time anew."""
     assert told(PARTS.format(library=library))["whole"] == [7.75, 8.75]
+
+
+def test_parts_are_replaced_by_others() -> None:
+    """A score whose parts are taken out and put in again from another pass is a sum each time."""
+    found = told(
+        """
+        def added_up(values):
+            part = 0.0
+            for value in values:
+                part += value
+            return part
+        parts = [(added_up([1.5, 2.0]), 2), (added_up([4.0, 0.25]), 2)]
+        total, count = sum(one[0] for one in parts), sum(one[1] for one in parts)
+        for old, size in parts:
+            new = added_up([0.5, 0.125])
+            total = total - old + new
+            count = count - size + 2
+        """
+    )
+    assert found["total"] == [4.875, 1.25]
+    assert found["count"] == [4.0, 4.0]
+
+
+def test_what_is_taken_out_again() -> None:
+    """A sum that something is taken out of goes on from there, and does not begin anew."""
+    rest = Sum()
+    rest.add(3.0, 3.0)
+    rest.cover(rows_of(np.arange(3), np.ones(3)), 9, begins=True, whole=False)
+    rest.lessen(2.0, rows_of(np.array([1]), np.ones(1)), 9)
+    rest.cover(rows_of(np.array([7]), np.ones(1)), 9, begins=rest.add(3.0, 1.0), whole=False)
+    assert rest.finished == []
+    found = rest.of(3.0)
+    assert found is not None
+    assert found["at"].tolist() == [0, 2, 7]
+    rest.lessen(2.0, None, 9)
+    assert rest.of(2.0) is None
+
+
+def test_sums_that_ended_are_known() -> None:
+    """What was added up before is told by its number, with either sign."""
+    made = Sum()
+    for number in range(3):
+        made.cover(rows_of(np.array([number]), np.ones(1)), 9, begins=made.add(1.5 - number / 4), whole=False)
+    for number in range(3):
+        found = made.of(number / 4 - 1.5)
+        assert found is not None
+        assert (found["at"].tolist(), found["value"].tolist()) == ([number], [-1.0])
+    assert made.of(7.0) is None
 
 
 def test_what_is_no_sum_is_none_when_added_together() -> None:

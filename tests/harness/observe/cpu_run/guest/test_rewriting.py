@@ -12,7 +12,18 @@ import pytest
 
 from harness.model.base import At
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest.rewriting import ADDED, ADDEND, HIT, IMPORTED, JOINED, PART, SUMS, TAKEN, Rewriter
+from harness.observe.cpu_run.guest.rewriting import (
+    ADDED,
+    ADDEND,
+    HIT,
+    IMPORTED,
+    JOINED,
+    PART,
+    REVISED,
+    SUMS,
+    TAKEN,
+    Rewriter,
+)
 
 
 class Seen:
@@ -26,6 +37,7 @@ class Seen:
         self.looked_up: list[Any] = []
         self.joined: list[tuple[str, Any]] = []
         self.parts: list[tuple[str, Any]] = []
+        self.revised: list[tuple[str, str, Any]] = []
         self.imported_after: int | None = None
 
     def run(self, text: str) -> dict[str, Any]:
@@ -39,6 +51,7 @@ class Seen:
         names[TAKEN] = self._taken
         names[JOINED] = lambda site, *values: self.joined.append((self.rewriter.sites[site].target, values))
         names[PART] = self._part
+        names[REVISED] = self._revise
         names[IMPORTED] = lambda: setattr(self, "imported_after", len(self.hits))
         space: dict[str, Any] = {"__builtins__": {**vars(builtins), **names}, "__name__": "__main__"}
         exec(self.rewriter.compiled(textwrap.dedent(text), "a.py", 0, "a.py"), space)
@@ -51,6 +64,9 @@ class Seen:
     def _part(self, site: int, value: Any) -> Any:
         self.parts.append((self.rewriter.sites[site].target, value))
         return value
+
+    def _revise(self, site: int, signs: str, *values: Any) -> None:
+        self.revised.append((self.rewriter.sites[site].target, signs, values))
 
     def _taken(self, values: Any, index: Any) -> Any:
         self.looked_up.append(index)
@@ -161,6 +177,24 @@ def test_sums_of_parts_and_quotients_of_sums() -> None:
     parts = [("-pile.sum()", -8), ("count", 4), ("float(-pile.sum() / count)", -2.0), ("2", 2)]
     assert seen.parts == parts
     assert (space["found"], space["half"]) == (-1.0, 2.0)
+
+
+def test_parts_that_are_replaced() -> None:
+    """What takes parts out of a variable and puts others in is told of before it is done."""
+    seen = Seen()
+    space = seen.run(
+        """
+        total, old, new = 7, 2, 1
+        box = {"a": 5}
+        total = total - old + new
+        box["a"] = box["a"] + new - old - old
+        other = total - old + new
+        total = old - total + new
+        total = total - len([old]) + new
+        """
+    )
+    assert seen.revised == [("total", "+-+", (7, 2, 1)), ("box['a']", "++--", (5, 1, 2, 2))]
+    assert (space["total"], space["box"], space["other"]) == (-3, {"a": 2}, 5)
 
 
 def test_lookups() -> None:
