@@ -56,7 +56,7 @@ def test_parts_are_replaced_by_others() -> None:
         for old, size in parts:
             new = added_up([0.5, 0.125])
             total = total - old + new
-            count = count - size + 2
+            count = count - size + size
         """
     )
     assert found["total"] == [4.875, 1.25]
