@@ -54,10 +54,11 @@ class Names:
 def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
     """Names in the settings of a launch and in the constants of its program."""
     settings = [setting for setting in launch.settings if _is_data(setting)] if launch is not None else []
+    values = [str(setting.value) for setting in settings]
     moved = {
-        str(setting.value): _moved(str(setting.value), root=_is_root(setting, str(setting.value)))
-        for setting in settings
-        if setting.env is not None and _OUTSIDE.match(str(setting.value))
+        value: SHARDS if _named_like_a_file(value, values) else _moved(value, root=_is_root(setting, value))
+        for setting, value in zip(settings, values, strict=True)
+        if setting.env is not None and _OUTSIDE.match(value)
     }
     environment: dict[str, str] = {}
     for setting in settings:
@@ -137,6 +138,11 @@ def _moved(path: str, *, root: bool) -> str:
     if not kept and not root:
         return SHARDS
     return "/".join([DATA, *kept]) + ("/" if path.endswith("/") else "")
+
+
+def _named_like_a_file(path: str, others: Iterable[str]) -> bool:
+    """Whether other names lie below a path that ends like one of a shard."""
+    return path.endswith(".bin") and any(other.startswith(f"{path}/") for other in others)
 
 
 def _along(path: str, moved: dict[str, str]) -> str:

@@ -1,6 +1,8 @@
 """Settings that a program prints in lines of its own words: `f"improvements: ema ttt={args.ttt_enabled}"`.
 
-The text of the program tells which attribute stands where in the line, so the label does not matter.
+The text of the program tells which attribute stands where in the line, so the label does not matter. A line, or a piece
+of one, that is only printed under a condition tells of that as well: where `f" lr={lr}" if args.slot_enabled else ""`
+shows a rate, the setting was on.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from harness.model.base import At
 from harness.model.logs import LogFacts
@@ -22,7 +25,13 @@ MAX_LINES, MAX_LOGS = 200, 8
 """Printed lines of a program, and logs, that are looked at."""
 MAX_LENGTH = 1_000
 MAX_VALUE = 120
+_CHOICES = 3
+"""Pieces of one line that are printed under a condition."""
 _LETTER = re.compile(r"[A-Za-z]")
+
+
+Truths = Mapping[str, bool]
+"""Attributes, by name in lower case, that are on or off wherever something is executed."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class _Template:
 
     texts: tuple[str, ...]
     names: tuple[str | None, ...]
+    truths: Truths
+    """What such a line tells beside its values."""
 
     @property
     def longest(self) -> str:
@@ -39,6 +50,8 @@ class _Template:
 
     def values(self, line: str) -> list[str] | None:
         """The printed values in a line; None where it is another one. Goes through it once, whatever it holds."""
+        if len(self.texts) == 1:
+            return [] if line == self.texts[0] else None
         if not line.startswith(self.texts[0]) or not line.endswith(self.texts[-1]):
             return None
         found, at = [], len(self.texts[0])
@@ -61,15 +74,29 @@ def printed_settings(
     """
     templates = list(_templates(script))
     found: defaultdict[str, list[tuple[str, At]]] = defaultdict(list)
-    for log in [one for one in logs if one.duplicate_of is None and one.path in files][:MAX_LOGS] if templates else ():
+    switched: defaultdict[str, list[tuple[str, At]]] = defaultdict(list)
+    own = [one for one in logs if one.duplicate_of is None and one.path in files][:MAX_LOGS] if templates else []
+    for log in own:
         text = decode(files[log.path]).text
         known = [one for one in templates if one.longest in text]
+        told: dict[str, tuple[str, At]] = {}
         for number, line in enumerate(text.split("\n"), 1) if known else ():
             for template in known:
+                values = template.values(line.strip())
+                if values is None:
+                    continue
                 at = At(path=log.path, line=number)
-                for name, value in zip(template.names, template.values(line.strip()) or (), strict=False):
+                for name, value in zip(template.names, values, strict=True):
                     if name is not None:
                         found[name].append((value, at))
+                for name, truth in template.truths.items():
+                    told.setdefault(name, (str(truth), at))
+        for name, entry in told.items():
+            switched[name].append(entry)
+    # What one log of several shows is an experiment beside the others.
+    for name, entries in switched.items():
+        if name not in found and 2 * len(entries) > len(own):
+            found[name] = entries
     return {name: _commonest(entries) for name, entries in found.items()}
 
 
@@ -81,24 +108,98 @@ def _commonest(entries: Sequence[tuple[str, At]]) -> tuple[str, At]:
 def _templates(script: ScriptReading) -> Iterator[_Template]:
     if script.parsed.tree is None:
         return
-    texts = [
-        call.args[0]
-        for call in script.parsed.index.of(ast.Call)
-        if len(call.args) == 1 and isinstance(call.args[0], ast.JoinedStr)
-    ]
-    for text in texts[:MAX_LINES]:
-        template = _template(text)
-        if template is not None:
+    aliases = _aliases(script.parsed.index.of(ast.Assign))
+    left = MAX_LINES
+    for text, truths in _lines(script.parsed.tree, aliases):
+        for template in _template(text, truths, aliases):
             yield template
+            left -= 1
+            if not left:
+                return
 
 
-def _template(text: ast.JoinedStr) -> _Template | None:
-    """The line that a text makes; None where it shows no attribute as it is, is several lines, or says too little, or
-    where two values stand side by side.
+def _lines(tree: ast.AST, aliases: Mapping[str, str]) -> Iterator[tuple[ast.expr, Truths]]:
+    """Texts that are the only argument of a call, and what is known of settings where it is made."""
+    waiting: list[tuple[ast.AST, Truths]] = [(tree, {})]
+    while waiting:
+        node, truths = waiting.pop()
+        if (
+            isinstance(node, ast.Call)
+            and len(node.args) == 1
+            and isinstance(node.args[0], (ast.JoinedStr, ast.Constant))
+        ):
+            yield node.args[0], truths
+        children: list[tuple[ast.AST, Truths]]
+        if isinstance(node, (ast.If, ast.IfExp)):
+            body, orelse = ([part] if isinstance(part, ast.expr) else part for part in (node.body, node.orelse))
+            children = [(node.test, truths)]
+            children += [(child, {**truths, **_truths(node.test, aliases, holds=True)}) for child in body]
+            children += [(child, {**truths, **_truths(node.test, aliases, holds=False)}) for child in orelse]
+        else:
+            inside = {} if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) else truths
+            children = [(child, inside) for child in ast.iter_child_nodes(node)]
+        waiting += reversed(children)
+
+
+def _aliases(assigns: Sequence[ast.Assign]) -> dict[str, str]:
+    """Variables that are always the same attribute: `use_slot = args.slot_enabled`."""
+    meant: defaultdict[str, set[str | None]] = defaultdict(set)
+    for node in assigns:
+        for target in node.targets:
+            for name in ast.walk(target):
+                if isinstance(name, ast.Name):
+                    meant[name.id].add(_plain_attribute(node.value) if name is target else None)
+    return {name: one for name, values in meant.items() if len(values) == 1 and (one := next(iter(values))) is not None}
+
+
+def _truths(test: ast.expr, aliases: Mapping[str, str], *, holds: bool) -> Truths:
+    """Which attributes are on, or off, where a test holds, or does not."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return _truths(test.operand, aliases, holds=not holds)
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) is holds:
+        return {name: truth for one in test.values for name, truth in _truths(one, aliases, holds=holds).items()}
+    name = aliases.get(test.id) if isinstance(test, ast.Name) else _plain_attribute(test)
+    return {} if name is None else {name: holds}
+
+
+def _template(text: ast.expr, truths: Truths, aliases: Mapping[str, str]) -> Iterator[_Template]:
+    """The lines that a text makes, one for each way in which the conditions in it may turn out."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    choices = [test for part in parts if (test := _choice(part, aliases)) is not None][:_CHOICES]
+    for turned in product((True, False), repeat=len(choices)):
+        known = dict(truths)
+        for test, holds in zip(choices, turned, strict=True):
+            known |= _truths(test.test, aliases, holds=holds)
+        own = {id(test): (test.body if holds else test.orelse) for test, holds in zip(choices, turned, strict=True)}
+        found = _line([piece for part in parts for piece in _pieces(part, own)], known)
+        if found is not None:
+            yield found
+
+
+def _choice(part: ast.expr, aliases: Mapping[str, str]) -> ast.IfExp | None:
+    """A piece of a line that is one text or another by a setting."""
+    value = part.value if isinstance(part, ast.FormattedValue) else None
+    texts = isinstance(value, ast.IfExp) and all(
+        isinstance(one, (ast.JoinedStr, ast.Constant)) for one in (value.body, value.orelse)
+    )
+    return value if texts and isinstance(value, ast.IfExp) and _truths(value.test, aliases, holds=True) else None
+
+
+def _pieces(part: ast.expr, chosen: Mapping[int, ast.expr]) -> Sequence[ast.expr]:
+    """The parts of a piece that was chosen; the piece itself where there was nothing to choose."""
+    text = chosen.get(id(part.value)) if isinstance(part, ast.FormattedValue) else None
+    if text is None:
+        return [part]
+    return text.values if isinstance(text, ast.JoinedStr) else [text]
+
+
+def _line(parts: Sequence[ast.expr], truths: Truths) -> _Template | None:
+    """The line that parts make; None where it tells of no attribute, is several lines, or says too little, or where two
+    values stand side by side.
     """
     texts = [""]
     names: list[str | None] = []
-    for part in text.values:
+    for part in parts:
         if isinstance(part, ast.Constant):
             texts[-1] += str(part.value)
         else:
@@ -107,14 +208,19 @@ def _template(text: ast.JoinedStr) -> _Template | None:
     whole = "".join(texts)
     if "\n" in whole or len(whole) > MAX_LENGTH or len(_LETTER.findall(whole)) < MIN_LETTERS:
         return None
-    if not any(names) or not all(texts[1:-1]):
+    if not (any(names) or truths) or not all(texts[1:-1]):
         return None
-    return _Template((texts[0].lstrip(), *texts[1:-1], texts[-1].rstrip()), tuple(names))
+    if len(texts) == 1:
+        return _Template((whole.strip(),), (), truths)
+    return _Template((texts[0].lstrip(), *texts[1:-1], texts[-1].rstrip()), tuple(names), truths)
 
 
 def _attribute(part: ast.expr) -> str | None:
     """The attribute that is printed as it is: `ttt_enabled` of `{args.ttt_enabled}`."""
     if not isinstance(part, ast.FormattedValue) or part.format_spec is not None or part.conversion != -1:
         return None
-    value = part.value
+    return _plain_attribute(part.value)
+
+
+def _plain_attribute(value: ast.expr) -> str | None:
     return value.attr.lower() if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) else None

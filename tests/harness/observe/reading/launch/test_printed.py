@@ -34,12 +34,12 @@ main()
 IMPROVED = "improvements: value_residual ema ttt=True\n"
 
 
-def shown(*texts: str) -> dict[str, str]:
+def shown(*texts: str, script: str = SCRIPT) -> dict[str, str]:
     """The settings that logs with these texts show, by name."""
     files = {f"train_{number}.log": text.encode() for number, text in enumerate(texts)}
     logs = [LogFacts(path=path, sha256="", bytes=1, lines=1, encoding="utf-8") for path in files]
-    script = read_script("train_gpt.py", SCRIPT.encode(), {})
-    return {name: value for name, (value, _) in printed_settings(script, logs, files).items()}
+    reading = read_script("train_gpt.py", script.encode(), {})
+    return {name: value for name, (value, _) in printed_settings(reading, logs, files).items()}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,59 @@ def shown(*texts: str) -> dict[str, str]:
 def test_shown(texts: tuple[str, ...], expected: dict[str, str]) -> None:
     """Whole lines count, and attributes that are printed as they are: a format may round, a number alone may be any."""
     assert shown(*texts) == expected
+
+
+CONDITIONS = """
+def main(args):
+    use_slot = args.slot_enabled
+    log0(f"sliding window: stride={args.stride} epochs={args.epochs}"
+         f"{f' slot_lr={args.slot_lr}' if use_slot else ''}")
+    if args.ttt_enabled and rank == 0:
+        log0("adapting to what was scored")
+        if not args.plain_score:
+            log0(f"chunks are {size()} tokens long")
+    elif args.sliding_only or args.fast:
+        log0("nothing is adapted here")
+    def later():
+        log0("ten letters of no condition")
+    if args.quiet:
+        def never():
+            log0("what a function says later")
+    mixed = args.one
+    mixed = args.other
+    log0("either of two, it depends" if mixed else "")
+"""
+WINDOW = "sliding window: stride=64 epochs=3"
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ((f"{WINDOW} slot_lr=0.003\n",), {"stride": "64", "epochs": "3", "slot_lr": "0.003", "slot_enabled": "True"}),
+        ((f"{WINDOW}\n",), {"stride": "64", "epochs": "3", "slot_enabled": "False"}),
+        (("adapting to what was scored\n",), {"ttt_enabled": "True"}),
+        (("  chunks are 256 tokens long\n",), {"ttt_enabled": "True", "plain_score": "False"}),
+        (("nothing is adapted here\n",), {}),
+        (("nothing is adapted here, or so\n",), {}),
+        (("ten letters of no condition\nwhat a function says later\neither of two, it depends\n",), {}),
+        (("adapting to what was scored\n", "", ""), {}),
+        (("adapting to what was scored\n", "adapting to what was scored\n", ""), {"ttt_enabled": "True"}),
+    ],
+    ids=[
+        "a piece that is there",
+        "a piece that is not",
+        "a line",
+        "conditions in one another",
+        "one of several",
+        "another line",
+        "no condition of its own",
+        "one log of three",
+        "most logs",
+    ],
+)
+def test_conditions(texts: tuple[str, ...], expected: dict[str, str]) -> None:
+    """What is printed under a condition shows that it held, or, beside what is printed always, that it did not."""
+    assert shown(*texts, script=CONDITIONS) == expected
 
 
 def test_launch() -> None:
