@@ -144,6 +144,16 @@ def test_a_folder_called_data_may_hold_shards_or_folders_of_them(cache: Path) ->
     assert dict(laid(cache, ("data_dir", "DATA_DIR", "/path/to/data")).environment) == {"DATA_DIR": "./data"}
 
 
+def test_a_folder_that_is_named_like_a_shard(cache: Path) -> None:
+    """Where other names lie below it, a path that ends in .bin is a folder."""
+    folder = "/path/to/fineweb_train.bin"
+    layout = laid(cache, ("data_path", "DATA_PATH", folder), ("val_files", None, f"{folder}/fineweb_val_*.bin"))
+    assert dict(layout.environment) == {"DATA_PATH": "./data/datasets/shards"}
+    assert "data/datasets/shards/fineweb_val_000000.bin" in {file.path for file in layout.files}
+    alone = laid(cache, ("val_files", "VAL_FILES", "/path/to/fineweb_val.bin"))
+    assert dict(alone.environment) == {"VAL_FILES": "./data/fineweb_val.bin"}
+
+
 def test_a_path_that_no_variable_moves_is_named(cache: Path) -> None:
     """It is placed where the submission wants it, and listed as outside."""
     layout = laid(cache, ("data_path", None, "/data/datasets/fineweb10B_sp1024"), ("vocab_size", None, 1024))
