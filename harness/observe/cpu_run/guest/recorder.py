@@ -5,21 +5,16 @@ A submission can lie to this recorder; what acquits is checked from outside as w
 
 from __future__ import annotations
 
-import itertools
-import os
-import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from harness.observe.cpu_run.guest import lookups, positioned, unpacking
+from harness.observe.cpu_run.guest import lookups, positioned
 from harness.observe.cpu_run.guest.addends import adding_up_to, elements_of, number_of
-from harness.observe.cpu_run.guest.clock import wall
+from harness.observe.cpu_run.guest.files import Files
 from harness.observe.cpu_run.guest.lessons import Lessons
 from harness.observe.cpu_run.guest.places import spans
 from harness.observe.cpu_run.guest.positions import Tracker
@@ -40,8 +35,6 @@ from harness.observe.cpu_run.guest.sources import SOURCES
 from harness.observe.cpu_run.guest.sums import Sum
 from harness.observe.cpu_run.rows import Rows, in_a_row, negated, packed, rows_of, without
 
-MAX_FILES = 2_000
-"""Opened files that are remembered."""
 MAX_SPANS = 200_000
 """Runs of positions that are reported in all."""
 _EVERY, _SHARE = 4.0, 50
@@ -73,25 +66,14 @@ class Recorder:
         self.sums: dict[int, Sum] = {}
         """By site. Sites of one function that add to the same variable, as branches do, have the same."""
         self._variables: dict[tuple[str, int, str, str], Sum] = {}
-        self.order = itertools.count(1)
         self.steps = self.backwards = 0
         self.lessons = Lessons()
         self.marks: dict[str, float] = {}
         """Seconds (real) at which stages were first seen."""
-        self.written: dict[str, int] = {}
-        """Real path of every file opened for writing, and when, in the order of events."""
-        self.read: dict[str, int] = {}
-        """The same of files that the run had written before and opens for reading: when it did so last."""
-        self.found: dict[str, int] = {}
-        """The same of files that lay in `root` before."""
-        self.root: str | None = None
-        """Where the submission lies."""
-        self.processes: list[str] = []
+        self.files = Files()
         self.so_far: Callable[[], None] = lambda: None
         """Called now and then: a run that is ended from outside can tell nothing any more."""
         self._due = clock() + _EVERY
-        self._busy = threading.local()
-        self._began = 0.0
 
     def builtins(self) -> dict[str, Any]:
         """What rewritten source calls, and where positions are followed, what it sums up by."""
@@ -116,7 +98,6 @@ class Recorder:
 
     def install(self) -> None:
         """Hook into torch and the interpreter; there is no way back."""
-        self._began = wall()
         register_optimizer_step_post_hook(self._stepped)
         backward: Any = torch.Tensor.backward
 
@@ -127,8 +108,7 @@ class Recorder:
                 return backward(tensor, *args, **kwargs)
 
         torch.Tensor.backward = counted  # type: ignore[method-assign,assignment]  # counted, not changed
-        sys.addaudithook(self._audit)
-        unpacking.listen(self._unpacked)
+        self.files.install()
         if self.tracker is not None:
             self.tracker.install()
 
@@ -299,56 +279,6 @@ class Recorder:
         self.mark("first_step")
         self._look()
 
-    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
-            self._opened(*args)
-        elif event in {"os.rename", "os.link"}:
-            self._renamed(*args[:2])
-        elif event in {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"} and len(self.processes) < 100:
-            self.processes.append(str(args[1] if event == "subprocess.Popen" else args[0])[:300])
-
-    def _opened(self, path: object, _: object, flags: int) -> None:
-        if getattr(self._busy, "now", False) or not isinstance(path, (str, bytes, os.PathLike)):
-            return
-        self._busy.now = True
-        try:
-            real = os.path.realpath(os.fsdecode(path))
-            if flags & (os.O_WRONLY | os.O_RDWR):
-                if len(self.written) < MAX_FILES:
-                    self.written.setdefault(real, next(self.order))
-            elif real in self.read or real in self.written or self._made(real):
-                self.read[real] = next(self.order)
-            elif self.root is not None and real.startswith(self.root + os.sep) and len(self.found) < MAX_FILES:
-                self.found[real] = next(self.order)
-        except (OSError, ValueError):
-            pass
-        finally:
-            self._busy.now = False
-
-    def _unpacked(self, packed: bytes) -> None:
-        """Bytes unpacked from memory: they are read back from the files that hold the very same."""
-        self._busy.now = True  # looking at a file is not the program's reading
-        try:
-            for path in list(self.written):
-                file = Path(path)
-                if file.is_file() and file.stat().st_size == len(packed) and file.read_bytes() == packed:
-                    self.read[path] = next(self.order)
-        except OSError:
-            pass
-        finally:
-            self._busy.now = False
-
-    def _made(self, path: str) -> bool:
-        """Whether a file is new since the run began: libraries of C++ write files that no event tells of."""
-        return len(self.read) < MAX_FILES and not path.startswith("/proc/") and Path(path).stat().st_ctime > self._began
-
-    def _renamed(self, source: object, target: object) -> None:
-        """A file that was written under another name first, as those do that write it whole or not at all."""
-        if isinstance(source, (str, bytes, os.PathLike)) and isinstance(target, (str, bytes, os.PathLike)):
-            old, new = (os.path.realpath(os.fsdecode(path)) for path in (source, target))
-            if old in self.written and len(self.written) < MAX_FILES:
-                self.written.setdefault(new, next(self.order))
-
     def report(self) -> dict[str, Any]:
         """Everything seen, as JSON."""
         return {
@@ -367,10 +297,7 @@ class Recorder:
             "backwards": self.backwards,
             "lessons": self.lessons.told,
             "marks": self.marks,
-            "written": self.written,
-            "read": self.read,
-            "found": self.found,
-            "processes": self.processes,
+            **self.files.told,
         }
 
     def _covered(self) -> list[list[Any]]:

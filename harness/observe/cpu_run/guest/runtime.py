@@ -58,7 +58,7 @@ class Runtime:
         urandom = random.Random(SEED)
         os.urandom = urandom.randbytes  # run ids and names of temporary files
         sys.meta_path.insert(0, _Finder(self))
-        self.recorder.root = os.path.realpath(self.root)
+        self.recorder.files.root = os.path.realpath(self.root)
         self.recorder.install()
 
     def main(self, script: str) -> None:
