@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from harness.model.base import At, snippet
 from harness.model.coverage import Coverage, Covered, Span
 from harness.model.cpu_run import MatchedScore
-from harness.model.logs import RunFacts
+from harness.model.logs import RunFacts, Score
 from harness.observe.cpu_run.inputs.layout import Layout
 from harness.observe.cpu_run.inputs.made import VAL, VAL_BYTES
 from harness.observe.cpu_run.inputs.shards import unpack_shard
@@ -60,10 +60,17 @@ def truths(layout: Layout, cache: Path) -> tuple[Truth, ...]:
 
 @dataclass(frozen=True)
 class Scored:
-    """The validation streams that a run may have read, and the longest sequence that was planned, in tokens."""
+    """The validation streams that a run may have read, the longest sequence that was planned, in tokens, and the label
+    of the score that is claimed, where that is not the run's result.
+    """
 
     streams: tuple[Truth, ...] = ()
     sequence: int | None = None
+    claimed: str | None = None
+
+    def result(self, run: RunFacts) -> Score | None:
+        """The score of a run that the submission stands for."""
+        return result_of(run, self.claimed)
 
     def facts(
         self, report: Report, scores: Sequence[MatchedScore], run: RunFacts | None, others: Sequence[Report] = ()
@@ -72,7 +79,7 @@ class Scored:
 
         `others` are the reports of all ranks but the first; none where one of them is not known.
         """
-        final = result_of(run) if run is not None else None
+        final = self.result(run) if run is not None else None
         if run is None or final is None:
             return {}
         results = {score.label: score.val_bpb for score in run.scores if not score.diagnostic and not score.summary}

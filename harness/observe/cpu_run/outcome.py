@@ -32,7 +32,7 @@ from harness.observe.cpu_run.home import HOME, REPOSITORY, SUBMISSION
 from harness.observe.cpu_run.lessons import NO_LESSONS, lessons_of
 from harness.observe.cpu_run.report import Block, Broken, Report, parse_report
 from harness.observe.cpu_run.rows import Rows, in_a_row
-from harness.observe.cpu_run.scores import matched, result_of, together
+from harness.observe.cpu_run.scores import matched, together
 from harness.observe.cpu_run.session import Done, Rank, SessionEnded
 from harness.observe.cpu_run.weighed import weighed
 from harness.observe.reading.logs import read_log
@@ -118,7 +118,7 @@ def understood(
     log = read_log("run.log", done.ranks[0].printed).facts
     summed = together([totals, *(other.totals for other in others)]) if others else ()
     scores = tuple(match for run in log.runs for match in matched(run.scores, totals, lines, summed))
-    final = result_of(log.runs[-1]) if log.runs else None
+    final = scored.result(log.runs[-1]) if log.runs else None
     written = _files(done, *ranks)
     evaluated = final is not None and any(score.val_bpb == final.val_bpb for score in scores)
     reached = _reached(report, written, evaluated=evaluated)

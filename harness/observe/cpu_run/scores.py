@@ -42,8 +42,13 @@ def matched(
                 break
 
 
-def result_of(run: RunFacts) -> Score | None:
-    """The score that a run ends with: the final one, or the last of its evaluations where it calls none so."""
+def result_of(run: RunFacts, claimed: str | None = None) -> Score | None:
+    """The score that a run ends with: the last with the `claimed` label, else the final one, or the last of its
+    evaluations where it calls none so.
+    """
+    own = [score for score in run.scores if score.val_bpb is not None and score.label == claimed]
+    if own:
+        return own[-1]
     evaluations = [score for score in run.scores if score.val_bpb is not None and score.label != "step"]
     return run.final or (evaluations[-1] if evaluations else None)
 

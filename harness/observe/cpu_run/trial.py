@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.model.cpu_run import Attempt, CpuRunFacts, Fault, FeatureRun, Ran, RunFailure
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import Directive, EntryKind, EntryStep, Plan, Rung, StepPurpose
+from harness.observe.cpu_run.claimed import claimed_label
 from harness.observe.cpu_run.coverage import NOTHING_SCORED, Scored, truths
 from harness.observe.cpu_run.executed import Executed, features, not_executed, program_of
 from harness.observe.cpu_run.home import INPUTS
@@ -78,7 +79,7 @@ def prepared(
     except VocabularyError as error:
         return CpuRunFacts(failure=no_run(str(error), Fault.HARNESS))
     sequence = max(wanted.sequence, wanted.eval_sequence) if wanted is not None else None
-    scored = Scored(truths(layout, cache), sequence)
+    scored = Scored(truths(layout, cache), sequence, claimed_label(submission))
     program = program_of(submission, files, main, dict(plan.environment) | launcher_environment(launch.world_size))
     return Trial(submission, files, plan, layout, main.texts, program, time.perf_counter() - started, scored)
 

@@ -22,7 +22,7 @@ from harness.model.cpu_run import RunStage
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import Directive
 from harness.model.proof import Apart, Divergence, Moved, ProofFacts, RowTotal, Swap
-from harness.observe.cpu_run.coverage import Scored, truths
+from harness.observe.cpu_run.coverage import truths
 from harness.observe.cpu_run.inputs.made import Made, with_validation
 from harness.observe.cpu_run.inputs.stream import Stream
 from harness.observe.cpu_run.outcome import Outcome
@@ -235,7 +235,7 @@ def _unfit(base: Outcome) -> str | None:
 def _on(trial: Trial, made: Made, cache: Path) -> Trial:
     """The trial on other validation tokens."""
     layout = trial.layout.with_validation(made)
-    return replace(trial, layout=layout, scored=Scored(truths(layout, cache), trial.scored.sequence))
+    return replace(trial, layout=layout, scored=replace(trial.scored, streams=truths(layout, cache)))
 
 
 def _divergence(
