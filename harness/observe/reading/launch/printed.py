@@ -2,7 +2,7 @@
 
 The text of the program tells which attribute stands where in the line, so the label does not matter. A line, or a piece
 of one, that is only printed under a condition tells of that as well: where `f" lr={lr}" if args.slot_enabled else ""`
-shows a rate, the setting was on.
+shows a rate, the setting was on. It tells only what all texts have in common that could have made the line.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from harness.observe.reading.text import decode
 
 MIN_LETTERS = 10
 """Letters of constant text by which a line is known again."""
-MAX_LINES, MAX_LOGS = 200, 8
-"""Printed lines of a program, and logs, that are looked at."""
+MAX_LINES, MAX_LOGS = 2_000, 8
+"""Texts of a program, and logs, that are looked at."""
 MAX_LENGTH = 1_000
 MAX_VALUE = 120
 _CHOICES = 3
 """Pieces of one line that are printed under a condition."""
+_OFTEN = 20
+"""Lines of one text in a log that tell of conditions: more are alike."""
 _LETTER = re.compile(r"[A-Za-z]")
 
 
@@ -34,14 +36,16 @@ Truths = Mapping[str, bool]
 """Attributes, by name in lower case, that are on or off wherever something is executed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Template:
     """A printed line: the constant texts around its values, and the attributes that these are, in order."""
 
     texts: tuple[str, ...]
     names: tuple[str | None, ...]
     truths: Truths
-    """What such a line tells beside its values."""
+    """What holds wherever it is printed."""
+    printed: bool
+    """Whether it is the only argument of a call, and shows an attribute."""
 
     @property
     def longest(self) -> str:
@@ -72,7 +76,8 @@ def printed_settings(
 
     `files` hold the bytes of the logs by path. What is printed with a format is left out: it may be rounded.
     """
-    templates = list(_templates(script))
+    every = list(_templates(script))
+    templates = [one for one in every if one.printed or one.truths]
     found: defaultdict[str, list[tuple[str, At]]] = defaultdict(list)
     switched: defaultdict[str, list[tuple[str, At]]] = defaultdict(list)
     own = [one for one in logs if one.duplicate_of is None and one.path in files][:MAX_LOGS] if templates else []
@@ -80,6 +85,7 @@ def printed_settings(
         text = decode(files[log.path]).text
         known = [one for one in templates if one.longest in text]
         told: dict[str, tuple[str, At]] = {}
+        seen = Counter[_Template]()
         for number, line in enumerate(text.split("\n"), 1) if known else ():
             for template in known:
                 values = template.values(line.strip())
@@ -87,10 +93,12 @@ def printed_settings(
                     continue
                 at = At(path=log.path, line=number)
                 for name, value in zip(template.names, values, strict=True):
-                    if name is not None:
+                    if name is not None and template.printed:
                         found[name].append((value, at))
-                for name, truth in template.truths.items():
-                    told.setdefault(name, (str(truth), at))
+                seen[template] += 1
+                if template.truths and len(every) < MAX_LINES and seen[template] <= _OFTEN:
+                    for name, truth in _common(line.strip(), every).items():
+                        told.setdefault(name, (str(truth), at))
         for name, entry in told.items():
             switched[name].append(entry)
     # What one log of several shows is an experiment beside the others.
@@ -98,6 +106,12 @@ def printed_settings(
         if name not in found and 2 * len(entries) > len(own):
             found[name] = entries
     return {name: _commonest(entries) for name, entries in found.items()}
+
+
+def _common(line: str, templates: Sequence[_Template]) -> Truths:
+    """What holds wherever a line may have been printed."""
+    known = [one.truths.items() for one in templates if one.values(line) is not None]
+    return dict(frozenset.intersection(*map(frozenset, known))) if known else {}
 
 
 def _commonest(entries: Sequence[tuple[str, At]]) -> tuple[str, At]:
@@ -110,25 +124,25 @@ def _templates(script: ScriptReading) -> Iterator[_Template]:
         return
     aliases = _aliases(script.parsed.index.of(ast.Assign))
     left = MAX_LINES
-    for text, truths in _lines(script.parsed.tree, aliases):
-        for template in _template(text, truths, aliases):
+    for text, truths, alone in _lines(script.parsed.tree, aliases):
+        for template in _template(text, truths, aliases, alone=alone):
             yield template
             left -= 1
             if not left:
                 return
 
 
-def _lines(tree: ast.AST, aliases: Mapping[str, str]) -> Iterator[tuple[ast.expr, Truths]]:
-    """Texts that are the only argument of a call, and what is known of settings where it is made."""
+def _lines(tree: ast.AST, aliases: Mapping[str, str]) -> Iterator[tuple[ast.expr, Truths, bool]]:
+    """Texts, what is known of settings where they are made, and whether each is the only argument of a call."""
     waiting: list[tuple[ast.AST, Truths]] = [(tree, {})]
+    alone: set[int] = set()
     while waiting:
         node, truths = waiting.pop()
-        if (
-            isinstance(node, ast.Call)
-            and len(node.args) == 1
-            and isinstance(node.args[0], (ast.JoinedStr, ast.Constant))
-        ):
-            yield node.args[0], truths
+        if isinstance(node, ast.Call) and len(node.args) == 1:
+            alone.add(id(node.args[0]))
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            yield node, truths, id(node) in alone
+            continue
         children: list[tuple[ast.AST, Truths]]
         if isinstance(node, (ast.If, ast.IfExp)):
             body, orelse = ([part] if isinstance(part, ast.expr) else part for part in (node.body, node.orelse))
@@ -162,27 +176,27 @@ def _truths(test: ast.expr, aliases: Mapping[str, str], *, holds: bool) -> Truth
     return {} if name is None else {name: holds}
 
 
-def _template(text: ast.expr, truths: Truths, aliases: Mapping[str, str]) -> Iterator[_Template]:
+def _template(text: ast.expr, truths: Truths, aliases: Mapping[str, str], *, alone: bool) -> Iterator[_Template]:
     """The lines that a text makes, one for each way in which the conditions in it may turn out."""
     parts = text.values if isinstance(text, ast.JoinedStr) else [text]
-    choices = [test for part in parts if (test := _choice(part, aliases)) is not None][:_CHOICES]
+    choices = [test for part in parts if (test := _choice(part)) is not None][:_CHOICES]
     for turned in product((True, False), repeat=len(choices)):
         known = dict(truths)
         for test, holds in zip(choices, turned, strict=True):
             known |= _truths(test.test, aliases, holds=holds)
         own = {id(test): (test.body if holds else test.orelse) for test, holds in zip(choices, turned, strict=True)}
-        found = _line([piece for part in parts for piece in _pieces(part, own)], known)
+        found = _line([piece for part in parts for piece in _pieces(part, own)], known, alone=alone)
         if found is not None:
             yield found
 
 
-def _choice(part: ast.expr, aliases: Mapping[str, str]) -> ast.IfExp | None:
-    """A piece of a line that is one text or another by a setting."""
+def _choice(part: ast.expr) -> ast.IfExp | None:
+    """A piece of a line that is one text or another."""
     value = part.value if isinstance(part, ast.FormattedValue) else None
     texts = isinstance(value, ast.IfExp) and all(
         isinstance(one, (ast.JoinedStr, ast.Constant)) for one in (value.body, value.orelse)
     )
-    return value if texts and isinstance(value, ast.IfExp) and _truths(value.test, aliases, holds=True) else None
+    return value if texts and isinstance(value, ast.IfExp) else None
 
 
 def _pieces(part: ast.expr, chosen: Mapping[int, ast.expr]) -> Sequence[ast.expr]:
@@ -193,9 +207,9 @@ def _pieces(part: ast.expr, chosen: Mapping[int, ast.expr]) -> Sequence[ast.expr
     return text.values if isinstance(text, ast.JoinedStr) else [text]
 
 
-def _line(parts: Sequence[ast.expr], truths: Truths) -> _Template | None:
-    """The line that parts make; None where it tells of no attribute, is several lines, or says too little, or where two
-    values stand side by side.
+def _line(parts: Sequence[ast.expr], truths: Truths, *, alone: bool) -> _Template | None:
+    """The line that parts make; None where it is several lines, or says too little, or where two values stand side by
+    side.
     """
     texts = [""]
     names: list[str | None] = []
@@ -208,11 +222,12 @@ def _line(parts: Sequence[ast.expr], truths: Truths) -> _Template | None:
     whole = "".join(texts)
     if "\n" in whole or len(whole) > MAX_LENGTH or len(_LETTER.findall(whole)) < MIN_LETTERS:
         return None
-    if not (any(names) or truths) or not all(texts[1:-1]):
+    if not all(texts[1:-1]):
         return None
     if len(texts) == 1:
-        return _Template((whole.strip(),), (), truths)
-    return _Template((texts[0].lstrip(), *texts[1:-1], texts[-1].rstrip()), tuple(names), truths)
+        return _Template((whole.strip(),), (), truths, printed=False)
+    texts = [texts[0].lstrip(), *texts[1:-1], texts[-1].rstrip()]
+    return _Template(tuple(texts), tuple(names), truths, printed=alone and any(names))
 
 
 def _attribute(part: ast.expr) -> str | None:

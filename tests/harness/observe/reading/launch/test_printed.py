@@ -75,6 +75,9 @@ def main(args):
     if args.quiet:
         def never():
             log0("what a function says later")
+    if args.eval_only:
+        log0(f"final window: {score():.4f} bits a byte")
+    log0(f"final {label()} {score():.4f} bits a byte")
     mixed = args.one
     mixed = args.other
     log0("either of two, it depends" if mixed else "")
@@ -92,6 +95,7 @@ WINDOW = "sliding window: stride=64 epochs=3"
         (("nothing is adapted here\n",), {}),
         (("nothing is adapted here, or so\n",), {}),
         (("ten letters of no condition\nwhat a function says later\neither of two, it depends\n",), {}),
+        (("final window: 1.1000 bits a byte\n",), {}),
         (("adapting to what was scored\n", "", ""), {}),
         (("adapting to what was scored\n", "adapting to what was scored\n", ""), {"ttt_enabled": "True"}),
     ],
@@ -103,6 +107,7 @@ WINDOW = "sliding window: stride=64 epochs=3"
         "one of several",
         "another line",
         "no condition of its own",
+        "printed elsewhere, too",
         "one log of three",
         "most logs",
     ],
