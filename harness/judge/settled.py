@@ -11,9 +11,13 @@ LEAST_SHARE = 0.5
 """Of the tokens before a parting: so many of them must have a score that was compared."""
 
 
+HEAD = 64
+"""Tokens at the beginning of a stream that need not be scored here: one window of a run. PG310 says where more are."""
+
+
 def enough(one: Divergence) -> bool:
     """Whether so much was compared at a parting that nothing having moved says something."""
-    tokens = one.position - one.late
+    tokens = one.position - min(one.head, HEAD) - one.late
     return one.failure is None and one.rows >= min(tokens, max(LEAST_ROWS, LEAST_SHARE * tokens))
 
 

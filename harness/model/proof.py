@@ -121,6 +121,8 @@ class Divergence(Frozen):
     """Why the second run came to no score."""
     rows: int = 0
     """Scores up to the position that were compared."""
+    head: int = 0
+    """Tokens at the beginning of the stream that have no score, but for the very first."""
     late: int = 0
     """Tokens up to the position that were scored after a later one, and may know it by right: they are left out."""
     moved: int = 0

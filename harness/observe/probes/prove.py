@@ -77,7 +77,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         return outcome
 
     parted = []
-    for number, position in enumerate(partings(stream, _scored_until(base.rows, stream))):
+    for number, position in enumerate(partings(stream, *_scored(base.rows, stream))):
         other = stream.diverged(position, _SEED + number)
         parted.append((position, other, run(f"changing what comes after token {position}", other)))
     rows, placed = _placed(base.rows, parted)
@@ -201,21 +201,31 @@ def _as(rows: Rows, other: Rows | None, placed: Placed) -> Rows | None:
     return found
 
 
-def _scored_until(rows: Rows, stream: Stream) -> int:
-    """The last token that has a score; where those are not known, the last that any program of whole windows scores."""
+def _scored(rows: Rows, stream: Stream) -> tuple[int, int]:
+    """The first and last token that have a score; where those are not known, those that any program of whole windows
+    scores.
+    """
     size = len(stream.tokens)
-    return min(int(rows["at"].max()), size) if (rows["at"] >= 0).all() else max(2, size - SLACK)
+    if not (rows["at"] >= 0).all():
+        return 0, max(2, size - SLACK)
+    return min(_head(rows), size // 2), min(int(rows["at"].max()), size)
 
 
-def partings(stream: Stream, size: int) -> list[int]:
-    """Last shared positions among the first `size`: inside of documents, off every multiple of a power of two."""
+def _head(rows: Rows) -> int:
+    """Tokens before the first that has a score, but for the very first, which nothing foretells."""
+    known = rows["at"][rows["at"] >= 0]
+    return max(0, int(known.min()) - 1) if len(known) else 0
+
+
+def partings(stream: Stream, first: int, last: int) -> list[int]:
+    """Last shared positions between two tokens: inside of documents, off every multiple of a power of two."""
     starts = set(stream.starts.tolist())
     found = []
     for share in SHARES:
-        wanted = int(share * size)
+        wanted = first + int(share * (last - first))
         inside = (
             at
-            for at in sorted(range(1, size - 1), key=lambda at: abs(at - wanted))
+            for at in sorted(range(first + 1, last - 1), key=lambda at: abs(at - wanted))
             if at % 32 in _OFF and not starts & {at, at + 1}
         )
         found.append(next(inside, max(1, wanted)))
@@ -263,6 +273,7 @@ def _divergence(
     moves = [_moved(result, index, stream) for index in range(min(len(result.moved), MAX_FIRST))]
     return found.model_copy(update={
         "rows": result.rows,
+        "head": min(_head(rows), position),
         "late": result.late,
         "moved": len(result.moved),
         "first": tuple(moves),

@@ -47,6 +47,14 @@ def said(run: CpuRunFacts, evaluate: str = PLAIN) -> dict[str, Finding]:
     return {rule: one for rule, ones in findings.items() for one in ones}
 
 
+def test_a_stream_that_is_scored_from_its_first_window_on() -> None:
+    """Tokens of the first window need no score for nothing to have moved; those of a longer stretch do."""
+    early = KEPT.model_copy(update={"position": 69, "rows": 21, "head": 48})
+    assert said(run(early, KEPT))["PG411"].outcome is Outcome.PASS
+    late = KEPT.model_copy(update={"position": 489, "rows": 60, "head": 400})
+    assert said(run(late))["PG411"].outcome is Outcome.INCONCLUSIVE
+
+
 def test_nothing_moved() -> None:
     """All three rules hold, and the depth is that of a proof."""
     facts = run(KEPT, KEPT.model_copy(update={"position": 1495, "rows": 1495}))

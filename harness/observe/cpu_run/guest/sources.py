@@ -36,6 +36,8 @@ class _Call(NamedTuple):
     """What one call took out of rows: tokens and losses, in their order, and checksums and sums of the rows."""
 
     number: int
+    learning: bool
+    """Whether gradients of the rows can be taken."""
     keys: NDArray[np.void]
     sums: NDArray[np.uint64]
     totals: NDArray[np.float64]
@@ -67,7 +69,7 @@ class Sources:
         keys = _keys(at, losses)
         order = np.argsort(keys, order=("at", "value"), kind="stable")
         self.count += 1
-        self._calls.append(_Call(self.count, keys[order], sums[order], totals[order]))
+        self._calls.append(_Call(self.count, scores.requires_grad, keys[order], sums[order], totals[order]))
         return sums, totals
 
     def looked_up(
@@ -82,16 +84,19 @@ class Sources:
 
     def tell(self, rows: Rows) -> None:
         """Of each element, note the checksum and the sum of the row that its value was taken from, where known, and the
-        first call that took this value.
+        call that took this value: the last that did not learn from it, as training on what was scored takes it again;
+        else the first.
         """
         if not self.active or not len(rows):
             return
         wanted = _keys(rows["at"], rows["value"])
+        scored = np.zeros(len(rows), np.bool_)
         for call in reversed(self._calls):
             after = np.searchsorted(call.keys, wanted)
             for index in (np.minimum(after, len(call.keys) - 1), np.maximum(after, 1) - 1):
                 same = _same(call.keys[index], wanted)
-                rows["when"][same] = call.number
+                rows["when"][same & ~scored] = call.number
+                scored |= same & (not call.learning)
                 hit = same & (rows["source"] == 0) & ~rows["mixed"]
                 hit &= (call.sums[index] != 0) | (rows["total"] == 0)  # a distribution comes before what is none
                 rows["source"][hit], rows["total"][hit] = call.sums[index[hit]], call.totals[index[hit]]

@@ -10,15 +10,15 @@ from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer
 from harness.observe.probes.prove import partings
 
 
-@pytest.mark.parametrize("size", [64, 500, 2112, 5000])
-def test_partings(size: int) -> None:
+@pytest.mark.parametrize(("size", "first"), [(64, 0), (500, 0), (500, 48), (2112, 0), (5000, 0)])
+def test_partings(size: int, first: int) -> None:
     """Two positions inside of documents and off all multiples of small powers of two, early and late."""
     stream = make_stream(
         make_tokenizer(TokenizerKind.BYTE, 260), StreamKind.NATURAL, document_lengths(size, (193, 65, 321)), 0
     )
-    found = partings(stream, size)
+    found = partings(stream, first, size)
     assert found == sorted(set(found))
-    assert 0 < found[0] < size // 2 <= found[-1] < size - 1 or size < 100
+    assert first < found[0] < size // 2 <= found[-1] < size - 1 or size < 100
     starts = set(stream.starts.tolist())
     for at in found:
         assert at % 16, "a window may end there"

@@ -84,6 +84,26 @@ def test_rows_are_told_apart(logits: torch.Tensor) -> None:
     assert checksums(logits[[3]]) == checksums(logits)[3]
 
 
+def test_when(logits: torch.Tensor, targets: torch.Tensor) -> None:
+    """A score was taken when it was last taken without learning from it, else when it was first taken."""
+
+    def scored() -> torch.Tensor:
+        return cross_entropy(logits, targets, reduction="none")
+
+    def learnt() -> torch.Tensor:
+        return cross_entropy(logits.clone().requires_grad_(), targets, reduction="none").detach()
+
+    before = SOURCES.count
+    scored()
+    again = scored()
+    learnt()
+    assert set(told(rows(again.sum()))["when"]) == {before + 2}
+    logits += 1e-2 * torch.randn(logits.shape)
+    first = learnt()
+    learnt()
+    assert set(told(rows(first.sum()))["when"]) == {before + 4}
+
+
 def test_asleep(logits: torch.Tensor) -> None:
     """Nothing is kept unless it is asked for."""
     found = Sources()
