@@ -22,8 +22,17 @@ def enough(one: Divergence) -> bool:
 
 
 def seen(proof: ProofFacts) -> bool:
-    """Whether at one parting at least most tokens before it were scored before those after it."""
-    return any(one.late <= LEAST_SHARE * one.position for one in proof.divergences)
+    """Whether at one parting at least most tokens before it were scored before those after it, or nothing moved at a
+    parting in time.
+    """
+    return any(one.late <= LEAST_SHARE * one.position for one in proof.divergences) or in_time(proof)
+
+
+def in_time(proof: ProofFacts) -> bool:
+    """Whether scores were compared with others that were taken later, and none moved."""
+    last = max((one.rows for one in proof.later), default=0)
+    whole = all(one.failure is None and not one.moved for one in proof.later)
+    return whole and last >= max(LEAST_ROWS, LEAST_SHARE * proof.rows)
 
 
 def proof_of(case: Case) -> ProofFacts | None:
@@ -64,8 +73,7 @@ def normalised(case: Case) -> ProofFacts | None:
     proof = acquitting(case)
     if proof is None or not proof.rows or proof.normalised < proof.rows + proof.unplaced:
         return None
-    kept = [one.row_kept for one in proof.divergences]
-    return proof if True in kept and False not in kept else None
+    return proof if True in proof.rows_kept and False not in proof.rows_kept else None
 
 
 def refuted(proof: ProofFacts, suspicion: str) -> str:

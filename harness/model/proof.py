@@ -184,6 +184,21 @@ class Apart(Frozen):
     largest: Moved | None = None
 
 
+class Later(Frozen):
+    """A run with other tokens wherever a score was taken after a moment, and what became of the scores up to it."""
+
+    changed: int
+    """Tokens that were replaced."""
+    failure: str | None = None
+    """Why the run came to no score."""
+    rows: int = 0
+    """Scores up to the moment that were compared."""
+    moved: int = 0
+    row_kept: bool | None = None
+    """Whether the tokens that were scored next were scored from the same rows, although they are others; None where no
+    row is known."""
+
+
 class ProofFacts(Frozen):
     """All experiments on one run."""
 
@@ -218,8 +233,15 @@ class ProofFacts(Frozen):
     """Where probabilities that were taken out of a row sum to more than 1 in it."""
     lessons: Lessons = Lessons()
     """What the run learned from validation tokens by optimizer steps, and when."""
+    later: tuple[Later, ...] = ()
+    """Tried where most tokens were scored after later ones."""
     apart: Apart | None = None
     """Tried where the program or its README takes documents for independent."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     """Of the further runs."""
+
+    @property
+    def rows_kept(self) -> tuple[bool | None, ...]:
+        """What each experiment says of the rows from which tokens were scored that are others in it."""
+        return (*(one.row_kept for one in self.divergences), *(one.row_kept for one in self.later))

@@ -53,7 +53,7 @@ class OneRow(ExperimentRule):
                 "row over the vocabulary."
             )
             return self.unknown(case, message)
-        if not any(one.row_kept for one in proof.divergences):
+        if True not in proof.rows_kept or False in proof.rows_kept:
             return self.unknown(case, "The first changed token was not scored from a row that could be compared.")
         message = f"All {number(proof.rows)} scores were taken out of one row over the vocabulary each"
         if proof.mixed:

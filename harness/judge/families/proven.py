@@ -8,7 +8,7 @@ from harness.judge.case import Case
 from harness.judge.families import distributions, order
 from harness.judge.families.experiment import ExperimentRule
 from harness.judge.rule import at, number
-from harness.judge.settled import enough, seen
+from harness.judge.settled import enough, in_time, seen
 from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.order import UpdateKind
 from harness.model.proof import Apart, Divergence, ProofFacts
@@ -65,6 +65,9 @@ class PastKept(ExperimentRule):
         rows = sum(one.rows for one in proof.divergences)
         where = " and ".join(number(one.position) for one in proof.divergences)
         message = f"Other tokens after {where}: all {number(rows)} scores up to there stayed the same to the last bit."
+        if in_time(proof):
+            most = max(one.rows for one in proof.later)
+            message += f" So did up to {number(most)} when every token was another one that was scored after them."
         learned = proof.lessons
         if learned.steps and not learned.late:
             times = "step" if learned.steps == 1 else "steps"

@@ -21,7 +21,7 @@ from harness.model.base import At, snippet
 from harness.model.cpu_run import RunStage
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import Directive
-from harness.model.proof import Apart, Divergence, Moved, ProofFacts, RowTotal, Swap
+from harness.model.proof import Apart, Divergence, Later, Moved, ProofFacts, RowTotal, Swap
 from harness.observe.cpu_run.coverage import truths
 from harness.observe.cpu_run.inputs.made import Made, with_validation
 from harness.observe.cpu_run.inputs.stream import Stream
@@ -29,9 +29,11 @@ from harness.observe.cpu_run.outcome import Outcome
 from harness.observe.cpu_run.rows import Rows
 from harness.observe.cpu_run.trial import Again, Trial
 from harness.observe.moment import Moment, Show
+from harness.observe.probes import later
 from harness.observe.probes.align import SLACK, aligned
 from harness.observe.probes.apart import SEED, early
 from harness.observe.probes.compare import Compared, compared, row_kept
+from harness.observe.probes.later import moments
 from harness.observe.probes.swap import swaps
 from harness.observe.probes.tables import loaded
 
@@ -102,9 +104,17 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         theirs = _as(rows, full.rows, placed) if full is not None else None
         tables = tables if theirs is not None else ()
         tried = tuple(swaps(stream, rows if theirs is None else theirs, values))
+    after: list[Later] = []
+    if not any(one.moved for one in divergences) and all(one.late > one.rows for one in divergences):
+        for number, moment in enumerate(moments(rows, stream)):
+            other = stream.changed(moment.changed, later.SEED + number)
+            outcome = run(f"changing {len(moment.changed)} tokens that are scored later", other)
+            after.append(_later(outcome, rows, stream, moment, placed))
     apart = None
     if _independent(trial.submission) and len(rows) and (bounds := early(stream)) is not None:
-        outcome = run(f"changing tokens {bounds[0]} to {bounds[1]} alone", stream.changed(*bounds, SEED))
+        outcome = run(
+            f"changing tokens {bounds[0]} to {bounds[1]} alone", stream.changed(range(bounds[0], bounds[1] + 1), SEED)
+        )
         apart = _apart(outcome, rows, stream, bounds, placed)
     coverage = base.facts.coverage
     return ProofFacts(
@@ -123,6 +133,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         tables=tables,
         above=above,
         lessons=base.lessons,
+        later=tuple(after),
         apart=apart,
         seconds=round(time.perf_counter() - started, 3),
         cpu_seconds=round(spent, 3),
@@ -150,6 +161,16 @@ def _apart(outcome: Outcome, rows: Rows, stream: Stream, bounds: tuple[int, int]
         spans=tuple(_spans(result.moved)),
         largest=_largest(result, stream),
     )
+
+
+def _later(outcome: Outcome, rows: Rows, stream: Stream, moment: later.Moment, placed: Placed) -> Later:
+    theirs = _as(rows, outcome.rows, placed)
+    if outcome.raised is not None or theirs is None:
+        return Later(changed=len(moment.changed), failure=_words(outcome) or "its scores could not be placed")
+    kept = [one[np.isin(one["at"], moment.before)] for one in (rows, theirs)]
+    result = compared(kept[0], kept[1], len(stream.tokens), whole=_whole(outcome.rows, placed))
+    row_kept = later.rows_kept(rows, theirs, moment.next)
+    return Later(changed=len(moment.changed), rows=result.rows, moved=len(result.moved), row_kept=row_kept)
 
 
 def _above(rows: Rows, stream: Stream) -> RowTotal | None:

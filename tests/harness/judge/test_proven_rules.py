@@ -11,7 +11,7 @@ from tests_support.runs import found, reviewed
 from harness.model.base import At
 from harness.model.cpu_run import Attempt, Check, CpuRunFacts, Fidelity, RunStage, Tamper, TamperKind
 from harness.model.findings import Finding, Outcome, Severity, Strength
-from harness.model.proof import Apart, Divergence, Lesson, Lessons, Moved, ProofFacts, RowTotal, Swap
+from harness.model.proof import Apart, Divergence, Later, Lesson, Lessons, Moved, ProofFacts, RowTotal, Swap
 from harness.model.review import Depth, Verdict
 
 HELD = (Check(name="exit", held=True, words="the exit status is what was reported"),)
@@ -53,6 +53,19 @@ def test_a_stream_that_is_scored_from_its_first_window_on() -> None:
     assert said(run(early, KEPT))["PG411"].outcome is Outcome.PASS
     late = KEPT.model_copy(update={"position": 489, "rows": 60, "head": 400})
     assert said(run(late))["PG411"].outcome is Outcome.INCONCLUSIVE
+
+
+def test_another_order() -> None:
+    """Where documents are scored in another order, a parting in time shows that nothing later was known."""
+    late = KEPT.model_copy(update={"rows": 9, "late": 480, "row_kept": None})
+    after = Later(changed=700, rows=1400, row_kept=True)
+    kept = said(run(late, later=(after, after.model_copy(update={"rows": 1900}))))
+    assert {kept[rule].outcome for rule in ("PG411", "PG412", "PG413")} == {Outcome.PASS}
+    assert "up to 1,900 when every token was another one that was scored after them" in kept["PG411"].message
+    for changes in ({"moved": 1}, {"rows": 900}, {"failure": "it ended"}):
+        assert said(run(late, later=(after.model_copy(update=changes),)))["PG411"].outcome is Outcome.INCONCLUSIVE
+    other = said(run(late, later=(after.model_copy(update={"row_kept": False}),)))
+    assert other["PG413"].outcome is Outcome.INCONCLUSIVE
 
 
 def test_nothing_moved() -> None:

@@ -67,18 +67,20 @@ class Stream:
 
     def diverged(self, position: int, seed: int) -> Stream:
         """Equal up to and including `position`, another token everywhere after it but at the documents' starts."""
-        return self.changed(position + 1, len(self.tokens) - 1, seed)
+        return self.changed(range(position + 1, len(self.tokens)), seed)
 
-    def changed(self, first: int, last: int, seed: int) -> Stream:
-        """Another token everywhere from `first` to `last` but at the documents' starts, every other one as it is.
+    def changed(self, places: Sequence[int] | NDArray[np.int64], seed: int) -> Stream:
+        """Another token at each of these places, which ascend, but for documents' starts; every other one as it is.
 
         The largest token stays the same where that can be: programs take the size of the vocabulary from it, which the
         real validation set always has in full.
         """
-        other = make_stream(self.tokenizer, self.kind, self.lengths, seed, before=self.tokens[:first].tolist())
+        at = np.asarray(places, np.int64)
+        before = self.tokens[: int(at[0])].tolist() if len(at) else []
+        other = make_stream(self.tokenizer, self.kind, self.lengths, seed, before=before)
         tokens = self.tokens.copy()
-        tokens[first : last + 1] = other.tokens[first : last + 1]
-        return replace(self, tokens=_apart(self, tokens, range(first, last + 1)))
+        tokens[at] = other.tokens[at]
+        return replace(self, tokens=_apart(self, tokens, at.tolist()))
 
 
 def document_lengths(total: int, pattern: Sequence[int]) -> tuple[int, ...]:
@@ -170,8 +172,8 @@ def _unused(
     raise StreamError(f"{len(words)} tokens have no pair left")
 
 
-def _apart(stream: Stream, tokens: Tokens, changed: range) -> Tokens:
-    """`tokens`, replaced in this range by the nearest that differs, where they equal the stream's or are larger than
+def _apart(stream: Stream, tokens: Tokens, changed: Sequence[int]) -> Tokens:
+    """`tokens`, replaced in these places by the nearest that differs, where they equal the stream's or are larger than
     any of it; its largest is put in where it got lost.
     """
     made = tokens.copy()

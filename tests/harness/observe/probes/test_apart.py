@@ -17,7 +17,7 @@ def test_changed() -> None:
     stream = _stream(document_lengths(1000, (64, 109, 200)))
     bounds = early(stream)
     assert bounds == (65, 172)
-    other = stream.changed(*bounds, SEED)
+    other = stream.changed(range(bounds[0], bounds[1] + 1), SEED)
     assert (stream.tokens != other.tokens).nonzero()[0].tolist() == list(range(65, 173))
     assert other.lengths == stream.lengths
 
