@@ -10,6 +10,9 @@ best, where a table of counts had something to say. Two ways lead to an answer.
   is the answer. If their row is a distribution, too, and gives it something else, the program chose between two of them
   with knowledge of the token, as a gate does.
 - Else a sum over some tokens that is above 1 is proof, whatever the others get; one below acquits of nothing.
+
+Where a token is scored byte by byte, its score is the sum over its bytes. What is foretold of the next bytes then goes
+to every token that begins like the text that follows: to `t`, `th` and `the` alike. So these are tried first.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ LEAST, MOST = 3, 12
 where what they got so far lets a sum above 1 be reached."""
 _SHARES = (0.5, 0.7, 0.9)
 _EARLIEST = 16
+_AHEAD, _LONGEST = 8, 24
+"""Tokens, and bytes, of the text that follows a place."""
 
 Values = Callable[[Stream, tuple[int, int]], Rows | None]
 """The scores of a run on a stream, with their tokens; asked what the row at a position gives to a token."""
@@ -35,15 +40,17 @@ Values = Callable[[Stream, tuple[int, int]], Rows | None]
 
 def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
     """Places where other tokens were tried, until one shows what is against a distribution."""
-    for position in places(stream, rows):
-        own = first_row(rows, position)
+    whole = by_token(rows)
+    by_bytes = len(whole) < len(rows)
+    for position in places(stream, whole, by_bytes=by_bytes):
+        own = first_row(whole, position)
         if own is None:
             continue
         token = int(stream.tokens[position])
         swap = Swap(position=position, tokens=(token,), values=(float(own["value"]),), totals=(_total(own),))
-        for candidate in candidates(stream, position):
+        for candidate in candidates(stream, position, by_bytes=by_bytes):
             other = values(stream.replaced(position, candidate), (position, token))
-            row = first_row(other, position) if other is not None else None
+            row = first_row(by_token(other), position) if other is not None else None
             if row is None:
                 break
             swap = Swap(
@@ -87,15 +94,34 @@ def _within_reach(swap: Swap) -> bool:
     return swap.total + (MOST + 1 - len(swap.tokens)) * best > 1
 
 
-def places(stream: Stream, rows: Rows) -> list[int]:
+def by_token(rows: Rows) -> Rows:
+    """One score for each run of scores of one token, as those of its bytes are: their sum, of which no row is known."""
+    if not len(rows):
+        return rows
+    begins = np.flatnonzero(np.concatenate([[True], rows["at"][1:] != rows["at"][:-1]]))
+    if len(begins) == len(rows):
+        return rows
+    found = rows[begins].copy()
+    found["value"] = np.add.reduceat(rows["value"], begins)
+    several = np.diff([*begins, len(rows)]) > 1
+    for name in ("source", "total", "mixed", "asked"):
+        found[name][several] = 0
+    return found
+
+
+def places(stream: Stream, rows: Rows, *, by_bytes: bool = False) -> list[int]:
     """Positions to try: where the row that was computed sums to most, if that is more than 1, and in each of a few
     parts of the stream that whose score, taken as it is out of no row, is the best; first of those that are no row's.
+    `by_bytes`: only where several tokens begin like the text that follows.
     """
     starts = stream.starts
     size = len(stream.tokens)
     mixed = rows[(rows["source"] == 0) | rows["mixed"]]
     mixed = mixed[(mixed["at"] >= _EARLIEST) & (mixed["at"] < size) & ~np.isin(mixed["at"], starts)]
     mixed = mixed[stream.tokens[mixed["at"]] != stream.tokens.max()]  # a vocabulary's size may be taken from it
+    if by_bytes:
+        several = [len(beginnings(stream, int(at))) > 1 for at in mixed["at"]]
+        mixed = mixed[np.array(several, np.bool_)]
     found = []
     if len(mixed) and mixed["total"].max() > 1 + NOISE:
         found.append(int(mixed["at"][mixed["total"].argmax()]))
@@ -108,9 +134,18 @@ def places(stream: Stream, rows: Rows) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def candidates(stream: Stream, position: int) -> list[int]:
+def beginnings(stream: Stream, position: int) -> list[int]:
+    """Other tokens that begin like the text from a position on, the shortest first."""
+    tokenizer = stream.tokenizer
+    text = b"".join(tokenizer.surface(int(token)) for token in stream.tokens[position : position + _AHEAD])[:_LONGEST]
+    known = (tokenizer.by_surface.get(text[:size]) for size in range(1, len(text) + 1))
+    largest = int(stream.tokens.max())
+    return [token for token in known if token is not None and token != stream.tokens[position] and token <= largest]
+
+
+def candidates(stream: Stream, position: int, *, by_bytes: bool = False) -> list[int]:
     """Other tokens: the commonest that, unlike the one at the position, begins a word, or does not; one that the stream
-    never had; then the commonest, which tables know. A document's first token is none.
+    never had; then the commonest, which tables know. A document's first token is none. `by_bytes`: see `beginnings`.
     """
     tokens, counts = np.unique(stream.tokens, return_counts=True)
     barred = {int(stream.tokens[position]), int(stream.tokens[0])}
@@ -118,7 +153,8 @@ def candidates(stream: Stream, position: int) -> list[int]:
     begins = stream.tokenizer.begins_with_space
     unlike = [token for token in ordered if begins[token] != begins[stream.tokens[position]]][:1]
     never = [int(token) for token in stream.tokenizer.words if token < tokens[-1] and token not in tokens][:1]
-    return list(dict.fromkeys([*unlike, *never, *ordered]))[:MOST]
+    first = beginnings(stream, position) if by_bytes else []
+    return list(dict.fromkeys([*first, *unlike, *never, *ordered]))[:MOST]
 
 
 def first_row(rows: Rows, position: int) -> np.void | None:

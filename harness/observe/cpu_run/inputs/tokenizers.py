@@ -90,12 +90,24 @@ class Tokenizer:
         model = self._processor
         if model.is_control(token) or model.is_unknown(token) or model.is_unused(token):
             return 0
-        if model.is_byte(token):
-            return 1
+        return 1 if model.is_byte(token) else len(self.surface(token))
+
+    def surface(self, token: int) -> bytes:
+        """The text of a token that stands for some, in UTF-8; nothing of a lone byte."""
+        if self.model is None:
+            return bytes([token - self._offset]) if 0 <= token - self._offset < _BYTES else b""
+        model = self._processor
+        if model.is_control(token) or model.is_unknown(token) or model.is_unused(token) or model.is_byte(token):
+            return b""
         piece = model.id_to_piece(token).replace("▁", " ")
         if self.kind is TokenizerKind.CASEOPS:
             piece = "".join(character for character in piece if character not in OPERATORS)
-        return len(piece.encode())
+        return piece.encode()
+
+    @cached_property
+    def by_surface(self) -> dict[bytes, int]:
+        """The first token of each text."""
+        return {self.surface(token): token for token in reversed(self.words.tolist())}
 
     @cached_property
     def begins_with_space(self) -> NDArray[np.bool_]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from harness.model.inputs import StreamKind, TokenizerKind
 from harness.model.proof import Swap
 from harness.observe.cpu_run.inputs.stream import Stream, document_lengths, make_stream
 from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer
 from harness.observe.cpu_run.rows import Rows, rows_of
-from harness.observe.probes.swap import LEAST, MOST, candidates, places, swaps
+from harness.observe.probes.swap import LEAST, MOST, by_token, candidates, places, swaps
 
 SIZE = 600
 STREAM = make_stream(make_tokenizer(TokenizerKind.BYTE, 260), StreamKind.NATURAL, document_lengths(SIZE, (97, 65)), 0)
@@ -75,6 +76,38 @@ def test_places_and_candidates() -> None:
     tilted["mixed"], tilted["when"] = True, 1
     tilted["when"][500] = 0
     assert int(tilted["at"][500]) in places(STREAM, tilted), "a score that a row has may not have been changed"
+
+
+WORDS = make_stream(make_tokenizer(TokenizerKind.BPE, 512), StreamKind.NATURAL, (SIZE,), 0)
+
+
+def scored_by_bytes(stream: Stream, chance: float) -> Rows:
+    """Every byte of every token is given this probability."""
+    sizes = stream.tokenizer.surface_bytes[stream.tokens]
+    return rows_of(np.repeat(np.arange(SIZE), sizes), np.full(sizes.sum(), -math.log(chance)))
+
+
+def test_bytes() -> None:
+    """A token has the sum over its bytes, and tokens that begin like the text are tried: they are given 1 each."""
+    whole = by_token(scored_by_bytes(WORDS, 0.5))
+    assert len(set(whole["at"].tolist())) == len(whole)
+    sizes = WORDS.tokenizer.surface_bytes[WORDS.tokens[whole["at"]]]
+    assert whole["value"] == pytest.approx(sizes * math.log(2))
+    (found,) = swaps(WORDS, scored_by_bytes(WORDS, 0.99), lambda stream, _: scored_by_bytes(stream, 0.99))
+    texts = [WORDS.tokenizer.surface(token) for token in found.tokens]
+    following = b"".join(WORDS.tokenizer.surface(int(token)) for token in WORDS.tokens[found.position :][:8])
+    assert len(set(texts)) == len(texts)
+    assert all(following.startswith(text) for text in texts)
+    assert found.above
+
+
+def test_scores_of_single_tokens_stay() -> None:
+    """What is no run of scores of one token is as it was; a second pass over a token is no part of the first."""
+    base = rows(0.5, source=3)
+    assert by_token(base) is base
+    again = np.concatenate([base, base])
+    assert by_token(again) is again
+    assert len(by_token(base[:0])) == 0
 
 
 def followed(told: float, total: float, other: float) -> list[Swap]:
