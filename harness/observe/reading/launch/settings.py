@@ -303,7 +303,8 @@ def fold_settings(
                 environment[item.env or ""] = given
                 sources.append(SettingSource(origin=kind, value=taken, at=command.at))
         entry = _printed(printed, item)
-        if entry is not None:
+        # That something is on or off gives a flag its value, and nothing else.
+        if entry is not None and (isinstance(item.default, bool) or entry[0] not in {"True", "False"}):
             origin, value = _fold_logged(discovery, item, entry, origin, value, environment, sources)
         if item.env in discovery.launcher:
             origin, value = SettingOrigin.LAUNCHER, coerce(discovery.launcher[item.env], item.default)

@@ -129,6 +129,25 @@ def test_launch() -> None:
     assert [(one.test, one.value) for one in launch.branches] == [("args.ttt_enabled", True)]
 
 
+def test_no_flag() -> None:
+    """That a path is empty, or a count is not, shows no value of it."""
+    text = SCRIPT.replace("    rate =", '    path = os.environ.get("PATH_OF_MODEL", "")\n    rate =').replace(
+        "    if args.ttt_enabled:",
+        """    if not args.path:
+        log0("nothing is loaded from elsewhere")
+    if args.ttt_epochs:
+        log0("several times over, in any case")
+    if args.ttt_enabled:""",
+    )
+    lines = "nothing is loaded from elsewhere\nseveral times over, in any case\n"
+    log = LogFacts(path="train.log", sha256="", bytes=1, lines=1, encoding="utf-8")
+    files = {"train.log": lines.encode()}
+    launch = read_launch([read_script("train_gpt.py", text.encode(), {})], {}, [log], (), files).facts
+    values = {one.name: (one.value, one.origin) for one in launch.settings}
+    assert values["path"] == ("", SettingOrigin.DEFAULT)
+    assert values["ttt_epochs"] == (10, SettingOrigin.DEFAULT)
+
+
 @given(st.lists(st.text("ab ", min_size=1, max_size=4), min_size=1, max_size=40), st.integers(1, 4_000))
 def test_hostile_lines(texts: list[str], length: int) -> None:
     """However a script's texts and a log's line repeat themselves, a line is gone through once."""
