@@ -29,7 +29,8 @@ class Moment:
     changed: NDArray[np.int64]
     """Tokens that were scored after it, in order; the first ones of documents are kept."""
     before: NDArray[np.int64]
-    """Tokens that were scored up to it, each time that they were."""
+    """Tokens that were scored up to it, each time that they were; but for documents' first ones, which are foretold from
+    what stands before, whenever that is scored."""
     next: NDArray[np.int64]
     """Tokens among the changed that were scored first of all, with no changed one before them in their document: what
     is foretold of them knows none of the others."""
@@ -57,7 +58,7 @@ def _moment(rows: Rows, stream: Stream, last: int) -> Moment:
     document = np.searchsorted(stream.starts, changed, side="right")
     opens = np.ones(len(changed), np.bool_)
     opens[1:] = document[1:] != document[:-1]
-    return Moment(changed, np.setdiff1d(before, after), changed[first & opens])
+    return Moment(changed, np.setdiff1d(np.setdiff1d(before, after), stream.starts), changed[first & opens])
 
 
 def rows_kept(first: Rows, second: Rows, positions: NDArray[np.int64]) -> bool | None:

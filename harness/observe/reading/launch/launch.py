@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from harness.model.base import At, Fact, snippet
+from harness.model.base import Fact, snippet
 from harness.model.launch import LaunchFacts, ModelShape
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
@@ -18,7 +18,7 @@ from harness.observe.reading.evaluate.values import FunctionNode, Source
 from harness.observe.reading.launch.branches import branch_facts, unreached
 from harness.observe.reading.launch.commands import Command, find_commands
 from harness.observe.reading.launch.pick import pick_script, ranked, resolve
-from harness.observe.reading.launch.printed import printed_settings
+from harness.observe.reading.launch.printed import Shown, printed_settings
 from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, late_settings, launcher
 from harness.observe.reading.launch.shapes import model_shapes
 from harness.observe.reading.source.grammar import parse
@@ -66,7 +66,7 @@ def read_launch(
         launch = LaunchFacts(script=path, reason=reason, command=_fact(command), complete=path is None, notes=note)
         return LaunchReading(launch)
     script = next((one for one in scripts if one.facts.path == path and one.texts), None)
-    shown = printed_settings(script, logs, files) if script is not None else {}
+    shown = printed_settings(script, logs, files) if script is not None else Shown()
     texts = script.texts if script is not None else ("",)
     with collector_held():
         return _evaluated(path, reason, command, commands, sources, texts, logs, shown)
@@ -80,7 +80,7 @@ def _evaluated(
     sources: Mapping[str, Source],
     texts: Sequence[str],
     logs: Sequence[LogFacts],
-    shown: Mapping[str, tuple[str, At]],
+    shown: Shown,
 ) -> LaunchReading:
     main = sources[path]
     wrappers = _wrappers(path, texts)

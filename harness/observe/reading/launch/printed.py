@@ -11,7 +11,7 @@ import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from harness.model.base import At
@@ -34,6 +34,16 @@ _LETTER = re.compile(r"[A-Za-z]")
 
 Truths = Mapping[str, bool]
 """Attributes, by name in lower case, that are on or off wherever something is executed."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What logs show of attributes, by their names in lower case: a text, and where it was printed first."""
+
+    values: Mapping[str, tuple[str, At]] = field(default_factory=dict)
+    """As they were printed."""
+    truths: Mapping[str, tuple[str, At]] = field(default_factory=dict)
+    """`True` or `False`: whether they were on, of others than these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +79,8 @@ class _Template:
         return found if all(0 < len(one) <= MAX_VALUE and not any(map(str.isspace, one)) for one in found) else None
 
 
-def printed_settings(
-    script: ScriptReading, logs: Sequence[LogFacts], files: Mapping[str, bytes]
-) -> dict[str, tuple[str, At]]:
-    """The commonest printed value of each attribute, by its name in lower case, and where it was printed first.
+def printed_settings(script: ScriptReading, logs: Sequence[LogFacts], files: Mapping[str, bytes]) -> Shown:
+    """The commonest printed value of each attribute, and what lines that are printed under conditions tell.
 
     `files` hold the bytes of the logs by path. What is printed with a format is left out: it may be rounded.
     """
@@ -102,10 +110,8 @@ def printed_settings(
         for name, entry in told.items():
             switched[name].append(entry)
     # What one log of several shows is an experiment beside the others.
-    for name, entries in switched.items():
-        if name not in found and 2 * len(entries) > len(own):
-            found[name] = entries
-    return {name: _commonest(entries) for name, entries in found.items()}
+    most = {name: one for name, one in switched.items() if name not in found and 2 * len(one) > len(own)}
+    return Shown(*({name: _commonest(entries) for name, entries in kind.items()} for kind in (found, most)))
 
 
 def _common(line: str, templates: Sequence[_Template]) -> Truths:

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from harness.model.base import At, Scalar
 from harness.model.launch import Setting, SettingOrigin, SettingSource
@@ -25,6 +24,7 @@ from harness.observe.reading.launch.declaring import (
     setting_lines,
 )
 from harness.observe.reading.launch.labels import other_labels
+from harness.observe.reading.launch.printed import Shown
 
 
 def launcher(world_size: int) -> dict[str, str]:
@@ -41,6 +41,7 @@ def launcher(world_size: int) -> dict[str, str]:
 
 
 MAX_SETTINGS = 600
+_NOTHING = Shown()
 PER_RUN = frozenset({"seed", "run_id", "data_seed", "log_dir", "logfile"})
 """Settings that differ between runs by design: the first run's value counts."""
 
@@ -278,7 +279,7 @@ def fold_settings(
     readme: Command | None,
     run_script: Command | None,
     logs: Sequence[LogFacts],
-    shown: Mapping[str, tuple[str, At]] = MappingProxyType({}),
+    shown: Shown = _NOTHING,
 ) -> tuple[tuple[Setting, ...], dict[str, str]]:
     """All settings with the value in force, and the environment that brings them about.
 
@@ -288,7 +289,7 @@ def fold_settings(
     settings: list[Setting] = []
     misleading = other_labels(text) if logs else set()
     printed = {name: entry for name, entry in logged_values(logs).items() if name not in misleading}
-    printed |= {name: entry for name, entry in shown.items() if name not in PER_RUN}
+    printed |= {name: entry for name, entry in shown.values.items() if name not in PER_RUN}
     declared = discovery.declared()
     for item in declared:
         sources: list[SettingSource] = []
@@ -303,8 +304,9 @@ def fold_settings(
                 environment[item.env or ""] = given
                 sources.append(SettingSource(origin=kind, value=taken, at=command.at))
         entry = _printed(printed, item)
-        # That something is on or off gives a flag its value, and nothing else.
-        if entry is not None and (isinstance(item.default, bool) or entry[0] not in {"True", "False"}):
+        if entry is None and isinstance(item.default, bool):  # that it is on or off is no value of anything else
+            entry = _printed(shown.truths, item)
+        if entry is not None:
             origin, value = _fold_logged(discovery, item, entry, origin, value, environment, sources)
         if item.env in discovery.launcher:
             origin, value = SettingOrigin.LAUNCHER, coerce(discovery.launcher[item.env], item.default)

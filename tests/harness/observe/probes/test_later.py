@@ -18,8 +18,10 @@ CHUNK = 16
 
 def shortest_first() -> Rows:
     """Documents scored in order of their length, chunk by chunk: each chunk is one call."""
-    parts = []
-    when = 0
+    starts = rows_of(STREAM.starts[1:], np.ones(3))
+    starts["when"] = 1
+    parts = [starts]
+    when = 1
     for document in np.argsort(LENGTHS):
         begin, end = int(STREAM.starts[document]), int(STREAM.starts[document]) + LENGTHS[document]
         for first in range(begin + 1, end, CHUNK):
@@ -41,7 +43,7 @@ def test_moments() -> None:
     assert len(found) == 2
     for one in found:
         assert max(when[at] for at in one.before.tolist()) < min(when[at] for at in one.changed.tolist())
-        assert not set(one.changed.tolist()) & set(STREAM.starts.tolist())
+        assert not {*one.changed.tolist(), *one.before.tolist()} & set(STREAM.starts.tolist())
         assert len(one.next) == 1
         assert when[int(one.next[0])] == min(when[at] for at in one.changed.tolist())
         assert int(one.next[0]) - 1 not in one.changed

@@ -39,7 +39,8 @@ def shown(*texts: str, script: str = SCRIPT) -> dict[str, str]:
     files = {f"train_{number}.log": text.encode() for number, text in enumerate(texts)}
     logs = [LogFacts(path=path, sha256="", bytes=1, lines=1, encoding="utf-8") for path in files]
     reading = read_script("train_gpt.py", script.encode(), {})
-    return {name: value for name, (value, _) in printed_settings(reading, logs, files).items()}
+    found = printed_settings(reading, logs, files)
+    return {name: value for name, (value, _) in (*found.values.items(), *found.truths.items())}
 
 
 @pytest.mark.parametrize(
@@ -156,4 +157,4 @@ def test_hostile_lines(texts: list[str], length: int) -> None:
     line = "ten letters " + "ab" * length
     log = LogFacts(path="train.log", sha256="", bytes=1, lines=1, encoding="utf-8")
     found = printed_settings(script, [log], {"train.log": line.encode()})
-    assert set(found) <= {"ttt_epochs"}
+    assert set(found.values) <= {"ttt_epochs"}
