@@ -103,9 +103,8 @@ def by_token(rows: Rows) -> Rows:
         return rows
     found = rows[begins].copy()
     found["value"] = np.add.reduceat(rows["value"], begins)
-    several = np.diff([*begins, len(rows)]) > 1
     for name in ("source", "total", "mixed", "asked"):
-        found[name][several] = 0
+        found[name] = 0  # a row of bytes is none of tokens, nor is that of a token of one byte
     return found
 
 

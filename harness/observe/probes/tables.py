@@ -8,6 +8,7 @@ without collisions gives none away.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence, Set
 
 from harness.model.base import At
 from harness.model.plan import Directive, Meaning
@@ -24,16 +25,18 @@ def loaded(trial: Trial) -> tuple[Directive, ...]:
     launch = trial.submission.launch
     if launch is None or launch.script is None:
         return ()
+    set_ = {one.name for rung in trial.plan.rungs for one in rung.overrides}
     scaled = {(one.at.line, one.at.layer) for rung in trial.plan.rungs for one in rung.directives}
     found: list[Directive] = []
     for layer, text in enumerate(trial.texts):
         parsed = parse(text)
         lines = parsed.text.split("\n")
         nodes = list(ast.walk(parsed.tree)) if parsed.tree is not None else []
+        given = {id(part) for node in nodes for part in _defaults(node, set_)}
         for node in nodes:
             if not isinstance(node, ast.expr) or not _table(node) or node.end_lineno != node.lineno:
                 continue
-            if (node.lineno, layer) in scaled:  # two changes of one line may overlap
+            if id(node) in given or (node.lineno, layer) in scaled:  # two changes of one line may overlap
                 continue
             begin, end = node.col_offset, node.end_col_offset or 0
             found.append(
@@ -48,6 +51,13 @@ def loaded(trial: Trial) -> tuple[Directive, ...]:
                 )
             )
     return tuple(found)
+
+
+def _defaults(node: ast.AST, names: Set[str]) -> Sequence[ast.expr]:
+    """What a setting would be, were it not set: `os.environ.get("VAL_BATCH_SIZE", 524288)`."""
+    first = node.args[0] if isinstance(node, ast.Call) and len(node.args) == 2 else None
+    named = isinstance(first, ast.Constant) and first.value in names
+    return node.args[1:] if named and isinstance(node, ast.Call) else ()
 
 
 def _table(node: ast.expr) -> bool:

@@ -6,16 +6,17 @@ import pytest
 from tests_support.cases import COMPLETE, facts_of
 
 from harness.model.base import At
-from harness.model.plan import Directive, Plan, Rung
+from harness.model.plan import Directive, Override, Plan, Rung
 from harness.observe.cpu_run.guest.edits import rewritten
 from harness.observe.cpu_run.inputs.layout import Layout
 from harness.observe.cpu_run.trial import Trial
 from harness.observe.probes.tables import loaded
 
 
-def trial(text: str, *scaled: Directive) -> Trial:
+def trial(text: str, *scaled: Directive, overrides: tuple[str, ...] = ()) -> Trial:
     """A submission with this text, some of which is scaled already."""
-    plan = Plan(script="train_gpt.py", rungs=(Rung(name="64", directives=scaled),))
+    given = tuple(Override(name=name, value="128", why="why") for name in overrides)
+    plan = Plan(script="train_gpt.py", rungs=(Rung(name="64", directives=scaled, overrides=given),))
     return Trial(facts_of({**COMPLETE, "train_gpt.py": text}), {}, plan, Layout.__new__(Layout), (text,))
 
 
@@ -24,6 +25,12 @@ def test_found(size: str) -> None:
     """However it is written."""
     text = f"é = 'é'; S = {size}; T = 1 << 32; U = 1 << 10; V = 5_000_000; W = x << 22; K = 1024\n"
     assert rewritten(text, loaded(trial(text))) == text.replace(size, "128", 1)
+
+
+def test_a_setting_that_is_set() -> None:
+    """What a setting would be without the value that the run gives it is none."""
+    text = 'import os\nS = os.environ.get("VAL_BATCH_SIZE", 524288)\nT = os.environ.get("SLOTS", 524288)\n'
+    assert [one.at.line for one in loaded(trial(text, overrides=("VAL_BATCH_SIZE",)))] == [3]
 
 
 def test_scaled_already() -> None:
