@@ -70,11 +70,23 @@ class Swap(Frozen):
         return most if self.one_row and len(self.foretold) >= SURE and most > 1 + NOISE else None
 
     @property
+    def raised(self) -> bool:
+        """Whether the token itself got more than one distribution has for it from which all others were scored."""
+        told = [one for one in self.foretold if one is not None]
+        if not told or len(told) < len(self.foretold) or self.totals[0] is not None:
+            return False
+        alike = max(told) - min(told) <= ALIKE and all(_is_one(one) for one in self.totals[1:])
+        return alike and min(told) - self.values[0] > ALIKE
+
+    @property
     def other(self) -> int | None:
         """Number, from 1, of a token that was scored from another distribution than the token itself, so that the
         choice between two of them was made with knowledge of it; None where there is none.
+
+        Where it is not known what the token itself was scored from, several others must have been scored from one
+        distribution that gives it less than it got: what they got was theirs as it stood, and it alone was raised.
         """
-        if not self.totals or not _is_one(self.totals[0]):
+        if not self.totals or not (_is_one(self.totals[0]) or (self.raised and len(self.foretold) >= SURE)):
             return None
         rows = zip(self.foretold, self.totals[1:], strict=True)
         return next(

@@ -73,11 +73,14 @@ class OneRow(ExperimentRule):
         """Two tokens were scored from two distributions in one place."""
         index = swap.other or 0
         before, after = swap.values[0], swap.foretold[index - 1] or 0.0
-        message = (
-            f"Token {swap.tokens[0]} at position {number(swap.position)} was given {before:.6f} nats. With token "
-            f"{swap.tokens[index]} in its place, and all before it the same, that one was scored from a distribution "
-            f"that gives {swap.tokens[0]} {after:.6f}: which one is used is chosen with knowledge of the token."
-        )
+        own = f"Token {swap.tokens[0]} at position {number(swap.position)} was given {before:.6f} nats."
+        if swap.raised:
+            others = f"With each of {len(swap.foretold)} others in its place, and all before it the same, that one was"
+            what = "it alone is given more because it is the one that is scored"
+        else:
+            others = f"With token {swap.tokens[index]} in its place, and all before it the same, that one was"
+            what = "which one is used is chosen with knowledge of the token"
+        message = f"{own} {others} scored from a distribution that gives {swap.tokens[0]} {after:.6f}: {what}."
         shown = Proof(
             shows=Shows.CHOSEN,
             position=swap.position,

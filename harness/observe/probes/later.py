@@ -29,8 +29,8 @@ class Moment:
     changed: NDArray[np.int64]
     """Tokens that were scored after it, in order; the first ones of documents are kept."""
     before: NDArray[np.int64]
-    """Tokens that were scored up to it, each time that they were; but for documents' first ones, which are foretold from
-    what stands before, whenever that is scored."""
+    """Tokens that were scored up to it, each time that they were; but for documents' first ones, which are foretold
+    from what stands before, whenever that is scored."""
     next: NDArray[np.int64]
     """Tokens among the changed that were scored first of all, with no changed one before them in their document: what
     is foretold of them knows none of the others."""

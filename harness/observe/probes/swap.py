@@ -86,9 +86,9 @@ def _foretold(row: np.void) -> float | None:
 
 def _within_reach(swap: Swap) -> bool:
     """Whether the tokens that are left, each as probable as the best tried so far, would make more than 1; or whether
-    the row that all were scored from does.
+    the row that all were scored from does, or gives the token itself less than it got.
     """
-    if swap.one_row:
+    if swap.one_row or swap.raised:
         return True
     best = math.exp(-min(swap.values[1:]))
     return swap.total + (MOST + 1 - len(swap.tokens)) * best > 1

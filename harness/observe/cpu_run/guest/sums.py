@@ -22,7 +22,7 @@ MAX_ROWS = 1 << 20
 class Covered:
     """What one sum has added up: elements at positions of the validation stream, in order."""
 
-    __slots__ = ("_earlier", "_length", "_rows", "blind", "elsewhere", "end", "looked", "size", "untold")
+    __slots__ = ("_earlier", "_length", "_rows", "_whole", "blind", "elsewhere", "end", "looked", "size", "untold")
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -32,6 +32,7 @@ class Covered:
         """Elements added that stand at no known place; additions of which no place is known; additions of which it is
         known at which token the program looked for them; additions of which not even the elements are known."""
         self._rows: list[Rows] = []
+        self._whole: Rows | None = None
         self._length = 0
         self._earlier: NDArray[np.int64] | None = None
 
@@ -49,6 +50,7 @@ class Covered:
             self.looked += looked
             self.elsewhere += int((rows["at"] < 0).sum())
         self._rows.append(rows)
+        self._whole = None
         self._length += len(rows)
         if self._length > MAX_ROWS:
             self._earlier = self.times
@@ -64,15 +66,21 @@ class Covered:
         """All elements in the order in which they were added; None where they were too many."""
         if self._earlier is not None:
             return None
-        self._rows = [in_a_row(self._rows)]
-        return self._rows[0]
+        if self._whole is None:
+            self._whole = in_a_row(self._rows)
+        return self._whole
 
     @property
     def times(self) -> NDArray[np.int64]:
-        """How often each position was added."""
-        at = np.concatenate([rows["at"] for rows in self._rows]) if self._rows else np.empty(0, np.int64)
+        """How often each position was added. What was added of one token in a row, as of its bytes, is added once."""
+        at = np.concatenate([_once(rows["at"]) for rows in self._rows]) if self._rows else np.empty(0, np.int64)
         times = np.bincount(at[at >= 0], minlength=self.size)
         return times if self._earlier is None else times + self._earlier
+
+
+def _once(at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions without those that follow upon themselves."""
+    return at[np.concatenate([[True], at[1:] != at[:-1]])] if len(at) else at
 
 
 class Sum:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.model.inputs import StreamKind, TokenizerKind
-from harness.model.proof import Swap
+from harness.model.proof import SURE, Swap
 from harness.observe.cpu_run.inputs.stream import Stream, document_lengths, make_stream
 from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer
 from harness.observe.cpu_run.rows import Rows, rows_of
@@ -141,6 +141,41 @@ def test_two_distributions_in_one_place() -> None:
     assert not found.whole
     assert all(one.other is None and not one.whole for one in followed(2.3, 1.0, 1.1))
     assert all(one.other is None and not one.whole for one in followed(2.3, 0.9, 1.0))
+
+
+def raised(told: list[float], own: float = 1.0) -> list[Swap]:
+    """Places where the token itself got `own` nats out of nothing known, and the others are scored from rows that have
+    this for it, one after the other.
+    """
+    base = rows(math.exp(-own))
+    runs = iter(told * 3)
+
+    def values(_: Stream, asked: tuple[int, int]) -> Rows:
+        found = base.copy()
+        here = found["at"] == asked[0]
+        found["value"][here], found["source"][here], found["total"][here], found["asked"][here] = (
+            7.0,
+            5,
+            1.0,
+            next(runs),
+        )
+        return found
+
+    return list(swaps(STREAM, base, values))
+
+
+def test_one_token_alone_is_raised() -> None:
+    """Where others are scored from one distribution as it stands, and it has less for the token itself, that is proof;
+    but for a few others, for rows that differ, and for a token that got less.
+    """
+    (found,) = raised([2.0] * 12)
+    assert found.other == 1
+    assert len(found.foretold) == SURE
+    assert all(one.other is None for one in raised([2.0, 2.5] * 6))
+    assert all(one.other is None for one in raised([0.5] * 12))
+    few = Swap(position=1, tokens=(1, 2, 3), values=(1.0, 7.0, 7.0), totals=(None, 1.0, 1.0), foretold=(2.0, 2.0))
+    assert few.raised
+    assert few.other is None
 
 
 def test_a_whole_row_that_is_none() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.observe.cpu_run.guest.recorder import Recorder
 from harness.observe.cpu_run.guest.rewriting import Rewriter
-from harness.observe.cpu_run.guest.sums import Sum
+from harness.observe.cpu_run.guest.sums import Covered, Sum
 from harness.observe.cpu_run.rows import rows_of
 
 
@@ -107,3 +107,14 @@ def test_a_score_that_is_made_in_one_go() -> None:
         """
     )
     assert found == {"-np.log2(rows).sum()": [3.0, 2.0], "count": [3.0, 2.0]}
+
+
+def test_what_is_added_in_a_row_is_added_once() -> None:
+    """A token that is scored byte by byte is scored once; one that is added again is not."""
+    made = Covered(9)
+    made.add(rows_of(np.array([1, 1, 1, 2, 4, 4]), np.ones(6)))
+    assert made.times.tolist() == [0, 1, 1, 0, 1, 0, 0, 0, 0]
+    assert made.rows is not None
+    made.add(rows_of(np.array([4, 5, 4]), np.ones(3)))
+    assert made.times.tolist() == [0, 1, 1, 0, 3, 1, 0, 0, 0]
+    assert len(made.rows) == 9
