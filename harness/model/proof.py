@@ -41,6 +41,8 @@ class Swap(Frozen):
     """What the row sums to from which each of them was scored; None where it is not known."""
     foretold: tuple[float | None, ...] = ()
     """What the rows from which the others were scored give to the token itself, in nats."""
+    by_bytes: bool = False
+    """Whether each score is a sum over the bytes of its token."""
 
     @property
     def total(self) -> float:

@@ -145,6 +145,8 @@ class SumsToOne(ExperimentRule):
         )
         suspected = [one.violation_class for one in mixture.TargetOnlyMixture().check(case)]
         kind = next((name for name in suspected if name is not None), self.violation_class)
+        if worst.by_bytes:
+            words, kind = f"Scored byte by byte, {words[0].lower()}{words[1:]}", "ngram_unnormalized"
         message = f"{words}: probabilities of one token sum to at most 1."
         return self.fail(case, message, _mixtures(case), proof=shown, violation_class=kind)
 

@@ -47,18 +47,25 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
         if own is None:
             continue
         token = int(stream.tokens[position])
-        swap = Swap(position=position, tokens=(token,), values=(float(own["value"]),), totals=(_total(own),))
+        swap = Swap(
+            position=position,
+            tokens=(token,),
+            values=(float(own["value"]),),
+            totals=(_total(own),),
+            by_bytes=by_bytes,
+        )
         for candidate in candidates(stream, position, by_bytes=by_bytes):
             other = values(stream.replaced(position, candidate), (position, token))
             row = first_row(by_token(other), position) if other is not None else None
             if row is None:
                 break
-            swap = Swap(
-                position=position,
-                tokens=(*swap.tokens, candidate),
-                values=(*swap.values, float(row["value"])),
-                totals=(*swap.totals, _total(row)),
-                foretold=(*swap.foretold, _foretold(row)),
+            swap = swap.model_copy(
+                update={
+                    "tokens": (*swap.tokens, candidate),
+                    "values": (*swap.values, float(row["value"])),
+                    "totals": (*swap.totals, _total(row)),
+                    "foretold": (*swap.foretold, _foretold(row)),
+                }
             )
             if _found(swap) or _settled(swap) or (len(swap.tokens) > LEAST and not _within_reach(swap)):
                 break
