@@ -54,11 +54,12 @@ class Names:
 def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
     """Names in the settings of a launch and in the constants of its program."""
     settings = [setting for setting in launch.settings if _is_data(setting)] if launch is not None else []
-    values = [str(setting.value) for setting in settings]
+    texts = tuple(_constants(program)) if program is not None else ()
+    joined = any(_SHARDS.search(text) and "/" not in text for text in texts)
     moved = {
-        value: SHARDS if _named_like_a_file(value, values) else _moved(value, root=_is_root(setting, value))
-        for setting, value in zip(settings, values, strict=True)
-        if setting.env is not None and _OUTSIDE.match(value)
+        value: SHARDS if joined and _named_like_a_file(setting) else _moved(value, root=_is_root(setting, value))
+        for setting in settings
+        if setting.env is not None and _OUTSIDE.match(value := str(setting.value))
     }
     environment: dict[str, str] = {}
     for setting in settings:
@@ -76,7 +77,6 @@ def names_of(launch: LaunchFacts | None, program: ast.AST | None) -> Names:
     }
     if SHARDS in in_force:
         roots[SHARDS] = None
-    texts = _constants(program) if program is not None else ()
     mentioned = {text: None for text in texts if text not in in_force and text not in moved}
     return Names(
         in_force=tuple(name for name in in_force if name not in roots or name == SHARDS)[:MAX_NAMES],
@@ -140,9 +140,9 @@ def _moved(path: str, *, root: bool) -> str:
     return "/".join([DATA, *kept]) + ("/" if path.endswith("/") else "")
 
 
-def _named_like_a_file(path: str, others: Iterable[str]) -> bool:
-    """Whether other names lie below a path that ends like one of a shard."""
-    return path.endswith(".bin") and any(other.startswith(f"{path}/") for other in others)
+def _named_like_a_file(setting: Setting) -> bool:
+    """Whether a path ends like a shard, and is called a folder: where names of shards are put behind it, it is one."""
+    return str(setting.value).endswith(".bin") and re.search(r"path|dir|root", setting.name, re.IGNORECASE) is not None
 
 
 def _along(path: str, moved: dict[str, str]) -> str:

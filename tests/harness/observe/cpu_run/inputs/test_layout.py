@@ -145,9 +145,9 @@ def test_a_folder_called_data_may_hold_shards_or_folders_of_them(cache: Path) ->
 
 
 def test_a_folder_that_is_named_like_a_shard(cache: Path) -> None:
-    """Where other names lie below it, a path that ends in .bin is a folder."""
-    folder = "/path/to/fineweb_train.bin"
-    layout = laid(cache, ("data_path", "DATA_PATH", folder), ("val_files", None, f"{folder}/fineweb_val_*.bin"))
+    """Where names of shards are put behind it, a path that ends in .bin is a folder."""
+    folder, program = "/path/to/fineweb_train.bin", 'val_files = os.path.join(data_path, "fineweb_val_*.bin")\n'
+    layout = laid(cache, ("data_path", "DATA_PATH", folder), program=program)
     assert dict(layout.environment) == {"DATA_PATH": "./data/datasets/shards"}
     assert "data/datasets/shards/fineweb_val_000000.bin" in {file.path for file in layout.files}
     alone = laid(cache, ("val_files", "VAL_FILES", "/path/to/fineweb_val.bin"))
