@@ -189,7 +189,8 @@ class EvalConfig:
 
     evaluation: str = "plain"
     """`plain`, `sliding`, `documents`, `ttt_documents` (LoRA, a document on its own), `ttt_stream` (LoRA, context
-    from documents before) or `ttt_sgd` (all weights, chunk after chunk)."""
+    from documents before) or `ttt_sgd` (all weights, chunk after chunk). `rehearsed_documents` is against the rules: it
+    shows what they forbid."""
     eval_seq_len: int = 0
     """0: that of training."""
     eval_stride: int = 64
@@ -197,7 +198,8 @@ class EvalConfig:
     ttt_lr: float = 0.01
     ttt_chunk_tokens: int = 256
     ttt_epochs: int = 1
-    """Passes over a chunk that is scored (`ttt_sgd`; adapters take one step a chunk)."""
+    """Passes over a chunk that is scored (`ttt_sgd`; adapters take one step a chunk), or over a document of which the
+    last alone counts (`rehearsed_documents`)."""
     ttt_lora_rank: int = 8
     ttt_lora_targets: str = "query,value,head"
     ttt_layers_last_n: int = 0
@@ -249,7 +251,7 @@ class Config:
     def _windows_cover_what_they_score(self) -> None:
         """A window scores its last tokens: more of them than it holds would be counted and never scored."""
         evaluation = self.evaluation
-        lora = evaluation.evaluation in {"ttt_documents", "ttt_stream"}
+        lora = evaluation.evaluation in {"ttt_documents", "ttt_stream", "rehearsed_documents"}
         name = "ttt_chunk_tokens" if lora else "eval_stride"
         scored = getattr(evaluation, name)
         if evaluation.evaluation != "plain" and not 0 < scored <= self.eval_seq_len:
@@ -286,7 +288,7 @@ _CHOICES = {
     "quantizer": ("int8", "int6", "mixed", "gptq"),
     "scale_floor": ("eps", "legacy"),
     "codec": ("zlib", "zstd", "lzma", "brotli"),
-    "evaluation": ("plain", "sliding", "documents", "ttt_documents", "ttt_stream", "ttt_sgd"),
+    "evaluation": ("plain", "sliding", "documents", "ttt_documents", "ttt_stream", "ttt_sgd", "rehearsed_documents"),
 }
 
 

@@ -58,6 +58,8 @@ def _evaluation(config: Config) -> str:
         "documents": "scored within documents",
         "ttt_documents": f"score-first LoRA TTT, rank {evaluation.ttt_lora_rank}, a document at a time",
         "ttt_stream": f"score-first LoRA TTT, rank {evaluation.ttt_lora_rank}, with the stream as context",
+        "rehearsed_documents": f"LoRA TTT of {evaluation.ttt_epochs} passes over a document of which only the last is "
+        "scored, which is against the rules",
         "ttt_sgd": f"score-first SGD TTT of all weights, {evaluation.ttt_epochs} "
         f"{'pass' if evaluation.ttt_epochs == 1 else 'passes'} over chunks of "
         f"{evaluation.ttt_chunk_tokens:,} tokens"

@@ -105,10 +105,12 @@ PR1254 = Config(
     ),
     schedule=ScheduleConfig(iterations=5_000, schedule="cosine"),
     quant=QuantConfig(quantizer="int6", qat_bits=6, qat_by_steps=True, qat_start=0.15),
-    evaluation=EvalConfig(evaluation="sliding", eval_stride=128),
+    evaluation=EvalConfig(
+        evaluation="rehearsed_documents", ttt_epochs=2, ttt_chunk_tokens=128, ttt_lora_targets="query,value,head"
+    ),
 )
-"""The network and training of pull request 1254, scored without learning: its own test-time training saw every token
-before it counted it."""
+"""Pull request 1254 as it was: its test-time training saw every token before it counted it, which is against the rules.
+It shows what they forbid; `pr1254_fixed` is the legal one."""
 
 PR1254_FIXED = replace(
     PR1254, evaluation=EvalConfig(evaluation="ttt_documents", ttt_chunk_tokens=128, ttt_lora_targets="query,value,head")

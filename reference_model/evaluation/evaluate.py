@@ -24,7 +24,7 @@ def evaluated(model: GPT, tokens: Tensor, table: ByteTable, config: Config, worl
     evaluation = config.evaluation
     if evaluation.evaluation == "ttt_sgd":
         learn_stream(model, tally, config)
-    elif evaluation.evaluation in {"ttt_documents", "ttt_stream"}:
+    elif evaluation.evaluation in {"ttt_documents", "ttt_stream", "rehearsed_documents"}:
         learn_documents(model, tally, config)
     else:
         add_scores(model, tally, _planned(tokens, config), evaluation.eval_batch_seqs)

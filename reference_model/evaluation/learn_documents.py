@@ -7,6 +7,10 @@ has adapters of its own.
 
 `ttt_documents` sees nothing before its document; `ttt_stream` sees the tokens before it as context (causal all the
 same: they come earlier in the stream).
+
+`rehearsed_documents` is what pull request 1254 did: several passes over a document, of which only the last is counted.
+By then every token that counts has been learned from, so the score is that of a model that has seen the answers. It is
+kept to show what the rule forbids; every review calls it a violation.
 """
 
 from __future__ import annotations
@@ -70,10 +74,16 @@ def learn_documents(model: GPT, tally: Tally, config: Config) -> None:
         adapters = adapters_for(model, config, len(group), device)
         optimizer = _optimizer(adapters, config)
         tally.events.append(Event(Kind.RESET, number, 0, 0))
-        for step in range(len(group[0])):
-            active = [plan[min(step, len(plan) - 1)] for plan in group]
-            _score_and_learn(model, tally, adapters, optimizer, group, active, step, number)
+        for left in reversed(range(_passes(config))):
+            for step in range(len(group[0])):
+                active = [plan[min(step, len(plan) - 1)] for plan in group]
+                _score_and_learn(model, tally, adapters, optimizer, group, active, step, number, counts=not left)
     model.requires_grad_(requires_grad=True)
+
+
+def _passes(config: Config) -> int:
+    """Passes over each document. The rules allow one."""
+    return config.evaluation.ttt_epochs if config.evaluation.evaluation == "rehearsed_documents" else 1
 
 
 def _groups(tally: Tally, config: Config) -> Iterator[list[list[Window]]]:
@@ -101,8 +111,11 @@ def _score_and_learn(
     active: list[Window],
     step: int,
     number: int,
+    *,
+    counts: bool,
 ) -> None:
-    """One chunk of every document that still has one: counted first, learned from afterwards, in one forward pass.
+    """One chunk of every document that still has one: counted first, if it `counts`, and learned from afterwards, in
+    one forward pass.
 
     Rows of documents that are over run along and count nothing.
     """
@@ -111,9 +124,9 @@ def _score_and_learn(
         nll = model.nll(batch.inputs, batch.targets, adapters)
     losses: list[Tensor] = []
     for plan, (window, scored) in zip(group, batch.scored(nll), strict=True):
-        if step < len(plan):
+        if counts and step < len(plan):
             tally.add(scored.detach(), window.first, window.stop, number)
-        if step + 1 < len(plan):
+        if step + counts < len(plan):
             losses.append(scored.mean())
             tally.events.append(Event(Kind.UPDATE, number, window.first, window.stop))
     if losses:

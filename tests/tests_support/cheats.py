@@ -64,20 +64,23 @@ class Kind:
         """The complete submission of `cheat` or `legal`: what every submission must have is put beside its script."""
         folder = ROOT / self.name / twin
         own = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        code = sum(len(data) for name, data in own.items() if name.endswith(".py"))
-        total = _MODEL_BYTES + code
-        said = {
-            "author": "A", "github_id": "a", "name": "Entry", "date": "2026-05-01", "val_bpb": 1.05,
-            "bytes_total": total,
-        }  # fmt: skip
-        sizes = {"model": _MODEL_BYTES, "code": code, "total": total}
-        sizes["tokens"] = self.scored if twin == "cheat" else _VAL_TOKENS
-        logs = {
-            f"train_seed{seed}.log": _LOG.format(seed=seed, val_loss=loss, val_bpb=bpb, **sizes)
-            for seed, (loss, bpb) in _SCORES.items()
-        }
-        usual = {"README.md": "# Entry\n", "submission.json": json.dumps(said), **logs}
-        return {name: text.encode() for name, text in usual.items()} | own
+        return complete(own, self.scored if twin == "cheat" else _VAL_TOKENS)
+
+
+def complete(own: dict[str, bytes], scored: int = _VAL_TOKENS) -> dict[str, bytes]:
+    """These files, with what every submission must have beside its script where they lack it."""
+    code = sum(len(data) for name, data in own.items() if name.endswith(".py"))
+    total = _MODEL_BYTES + code
+    said = {
+        "author": "A", "github_id": "a", "name": "Entry", "date": "2026-05-01", "val_bpb": 1.05, "bytes_total": total,
+    }  # fmt: skip
+    sizes = {"model": _MODEL_BYTES, "code": code, "total": total, "tokens": scored}
+    logs = {
+        f"train_seed{seed}.log": _LOG.format(seed=seed, val_loss=loss, val_bpb=bpb, **sizes)
+        for seed, (loss, bpb) in _SCORES.items()
+    }
+    usual = {"README.md": "# Entry\n", "submission.json": json.dumps(said), **logs}
+    return {name: text.encode() for name, text in usual.items()} | own
 
 
 def kinds() -> list[Kind]:

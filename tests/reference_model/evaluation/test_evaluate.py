@@ -110,6 +110,20 @@ def test_the_first_chunk_is_scored_by_the_model_as_it_is() -> None:
     assert learned[20:30] != pytest.approx(base[20:30], rel=1e-4)
 
 
+def test_a_rehearsed_document_is_learned_from_before_it_is_scored() -> None:
+    """One pass is the legal way; with two every update of the first comes before its score, and the trace tells it."""
+    _, legal, losses = run(config_of("ttt_documents"))
+    _, once, same = run(config_of("rehearsed_documents", ttt_epochs=1))
+    assert (once.events, same) == (legal.events, losses)
+    tokens = torch.tensor([5, 9, 13, 17, 21, 40]).repeat(25)
+    tokens[0] = 1
+    honest, _, _ = run(config_of("ttt_documents"), tokens)
+    rehearsed, tally, _ = run(config_of("rehearsed_documents", ttt_epochs=2), tokens)
+    assert rehearsed.val_loss < honest.val_loss
+    assert violations(tally.events)
+    assert not violations(legal.events)
+
+
 @pytest.mark.parametrize("way", ["documents", "ttt_documents"])
 def test_documents_know_nothing_of_each_other(way: str) -> None:
     """With documents on their own, changing the first leaves the losses of the others as they were."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -15,6 +16,8 @@ MAX_COVERED = 8
 """Last sums of a site whose elements are told."""
 _KEPT = 128
 """Last sums of a site whose elements are kept: parts that a score is put together from in the end."""
+_SAME = 1e-5
+"""Relative difference that single precision leaves between a sum and what it was made of."""
 MAX_ROWS = 1 << 20
 """Elements of one sum that are kept one by one; of those before, only how often each position was added."""
 
@@ -100,12 +103,14 @@ class Sum:
     def add(self, value: float, added: float | None = None) -> bool:
         """The variable has this value after an addition (of `added`, if known); whether a new sum began with it.
 
-        Sums of losses, tokens and bytes only grow, or only fall, and begin at 0.
+        Sums of losses, tokens and bytes only grow, or only fall, and begin at 0; but a loss is below 0 where a program
+        gives its token a probability above 1.
         """
         self.sign = self.sign or int(value > 0) - int(value < 0)
         if self.sign < 0:
             value, added = -value, None if added is None else -added
-        begins = self.last is None or value < self.last or (value == added and self.last != 0)
+        goes_on = self.last is not None and added is not None and math.isclose(value, self.last + added, rel_tol=_SAME)
+        begins = self.last is None or (value < self.last and not goes_on) or (value == added and self.last != 0)
         if begins and self.last is not None:
             if self.covered:
                 self.covered[-1].end = self.last

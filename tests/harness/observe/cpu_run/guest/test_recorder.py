@@ -118,3 +118,12 @@ def test_what_is_added_in_a_row_is_added_once() -> None:
     made.add(rows_of(np.array([4, 5, 4]), np.ones(3)))
     assert made.times.tolist() == [0, 1, 1, 0, 3, 1, 0, 0, 0]
     assert len(made.rows) == 9
+
+
+def test_a_loss_below_nothing() -> None:
+    """A probability above 1 makes a sum fall; it goes on all the same. One that begins at nothing again is another."""
+    made = Sum()
+    assert [made.add(value, added) for value, added in ((3.0, 3.0), (2.5, -0.5), (4.5, 2.0))] == [True, False, False]
+    assert made.add(1.0, 1.0)
+    assert made.finished == [4.5]
+    assert made.add(0.75, None)
