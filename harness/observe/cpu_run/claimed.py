@@ -1,7 +1,8 @@
 """Which of its printed scores a submission claims, where that is not the one that a run calls its result.
 
 A run may print its result in the middle, as of a mixture that is evaluated beside the network, and end with another
-score. Its logs tell which: the label whose score, or its mean over the runs, is the claim.
+score. Its logs tell which: the label whose score, or its mean over the runs, is the claim. Numbers in a label, as of
+chunks, are those of one run.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from harness.model.facts import SubmissionFacts
-from harness.observe.cpu_run.scores import result_of
+from harness.observe.cpu_run.scores import numberless, result_of
 
 _SAME = 6e-5
 """Bits per byte: a claim of four digits, rounded or cut."""
-_EARLIER = re.compile(r"\bstep\b|\bpre[ _-]|post[ _-](?:ema|swa)|progress|running|chunk", re.IGNORECASE)
+_EARLIER = re.compile(r"\bstep\b|\bpre[ _-]|post[ _-](?:ema|swa)|progress|running", re.IGNORECASE)
 """Labels of what is measured before the artifact is made, or on the way."""
 
 
@@ -31,7 +32,7 @@ def claimed_label(submission: SubmissionFacts) -> str | None:
         return None
     found: defaultdict[str, list[float | None]] = defaultdict(list)
     for run in runs:
-        last = {score.label: score.val_bpb for score in run.scores if not score.summary}
+        last = {numberless(score.label): score.val_bpb for score in run.scores if not score.summary}
         for label, value in last.items():
             found[label].append(value)
     labels = [one for one, values in found.items() if _EARLIER.search(one) is None and _has(values, claims[0])]

@@ -44,6 +44,15 @@ def test_label(claim: str, scores: tuple[str, ...], expected: str | None) -> Non
     assert label(claim, *scores) == expected
 
 
+def test_numbers_in_labels() -> None:
+    """The last of a run's chunks is the last of another's, however many there are."""
+    scores = tuple(Score(label=f"chunk [{n}/3]", val_bpb=1 - n / 10, line=n) for n in (1, 2, 3))
+    run = RunFacts(first_line=1, last_line=4, scores=(*scores, Score(label="final", val_bpb=0.5, line=4)))
+    found = result_of(run, "chunk [#/#]")
+    assert found is not None
+    assert found.val_bpb == 0.7
+
+
 def test_result() -> None:
     """The claimed label's last score is the result; where the run has none, what it is without a claim."""
     scores = tuple(
