@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.judge.case import Case
+from harness.model.logs import numberless
 from harness.model.proof import Divergence, ProofFacts
 
 LEAST_ROWS = 32
@@ -43,12 +44,20 @@ def proof_of(case: Case) -> ProofFacts | None:
 
 def acquitting(case: Case) -> ProofFacts | None:
     """The experiments where that nothing moved may acquit: in a run that was not tampered with, of a program that
-    leaves nothing out for what the machine is.
+    leaves nothing out for what the machine is, and of a score that the logs know.
     """
     run, proof = case.facts.cpu_run, proof_of(case)
     if run is None or proof is None or not run.trusted or run.fidelity.unmet or not proof.divergences:
         return None
-    return proof
+    return proof if logged(case, proof) else None
+
+
+def logged(case: Case, proof: ProofFacts) -> bool:
+    """Whether the score that was compared is one that the logs have, where they have any: else the program that was run
+    is not the one that was logged.
+    """
+    labels = {numberless(score.label) for log in case.logs for run in log.runs for score in run.scores}
+    return not labels or proof.label is None or numberless(proof.label) in labels
 
 
 def past_kept(case: Case) -> ProofFacts | None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.model.base import Fact, Frozen
+
+_NUMBER = re.compile(r"\d+")
+
+
+def numberless(label: str) -> str:
+    """A label without the numbers in it: `chunk [474/474]` of one run is `chunk [8/8]` of another."""
+    return _NUMBER.sub("#", label)
 
 
 class Score(Frozen):

@@ -32,9 +32,13 @@ step:13000/13000 val_loss:{val_loss:.4f} val_bpb:{val_bpb:.4f} train_time:580000
 Serialized model int8+zlib: {model} bytes
 Code size: {code} bytes
 Total submission size int8+zlib: {total} bytes
-final_int8_zlib_roundtrip val_loss:{val_loss:.4f} val_bpb:{val_bpb:.4f} eval_time:1500ms
-final_int8_zlib_roundtrip_exact val_loss:{val_loss:.8f} val_bpb:{val_bpb:.8f}
+{label} val_loss:{val_loss:.4f} val_bpb:{val_bpb:.4f} eval_time:1500ms
+{label}_exact val_loss:{val_loss:.8f} val_bpb:{val_bpb:.8f}
 """
+
+
+_LABEL = re.compile(r"\b(final_\w+?)(?:_exact)? val_loss")
+"""What a script calls its result."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,9 @@ def complete(own: dict[str, bytes], scored: int = _VAL_TOKENS) -> dict[str, byte
     said = {
         "author": "A", "github_id": "a", "name": "Entry", "date": "2026-05-01", "val_bpb": 1.05, "bytes_total": total,
     }  # fmt: skip
-    sizes = {"model": _MODEL_BYTES, "code": code, "total": total, "tokens": scored}
+    programs = [_unpacked(data.decode()) for name, data in own.items() if name.endswith(".py")]
+    label = next((found[1] for text in programs if (found := _LABEL.search(text))), "final_int8_zlib_roundtrip")
+    sizes = {"model": _MODEL_BYTES, "code": code, "total": total, "tokens": scored, "label": label}
     logs = {
         f"train_seed{seed}.log": _LOG.format(seed=seed, val_loss=loss, val_bpb=bpb, **sizes)
         for seed, (loss, bpb) in _SCORES.items()
@@ -108,7 +114,10 @@ def _read(path: Path) -> Kind:
 
 def script(kind: Kind, twin: str) -> str:
     """The program of a twin, taken out of its wrapper where it has one."""
-    text = (ROOT / kind.name / twin / "train_gpt.py").read_text(encoding="utf-8")
+    return _unpacked((ROOT / kind.name / twin / "train_gpt.py").read_text(encoding="utf-8"))
+
+
+def _unpacked(text: str) -> str:
     packed = re.search(r'b85decode\("([^"]+)"\)', text)
     return lzma.decompress(base64.b85decode(packed[1])).decode() if packed is not None else text
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from harness.judge.case import Case
 from harness.judge.rule import SubmissionRule
-from harness.model.findings import Finding, Proof, Severity, Strength
+from harness.judge.settled import logged, proof_of
+from harness.model.base import snippet
+from harness.model.findings import Evidence, Finding, Proof, Severity, Strength
 from harness.model.proof import Divergence, ProofFacts
 
 
@@ -33,6 +35,16 @@ class ExperimentRule(SubmissionRule):
             yield self.unknown(case, "The same run on the same tokens gave other scores, so nothing can be compared.")
         else:
             yield self.decided(case, run.proof)
+
+    def ok_by_run(self, case: Case, message: str, evidence: Iterable[Evidence] = ()) -> Finding:
+        """The rule holds, unless what was compared is another score than those that were logged."""
+        proof = proof_of(case)
+        if proof is None or logged(case, proof):
+            return super().ok_by_run(case, message, evidence)
+        label = snippet(proof.label or "")
+        return self.unknown(
+            case, f"{message} That acquits of nothing: the logs have no score called {label}.", evidence
+        )
 
     @abstractmethod
     def decided(self, case: Case, proof: ProofFacts) -> Finding:

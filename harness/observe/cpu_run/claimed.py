@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from harness.model.facts import SubmissionFacts
-from harness.observe.cpu_run.scores import numberless, result_of
+from harness.model.logs import numberless
+from harness.observe.cpu_run.scores import result_of
 
 _SAME = 6e-5
 """Bits per byte: a claim of four digits, rounded or cut."""

@@ -8,13 +8,12 @@ summed, whatever lies between.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from itertools import product
 
 from harness.model.base import At
 from harness.model.cpu_run import MatchedScore, Total
-from harness.model.logs import RunFacts, Score
+from harness.model.logs import RunFacts, Score, numberless
 
 LN2 = math.log(2.0)
 _NOISE = 2e-5
@@ -22,7 +21,6 @@ _NOISE = 2e-5
 _SAME = 1e-9
 """Relative difference of one sum, added up in two ways in double precision."""
 MAX_PAIRS = 200_000
-_NUMBER = re.compile(r"\d+")
 
 
 def matched(
@@ -53,11 +51,6 @@ def result_of(run: RunFacts, claimed: str | None = None) -> Score | None:
         return own[-1]
     evaluations = [score for score in run.scores if score.val_bpb is not None and score.label != "step"]
     return run.final or (evaluations[-1] if evaluations else None)
-
-
-def numberless(label: str) -> str:
-    """A label without the numbers in it: `chunk [474/474]` of one run is `chunk [8/8]` of another."""
-    return _NUMBER.sub("#", label)
 
 
 def quotient(losses: float, count: float, near: float) -> float:

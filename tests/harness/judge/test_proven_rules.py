@@ -55,6 +55,15 @@ def test_a_stream_that_is_scored_from_its_first_window_on() -> None:
     assert said(run(late))["PG411"].outcome is Outcome.INCONCLUSIVE
 
 
+def test_a_score_that_was_not_logged() -> None:
+    """Where logs have no score of that name, what was run is not what was logged, and acquits of nothing."""
+    findings = said(run(KEPT, label="final_other_score"), ADAPT_FIRST)
+    assert {findings[rule].outcome for rule in ("PG411", "PG412", "PG413")} == {Outcome.INCONCLUSIVE}
+    assert "the logs have no score called final_other_score" in findings["PG411"].message
+    assert findings["PG401"].outcome is Outcome.WARN
+    assert said(run(MOVED, label="final_other_score"))["PG411"].outcome is Outcome.FAIL
+
+
 def test_another_order() -> None:
     """Where documents are scored in another order, a parting in time shows that nothing later was known."""
     late = KEPT.model_copy(update={"rows": 9, "late": 480, "row_kept": None})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import lzma
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,6 +29,9 @@ _LEAST_LENGTH = 256
 """A shorter sequence beside a size only keeps it from being nothing."""
 _LEAST_STEPS = 100
 """Fewer steps in a condition are the first ones, which are told or counted in another way."""
+_LEAST_TOKENS = 50
+_TOKENS_SEEN = re.compile(r"(?:n_|num_)?(?:total_|seen_)?tokens(?:_seen|_total)?|token_count", re.IGNORECASE)
+"""Names of what counts the tokens that were seen so far: a table is asked from so many on."""
 _LEAST_WIDTH = 32
 """Fewer rows or columns that a condition names are tiles or groups, not a width of the model."""
 _WEIGHTS = frozenset({"weight", "param", "p", "w"})
@@ -285,6 +289,12 @@ def _literals(parsed: Parsed) -> Iterator[tuple[str, ast.expr, Form]]:
             yield "min_numel", limit, Form.COMPARISON
         if is_order and _measures_weights(compare.left) and (number_in(limit) or 0) >= _LEAST_WIDTH:
             yield "min_width", limit, Form.COMPARISON
+        if (
+            is_order
+            and _TOKENS_SEEN.fullmatch(name_of(compare.left) or "")
+            and (number_in(limit) or 0) >= _LEAST_TOKENS
+        ):
+            yield "cache_min_tokens", limit, Form.COMPARISON  # a table that is asked from then on, mostly
         if is_order and _counts_steps(compare.left) and (number_in(limit) or 0) >= _LEAST_STEPS:
             yield "switch_step", limit, Form.COMPARISON
         slots = is_order and meaning_of(name_of(compare.left) or "", number_in(limit)) is Meaning.BUCKETS

@@ -52,6 +52,7 @@ def _found(text: str) -> tuple[str, tuple[Declaration, ...]]:
         ("assert 26_000_000 < n_params < 28_000_000", Form.COMPARISON, Meaning.PARAMETERS, 26_000_000),
         ("assert total_params >= 17_000_000", Form.COMPARISON, Meaning.PARAMETERS, 17_000_000),
         ("if step >= 2_000:\n    pass", Form.COMPARISON, Meaning.STEP, 2_000),
+        ("if self.total_tokens < 10000:\n    pass", Form.COMPARISON, Meaning.CACHE_TOKENS, 10_000),
         ("if num_buckets < 1024:\n    raise ValueError", Form.COMPARISON, Meaning.BUCKETS, 1_024),
         ("if skip or args.iterations < 1000:\n    pass", Form.COMPARISON, Meaning.STEP, 1_000),
         ("longest = max(args.train_seq_len, length, 4096)", Form.LEAST, Meaning.SEQUENCE, 4_096),
