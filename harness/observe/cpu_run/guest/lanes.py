@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.observe.cpu_run.guest.places import UNKNOWN, Positions
-from harness.observe.cpu_run.guest.sources import checksums
+from harness.observe.cpu_run.guest.sources import SOURCES, checksums
 from harness.observe.cpu_run.rows import Rows
 
 TOKENS, LANES = 1 << 50, 1 << 51
@@ -63,7 +63,7 @@ Make = Callable[[torch.Tensor, Evaluation], Lanes]
 class Block:
     """Elements that one operation made."""
 
-    __slots__ = ("checksums", "first", "held", "make", "size", "totals", "width")
+    __slots__ = ("checksums", "first", "held", "make", "size", "totals", "when", "width")
 
     def __init__(self, size: int, width: int, make: Make | None) -> None:
         """`width`: tokens of the vocabulary; 0 where no scores went into the elements."""
@@ -72,6 +72,8 @@ class Block:
         """None once it is forgotten."""
         self.held = False
         """Whether nothing but rows that the program itself held went into it."""
+        self.when = 0
+        """The last call that took a loss that went into it out of a row (see `Sources.count`)."""
         self.checksums: NDArray[np.uint64] | None = None
         self.totals: NDArray[np.float64] | None = None
         """Of rows that scores are taken out of as they are: see `sources`."""
@@ -89,20 +91,21 @@ class Block:
 class Operand:
     """An argument of an operation as it was: its values, and of which of them other lanes are known."""
 
-    __slots__ = ("held", "names", "values", "width")
+    __slots__ = ("held", "names", "values", "when", "width")
 
     def __init__(self, value: torch.Tensor, names: torch.Tensor | None, positions: torch.Tensor) -> None:
         """`names` of the value's elements, None for a plain one; `positions` of the result, which has its shape."""
         shape = positions.shape
         self.values = value.detach().expand(shape).reshape(-1).clone()
         self.names: torch.Tensor | None = None
-        self.width, self.held = 0, False
+        self.width, self.held, self.when = 0, False, 0
         if names is not None:
             names = names.expand(shape)
             own = (names >= TOKENS) & (place_of(names) == positions)
             self.names = torch.where(own, names, UNKNOWN).reshape(-1)
             blocks = [ALPHABET.block(one) for one in ALPHABET.firsts(self.names)]
             self.width = max((one.width for one in blocks), default=0)
+            self.when = max((one.when for one in blocks), default=0)
             self.held = bool((self.names >= LANES).all()) and all(one.held for one in blocks)
 
     @property
@@ -207,6 +210,8 @@ class Alphabet:
             block = self._blocks[first]
             numbers = (names - LANES >> _BITS) - first
             own = np.flatnonzero((names >= LANES) & (numbers >= 0) & (numbers < block.size))
+            if block.held:
+                rows["when"][own] = block.when
             if block.checksums is not None and block.totals is not None:
                 rows["source"][own], rows["total"][own] = block.checksums[numbers[own]], block.totals[numbers[own]]
                 part = own[np.isin(rows["at"][own], list(self.asked))]
@@ -332,6 +337,7 @@ def elementwise(
         return found
 
     block = Block(positions.numel(), width, make)
+    block.when = max(one.when for one in operands)
     block.held = len(operands) == 1 and operands[0].held
     named = ALPHABET.add(block, positions, known)
     ALPHABET.hold(block, sum(one.size for one in operands))
@@ -363,7 +369,7 @@ def loss_of(
         return -(rows.float().log_softmax(-1) if logits else rows)
 
     block = Block(len(scores), scores.shape[1], make)
-    block.held = True
+    block.held, block.when = True, SOURCES.count
     if sums is not None:
         block.checksums, block.totals = sums
     named = ALPHABET.add(block, positions, known)

@@ -84,13 +84,13 @@ class Sources:
 
     def tell(self, rows: Rows) -> None:
         """Of each element, note the checksum and the sum of the row that its value was taken from, where known, and the
-        call that took this value: the last that did not learn from it, as training on what was scored takes it again;
-        else the first.
+        call that took this value, where that is not known: the last that did not learn from it, as training on what was
+        scored takes it again; else the first.
         """
         if not self.active or not len(rows):
             return
         wanted = _keys(rows["at"], rows["value"])
-        scored = np.zeros(len(rows), np.bool_)
+        scored = rows["when"] > 0
         for call in reversed(self._calls):
             after = np.searchsorted(call.keys, wanted)
             for index in (np.minimum(after, len(call.keys) - 1), np.maximum(after, 1) - 1):

@@ -57,6 +57,19 @@ def tilted(losses: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
     return losses.double() - BETA * hit + torch.log1p(chance * (np.exp(BETA) - 1))
 
 
+def test_when(targets: Tensor) -> None:
+    """A loss was taken by the call that it came out of, whatever other call took the same value."""
+    logits = made(1)
+    before = SOURCES.count
+    first = cross_entropy(logits, targets, reduction="none")
+    again = cross_entropy(logits.clone().requires_grad_(), targets, reduction="none")
+    cross_entropy(logits, targets, reduction="none")
+    for losses, call in ((first.double(), 1), (again.detach().double(), 2)):
+        found = told(losses)
+        SOURCES.tell(found)
+        assert set(found["when"]) == {before + call}
+
+
 def test_a_tilt_with_its_norm(targets: Tensor) -> None:
     """Its row sums to 1, however the loss was taken, and is the same whatever token came."""
     logits = made(1)
