@@ -122,7 +122,7 @@ class TokensMeasured(_OfScores):
         return self.warn(case, message, rows, strength=Strength.SUSPECTED)
 
     def _tolerable(self, case: Case, coverage: Coverage, losses: Covered, rows: list[Evidence]) -> Finding:
-        """What accepted records do at the two ends of the stream."""
+        """What accepted records do at the two ends of the stream; where it is tolerated, it is no kind of violation."""
         tolerance = case.tolerance("window_ends")
         parts = []
         if coverage.head or coverage.missing:
@@ -131,7 +131,9 @@ class TokensMeasured(_OfScores):
         if coverage.again is not None:
             parts.append(f"{number(losses.several)} tokens of the last window are scored more than once")
         message = "At the ends of the stream " + " and ".join(parts) + "."
-        return self.fail(case, message, rows, tolerated=tolerance.id if tolerance is not None else None)
+        if tolerance is None:
+            return self.fail(case, message, rows)
+        return self.fail(case, message, rows, tolerated=tolerance.id, violation_class=None)
 
 
 class BytesMeasuredInRun(_OfScores):
