@@ -21,6 +21,7 @@ from harness.observe.reading.launch.pick import pick_script, ranked, resolve
 from harness.observe.reading.launch.printed import Shown, printed_settings
 from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, late_settings, launcher
 from harness.observe.reading.launch.shapes import model_shapes
+from harness.observe.reading.launch.superseded import standing
 from harness.observe.reading.source.grammar import parse
 from harness.observe.reading.source.script import ScriptReading
 from harness.observe.reading.text import decode
@@ -66,6 +67,7 @@ def read_launch(
         launch = LaunchFacts(script=path, reason=reason, command=_fact(command), complete=path is None, notes=note)
         return LaunchReading(launch)
     script = next((one for one in scripts if one.facts.path == path and one.texts), None)
+    logs = standing(logs, metadata)
     shown = printed_settings(script, logs, files) if script is not None else Shown()
     texts = script.texts if script is not None else ("",)
     with collector_held():
