@@ -6,6 +6,7 @@ has a view of them, so that what is written into one is known in the other.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -28,13 +29,15 @@ _BY_UFUNCS = frozenset({"sum", "mean", "clip"})
 _MAKERS = ("zeros", "empty", "ones", "full", "zeros_like", "empty_like", "ones_like", "full_like")
 _PARTS = 64
 """Parts of a mixture at most."""
-_MOST_MADE = 1 << 20
+MOST_MADE = 1 << 20
 """Elements of an array up to which it is followed from when it is made: tables of counts are larger."""
 _CHANGING = frozenset({"copyto", "put", "place", "putmask", "put_along_axis", "fill_diagonal"})
 """Functions that write into their first argument."""
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """What functions give that look something up or choose, by name: made of the plain result and their arguments."""
 _note: list[Note] = []
+SINGLED: deque[PositionedArray] = deque(maxlen=4)
+"""Arrays of fractions out of which single numbers were taken last."""
 _filled, _from_numpy = np.full, torch.from_numpy  # as they are before what they make is followed
 
 
@@ -52,7 +55,7 @@ def follow_made() -> None:
 def _following(original: Callable[..., Any]) -> Callable[..., Any]:
     def made(*args: Any, **keywords: Any) -> Any:
         out = original(*map(bare, args), **bare_values(keywords))
-        if type(out) is not np.ndarray or out.dtype.kind != "f" or not out.ndim or out.size > _MOST_MADE:
+        if type(out) is not np.ndarray or out.dtype.kind != "f" or not out.ndim or out.size > MOST_MADE:
             return out
         found = with_positions(out, _nowhere(out.shape), {})
         found._made = True
@@ -81,6 +84,8 @@ class PositionedArray(np.ndarray):
         out = super().__getitem__(bare(index))
         if self._at is None:
             return out
+        if isinstance(out, np.floating) and self.ndim == 1 and not any(one is self for one in SINGLED):
+            SINGLED.append(self)
         at = self._at[bare(index)]  # what is chosen by the token itself might be another for another token
         return with_positions(out, places_of(at) if names_any(index) else at, self._bags)
 

@@ -18,6 +18,7 @@ from harness.observe.cpu_run.guest import arrays, follow, positioned
 from harness.observe.cpu_run.guest.lanes import ALPHABET
 from harness.observe.cpu_run.guest.places import Places
 from harness.observe.cpu_run.guest.positioned import CONVERSIONS, Call, is_positioned, off
+from harness.observe.cpu_run.guest.singled import follow_listed
 from harness.observe.cpu_run.inputs.shards import unpack_shard
 from harness.observe.cpu_run.rows import Rows, negated
 
@@ -112,6 +113,7 @@ class Tracker:
             setattr(torch, name, self._entry(getattr(torch, name)))
         arrays.tell(self.numbers.note)
         arrays.follow_made()
+        follow_listed()
         CONVERSIONS.update(
             item=self._item, float=self._item, int=self._item, index=self._item, tolist=self._listed, numpy=self._array,
             array=self._array,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.observe.cpu_run.guest import arrays, positioned
+from harness.observe.cpu_run.guest import arrays, positioned, singled
 from harness.observe.cpu_run.guest.places import UNKNOWN, Places
 from harness.observe.cpu_run.guest.positioned import CONVERSIONS, is_positioned
 from harness.observe.cpu_run.guest.positions import Numbers, Tracker, tracker
@@ -31,7 +31,7 @@ def tracked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracker]:
     """A tracker at work; what it replaced is put back."""
     for name in ("from_numpy", "frombuffer", "from_file", "tensor", "as_tensor", "asarray"):
         monkeypatch.setattr(torch, name, getattr(torch, name))
-    for name in arrays._MAKERS:
+    for name in (*arrays._MAKERS, *singled.LISTERS):
         monkeypatch.setattr(np, name, getattr(np, name))
     apply = vars(torch.autograd.Function)["apply"]
     found = Tracker([Places(STREAM, SIZES)])
@@ -75,6 +75,26 @@ def test_numpy(tracked: Tracker) -> None:
     assert float(array.astype(np.float64).reshape(4, 10).sum(axis=1)[2]) == float(np.asarray(array)[20:30].sum())
     with pytest.raises(IndexError):
         array[99]
+
+
+def test_lists_of_single_numbers(tracked: Tracker) -> None:
+    """What was taken out one by one and kept in its order is known again, equal numbers too; other lists are not."""
+    tokens = torch.from_numpy(STREAM.astype(np.int64))
+    values = torch.arange(500, dtype=torch.float64)[:, None].expand(500, 200).cos()
+    losses = values.T.gather(1, tokens[:, None]).squeeze(1).numpy()
+    kept = [float(one) for number, one in enumerate(losses) if number % 3]
+    at = arrays.positions_of(np.asarray(kept, dtype=np.float64))
+    assert at is not None
+    wanted = np.array([number for number in range(200) if number % 3])
+    surely = at[0] >= 0
+    assert at[0][surely].tolist() == wanted[surely].tolist()
+    assert 0 < (~surely).sum() < 9, "some numbers are equal, and one of them was left out"
+    whole = arrays.positions_of(np.asarray([float(one) for one in losses]))
+    assert whole is not None
+    assert whole[0].tolist() == list(range(200))
+    for other in (kept[::-1], kept[:4], [*kept, 0.125], [1.0] * 20):
+        assert arrays.positions_of(np.asarray(other)) is None
+    assert np.array(object=[1.0, 2.0]).tolist() == [1.0, 2.0]
 
 
 def test_arrays_that_are_changed(tracked: Tracker) -> None:
