@@ -16,6 +16,7 @@ from itertools import product
 
 from harness.model.base import At
 from harness.model.logs import LogFacts
+from harness.observe.reading.launch.declaring import reads_environment
 from harness.observe.reading.source.script import ScriptReading
 from harness.observe.reading.text import decode
 
@@ -162,13 +163,13 @@ def _lines(tree: ast.AST, aliases: Mapping[str, str]) -> Iterator[tuple[ast.expr
 
 
 def _aliases(assigns: Sequence[ast.Assign]) -> dict[str, str]:
-    """Variables that are always the same attribute: `use_slot = args.slot_enabled`."""
+    """Variables that are always the same attribute, or variable of the environment: `use_slot = args.slot_enabled`."""
     meant: defaultdict[str, set[str | None]] = defaultdict(set)
     for node in assigns:
         for target in node.targets:
             for name in ast.walk(target):
                 if isinstance(name, ast.Name):
-                    meant[name.id].add(_plain_attribute(node.value) if name is target else None)
+                    meant[name.id].add(_setting(node.value) if name is target else None)
     return {name: one for name, values in meant.items() if len(values) == 1 and (one := next(iter(values))) is not None}
 
 
@@ -241,6 +242,15 @@ def _attribute(part: ast.expr) -> str | None:
     if not isinstance(part, ast.FormattedValue) or part.format_spec is not None or part.conversion != -1:
         return None
     return _plain_attribute(part.value)
+
+
+def _setting(value: ast.expr) -> str | None:
+    """The attribute that a value is, or the only variable of the environment that it is made of."""
+    calls = [part for part in ast.walk(value) if isinstance(part, ast.Call) and reads_environment(part.func)]
+    names = [call.args[0] for call in calls if call.args]
+    if len(names) != 1 or len(calls) != 1:
+        return _plain_attribute(value)
+    return names[0].value.lower() if isinstance(names[0], ast.Constant) and isinstance(names[0].value, str) else None
 
 
 def _plain_attribute(value: ast.expr) -> str | None:

@@ -318,6 +318,7 @@ def fold_settings(
             )
         )  # fmt: skip
     _add_unread(environment, declared, (readme, run_script))
+    _add_switched(environment, declared, text, shown)
     return tuple(settings), {**discovery.wrapped, **environment, **discovery.launcher}
 
 
@@ -393,6 +394,15 @@ def _taken(discovery: Discovery, item: Declared, text: str) -> Scalar | None:
         return None
     same = type(got) is type(item.default) or item.default is None
     return scalar(got) if same else None
+
+
+def _add_switched(environment: dict[str, str], declared: list[Declared], text: str, shown: Shown) -> None:
+    """So is what the logs show to be on or off of variables that only the run itself reads."""
+    known = {item.env for item in declared} | set(environment)
+    for name, (truth, _) in shown.truths.items():
+        variable = name.upper()
+        if variable not in known and (f'"{variable}"' in text or f"'{variable}'" in text):
+            environment[variable] = "1" if truth == "True" else "0"
 
 
 def _add_unread(environment: dict[str, str], declared: list[Declared], commands: Iterable[Command | None]) -> None:

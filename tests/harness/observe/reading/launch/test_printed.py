@@ -130,6 +130,22 @@ def test_launch() -> None:
     assert [(one.test, one.value) for one in launch.branches] == [("args.ttt_enabled", True)]
 
 
+def test_variables_that_only_the_run_reads() -> None:
+    """A variable of the environment that a function reads is in force as the logs show it."""
+    text = SCRIPT.replace(
+        "    if args.ttt_enabled:",
+        """    mixes = bool(int(os.environ.get("MIX_ENABLED", "0")))
+    if mixes:
+        log0("mixing what bytes foretell")
+    if args.ttt_enabled:""",
+    )
+    log = LogFacts(path="train.log", sha256="", bytes=1, lines=1, encoding="utf-8")
+    for printed, expected in (("mixing what bytes foretell\n", True), ("nothing of the kind\n", False)):
+        files = {"train.log": printed.encode()}
+        launch = read_launch([read_script("train_gpt.py", text.encode(), {})], {}, [log], (), files).facts
+        assert next(one.value for one in launch.settings if one.env == "MIX_ENABLED") is expected
+
+
 def test_no_flag() -> None:
     """That a path is empty, or a count is not, shows no value of it."""
     text = SCRIPT.replace("    rate =", '    path = os.environ.get("PATH_OF_MODEL", "")\n    rate =').replace(
