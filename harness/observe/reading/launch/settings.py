@@ -303,9 +303,7 @@ def fold_settings(
                 origin, value = kind, taken
                 environment[item.env or ""] = given
                 sources.append(SettingSource(origin=kind, value=taken, at=command.at))
-        entry = _printed(printed, item)
-        if entry is None and isinstance(item.default, bool):  # that it is on or off is no value of anything else
-            entry = _printed(shown.truths, item)
+        entry = _printed(printed, item) or _switched(shown, item)
         if entry is not None:
             origin, value = _fold_logged(discovery, item, entry, origin, value, environment, sources)
         if item.env in discovery.launcher:
@@ -348,6 +346,14 @@ def late_settings(trace: Trace, settings: Sequence[Setting], launched: Mapping[s
             name=name, env=read.name, default=default, value=value, origin=origin, declared=at, sources=sources
         )
     return tuple(late.values())
+
+
+def _switched(shown: Shown, item: Declared) -> tuple[str, At] | None:
+    """What the logs show of a flag. That something is on or off is no value of anything else."""
+    truth = _printed(shown.truths, item)
+    if truth is None or isinstance(item.default, bool):
+        return truth
+    return ("1" if truth[0] == "True" else "0", truth[1]) if item.default in {"0", "1"} else None
 
 
 def _printed(printed: Mapping[str, tuple[str, At]], item: Declared) -> tuple[str, At] | None:
