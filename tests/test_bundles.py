@@ -26,7 +26,8 @@ def test_learning_in_documents(tmp_path: Path, preset: str, verdict: Verdict, br
     # The evaluation is what is tried: two layers and a small vocabulary take a fifth of the time.
     model = replace(whole.model, num_layers=2, xsa_last_n=2, vocab_size=1_024)
     small = replace(whole, model=model, data=replace(PRESETS["naive_baseline"].data, train_seq_len=256))
-    files = complete({"train_gpt.py": bundle(small, preset).encode()})
+    label = f"final_{small.evaluation.evaluation}"
+    files = complete({"train_gpt.py": bundle(small, preset).encode()}, label=label)
     submission = reviewed(files, Depth.PROOF, tmp_path, tmp_path / "store").review.submissions[0]
     raised = [one for one in submission.findings if one.outcome in {Outcome.FAIL, Outcome.WARN}]
     assert submission.compliance.verdict is verdict, raised

@@ -71,16 +71,18 @@ class Kind:
         return complete(own, self.scored if twin == "cheat" else _VAL_TOKENS)
 
 
-def complete(own: dict[str, bytes], scored: int = _VAL_TOKENS) -> dict[str, bytes]:
-    """These files, with what every submission must have beside its script where they lack it."""
+def complete(own: dict[str, bytes], scored: int = _VAL_TOKENS, label: str | None = None) -> dict[str, bytes]:
+    """These files, with what every submission must have beside its script where they lack it. `label`: of the result in
+    its logs, by default what a script writes out.
+    """
     code = sum(len(data) for name, data in own.items() if name.endswith(".py"))
     total = _MODEL_BYTES + code
     said = {
         "author": "A", "github_id": "a", "name": "Entry", "date": "2026-05-01", "val_bpb": 1.05, "bytes_total": total,
     }  # fmt: skip
     programs = [_unpacked(data.decode()) for name, data in own.items() if name.endswith(".py")]
-    label = next((found[1] for text in programs if (found := _LABEL.search(text))), "final_int8_zlib_roundtrip")
-    sizes = {"model": _MODEL_BYTES, "code": code, "total": total, "tokens": scored, "label": label}
+    written = next((found[1] for text in programs if (found := _LABEL.search(text))), "final_int8_zlib_roundtrip")
+    sizes = {"model": _MODEL_BYTES, "code": code, "total": total, "tokens": scored, "label": label or written}
     logs = {
         f"train_seed{seed}.log": _LOG.format(seed=seed, val_loss=loss, val_bpb=bpb, **sizes)
         for seed, (loss, bpb) in _SCORES.items()
