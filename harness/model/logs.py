@@ -7,6 +7,13 @@ import re
 from harness.model.base import Fact, Frozen
 
 _NUMBER = re.compile(r"\d+")
+_SAME = 6e-5
+"""Bits per byte: a claim of four digits, rounded or cut."""
+
+
+def is_claimed(val_bpb: float, claim: float) -> bool:
+    """Whether a score is the one that is claimed, to the digits that claims have."""
+    return abs(val_bpb - claim) <= _SAME
 
 
 def numberless(label: str) -> str:

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from harness.model.facts import SubmissionFacts
-from harness.model.logs import numberless
+from harness.model.logs import is_claimed, numberless
 from harness.observe.cpu_run.scores import result_of
 
-_SAME = 6e-5
-"""Bits per byte: a claim of four digits, rounded or cut."""
 _EARLIER = re.compile(r"\bstep\b|\bpre[ _-]|post[ _-](?:ema|swa)|progress|running", re.IGNORECASE)
 """Labels of what is measured before the artifact is made, or on the way."""
 
@@ -43,4 +41,4 @@ def claimed_label(submission: SubmissionFacts) -> str | None:
 def _has(values: Sequence[float | None], claim: float) -> bool:
     """Whether a claim is one of these scores, or the mean of them."""
     known = [value for value in values if value is not None]
-    return bool(known) and any(abs(value - claim) <= _SAME for value in (*known, fmean(known)))
+    return bool(known) and any(is_claimed(value, claim) for value in (*known, fmean(known)))

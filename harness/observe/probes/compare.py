@@ -66,10 +66,16 @@ def row_kept(first: Rows, second: Rows, position: int) -> bool | None:
     """
     if not in_time(first, position - 1)[first["at"] == position].all():
         return None
-    ours, theirs = (one["source"][one["at"] == position] for one in (first, second))
-    if not len(ours) or len(ours) != len(theirs) or not ours.all() or not theirs.all():
+    return rows_kept(first, second, np.array([position]))
+
+
+def rows_kept(first: Rows, second: Rows, positions: NDArray[np.int64]) -> bool | None:
+    """Whether the scores of these tokens were taken out of the same rows in both runs; None where none is known."""
+    ours, theirs = (one[np.isin(one["at"], positions)] for one in (first, second))
+    if not len(ours) or len(ours) != len(theirs) or not ours["source"].all() or not theirs["source"].all():
         return None
-    return bool(np.array_equal(ours, theirs))
+    ours, theirs = (one[np.argsort(one["at"], kind="stable")] for one in (ours, theirs))
+    return bool(np.array_equal(ours["source"], theirs["source"]))
 
 
 def _as_often(first: Rows, second: Rows) -> tuple[Rows, Rows]:

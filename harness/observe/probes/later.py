@@ -23,7 +23,7 @@ SEED = 3_001
 
 
 @dataclass(frozen=True)
-class Moment:
+class Instant:
     """A moment between two scores."""
 
     changed: NDArray[np.int64]
@@ -36,13 +36,13 @@ class Moment:
     is foretold of them knows none of the others."""
 
 
-def moments(rows: Rows, stream: Stream) -> list[Moment]:
-    """Moments after which enough was scored; none where it is not known when each score was taken."""
+def moments(rows: Rows, stream: Stream) -> list[Instant]:
+    """Instants after which enough was scored; none where it is not known when each score was taken."""
     rows = rows[(rows["at"] >= 0) & (rows["at"] < len(stream.tokens))]
     if not len(rows) or not (rows["when"] > 0).all():
         return []
     times = np.sort(rows["when"])
-    found: dict[int, Moment] = {}
+    found: dict[int, Instant] = {}
     for share in SHARES:
         last = int(times[int(share * (len(times) - 1))])
         if last < times[-1]:
@@ -50,7 +50,7 @@ def moments(rows: Rows, stream: Stream) -> list[Moment]:
     return [one for one in found.values() if len(one.changed)]
 
 
-def _moment(rows: Rows, stream: Stream, last: int) -> Moment:
+def _moment(rows: Rows, stream: Stream, last: int) -> Instant:
     after, before = (np.unique(rows["at"][which]) for which in (rows["when"] > last, rows["when"] <= last))
     changed = np.setdiff1d(np.setdiff1d(after, before), stream.starts)
     following = rows["when"][rows["when"] > last].min()
@@ -58,13 +58,4 @@ def _moment(rows: Rows, stream: Stream, last: int) -> Moment:
     document = np.searchsorted(stream.starts, changed, side="right")
     opens = np.ones(len(changed), np.bool_)
     opens[1:] = document[1:] != document[:-1]
-    return Moment(changed, np.setdiff1d(np.setdiff1d(before, after), stream.starts), changed[first & opens])
-
-
-def rows_kept(first: Rows, second: Rows, positions: NDArray[np.int64]) -> bool | None:
-    """Whether the scores of these tokens were taken out of the same rows in both runs; None where none is known."""
-    ours, theirs = (one[np.isin(one["at"], positions)] for one in (first, second))
-    if not len(ours) or len(ours) != len(theirs) or not ours["source"].all() or not theirs["source"].all():
-        return None
-    ours, theirs = (one[np.argsort(one["at"], kind="stable")] for one in (ours, theirs))
-    return bool(np.array_equal(ours["source"], theirs["source"]))
+    return Instant(changed, np.setdiff1d(np.setdiff1d(before, after), stream.starts), changed[first & opens])

@@ -32,8 +32,7 @@ from harness.observe.moment import Moment, Show
 from harness.observe.probes import later
 from harness.observe.probes.align import SLACK, aligned
 from harness.observe.probes.apart import SEED, early
-from harness.observe.probes.compare import Compared, compared, row_kept
-from harness.observe.probes.later import moments
+from harness.observe.probes.compare import Compared, compared, row_kept, rows_kept
 from harness.observe.probes.swap import swaps
 from harness.observe.probes.tables import loaded
 
@@ -106,7 +105,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         tried = tuple(swaps(stream, rows if theirs is None else theirs, values))
     after: list[Later] = []
     if not any(one.moved for one in divergences) and all(one.late > one.rows for one in divergences):
-        for number, moment in enumerate(moments(rows, stream)):
+        for number, moment in enumerate(later.moments(rows, stream)):
             other = stream.changed(moment.changed, later.SEED + number)
             outcome = run(f"changing {len(moment.changed)} tokens that are scored later", other)
             after.append(_later(outcome, rows, stream, moment, placed))
@@ -163,13 +162,13 @@ def _apart(outcome: Outcome, rows: Rows, stream: Stream, bounds: tuple[int, int]
     )
 
 
-def _later(outcome: Outcome, rows: Rows, stream: Stream, moment: later.Moment, placed: Placed) -> Later:
+def _later(outcome: Outcome, rows: Rows, stream: Stream, moment: later.Instant, placed: Placed) -> Later:
     theirs = _as(rows, outcome.rows, placed)
     if outcome.raised is not None or theirs is None:
         return Later(changed=len(moment.changed), failure=_words(outcome) or "its scores could not be placed")
     kept = [one[np.isin(one["at"], moment.before)] for one in (rows, theirs)]
     result = compared(kept[0], kept[1], len(stream.tokens), whole=_whole(outcome.rows, placed))
-    row_kept = later.rows_kept(rows, theirs, moment.next)
+    row_kept = rows_kept(rows, theirs, moment.next)
     return Later(changed=len(moment.changed), rows=result.rows, moved=len(result.moved), row_kept=row_kept)
 
 

@@ -16,6 +16,15 @@ GRAM = 8
 """Tokens by which a stretch is looked up; a shorter one is not placed."""
 
 
+_BY_BYTES = 0.9
+"""Share of the tokens of which that must be so."""
+
+
+def run_starts(at: Positions) -> Positions:
+    """Indices at which another position begins than the one before."""
+    return np.flatnonzero(np.concatenate([[True], at[1:] != at[:-1]])) if len(at) else np.empty(0, np.int64)
+
+
 class Places:
     """An index of one stream of 16-bit values: its tokens, or the bytes that each of them stands for."""
 
@@ -30,6 +39,19 @@ class Places:
             for start in range(len(stream) - GRAM + 1):
                 starts[stream[start : start + GRAM].tobytes()].append(start)
             self._starts.append(starts)
+
+    def by_bytes(self, at: Positions) -> bool:
+        """Whether positions follow upon themselves as often as their tokens have bytes: they were scored byte by byte.
+
+        A space that begins a document may be one more.
+        """
+        begins = run_starts(at)
+        lengths = np.diff([*begins, len(at)])
+        tokens = at[begins]
+        if len(self._streams) < 2 or not len(at) or (tokens < 0).any() or lengths.max() < 2:
+            return False
+        more = lengths - self._streams[1][tokens].astype(np.int64)
+        return bool(((more == 0) | (more == 1)).mean() >= _BY_BYTES)
 
     def of(self, values: NDArray[Any]) -> Positions | None:
         """Position of each value where the values, or all rows of them, are stretches of the stream; else None.

@@ -147,6 +147,10 @@ class Tracker:
             None if found is None else positioned.listed(found[0].reshape(-1), np.asarray(value).reshape(-1), found[1])
         )
 
+    def by_bytes(self, rows: Rows) -> bool:
+        """Whether these are scores of single bytes."""
+        return self.stream is not None and self._streams[self.stream].by_bytes(rows["at"])
+
     def faults(self) -> list[str]:
         """Operations that were not followed for a fault of ours."""
         return positioned.faults

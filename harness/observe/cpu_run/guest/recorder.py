@@ -172,7 +172,15 @@ class Recorder:
                 rows, elements = (None if one is None else negated(one) for one in (rows, elements))
             if rows is not None:
                 SOURCES.tell(rows)
-            found.cover(rows, self.tracker.size, begins=begins, whole=whole, looked=looked, elements=elements)
+            found.cover(
+                rows,
+                self.tracker.size,
+                begins=begins,
+                whole=whole,
+                looked=looked,
+                elements=elements,
+                by_bytes=rows is not None and self.tracker.by_bytes(rows),
+            )
         self._look()
 
     def _lessened(self, site: int, number: float, rows: Rows | None) -> None:
@@ -213,8 +221,8 @@ class Recorder:
         numbers = [number_of(part) for part in parts]
         if None in numbers:
             return
-        value, whole = 0.0, rows_of(np.empty(0, np.int64), np.empty(0))
-        known: Rows | None = whole
+        value = 0.0
+        known: Rows | None = rows_of(np.empty(0, np.int64), np.empty(0))
         for sign, part, number in zip(signs, parts, numbers, strict=True):
             own = self._rows(part)
             value = value + (number or 0.0) if sign == "+" else value - (number or 0.0)
@@ -237,7 +245,8 @@ class Recorder:
         found = self.sums.setdefault(site, Sum())
         begins = found.add(number, number)
         if self.tracker is not None:
-            found.cover(rows, self.tracker.size, begins=begins, whole=True)
+            by_bytes = rows is not None and self.tracker.by_bytes(rows)
+            found.cover(rows, self.tracker.size, begins=begins, whole=True, by_bytes=by_bytes)
 
     def _sum(self, values: Iterable[Any], /, start: Any = 0) -> Any:
         """`sum` as the submission sees it: its result speaks of all that was summed up."""

@@ -181,7 +181,8 @@ class _Pass(ast.NodeTransformer):
 
     def _revised(self, node: ast.stmt) -> ast.stmt | None:
         """What tells of `x = x - one + other`, which is about to be computed; None for all other statements."""
-        if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and _plain(node.targets[0])):
+        single = isinstance(node, ast.Assign) and len(node.targets) == 1 and _plain(node.targets[0])
+        if not isinstance(node, ast.Assign) or not single or not isinstance(node.value, ast.BinOp):
             return None
         target = ast.unparse(node.targets[0])
         signs, parts = zip(*_signed(node.value), strict=True)

@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.observe.cpu_run.guest.places import run_starts
 from harness.observe.cpu_run.rows import Rows, in_a_row, negated, without
 
 MAX_TOTALS = 2_000
@@ -25,7 +26,19 @@ MAX_ROWS = 1 << 20
 class Covered:
     """What one sum has added up: elements at positions of the validation stream, in order."""
 
-    __slots__ = ("_earlier", "_length", "_rows", "_whole", "blind", "elsewhere", "end", "looked", "size", "untold")
+    __slots__ = (
+        "_by_bytes",
+        "_earlier",
+        "_length",
+        "_rows",
+        "_whole",
+        "blind",
+        "elsewhere",
+        "end",
+        "looked",
+        "size",
+        "untold",
+    )
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -35,13 +48,21 @@ class Covered:
         """Elements added that stand at no known place; additions of which no place is known; additions of which it is
         known at which token the program looked for them; additions of which not even the elements are known."""
         self._rows: list[Rows] = []
+        self._by_bytes: list[bool] = []
         self._whole: Rows | None = None
         self._length = 0
         self._earlier: NDArray[np.int64] | None = None
 
-    def add(self, rows: Rows | None, *, looked: bool = False, elements: Rows | None = None) -> None:
-        """These rows were added; `looked`: their positions are what was looked at before. Where they are not known,
-        `elements` are what was added, at no known place.
+    def add(
+        self,
+        rows: Rows | None,
+        *,
+        looked: bool = False,
+        elements: Rows | None = None,
+        by_bytes: bool = False,
+    ) -> None:
+        """These rows were added; `looked`: their positions are what was looked at before; `by_bytes`: each is a byte's.
+        Where they are not known, `elements` are what was added, at no known place.
         """
         if rows is None:
             self.untold += 1
@@ -53,11 +74,12 @@ class Covered:
             self.looked += looked
             self.elsewhere += int((rows["at"] < 0).sum())
         self._rows.append(rows)
+        self._by_bytes.append(by_bytes)
         self._whole = None
         self._length += len(rows)
         if self._length > MAX_ROWS:
             self._earlier = self.times
-            self._rows, self._length = [], 0
+            self._rows, self._by_bytes, self._length = [], [], 0
 
     @property
     def known(self) -> Rows | None:
@@ -75,15 +97,14 @@ class Covered:
 
     @property
     def times(self) -> NDArray[np.int64]:
-        """How often each position was added. What was added of one token in a row, as of its bytes, is added once."""
-        at = np.concatenate([_once(rows["at"]) for rows in self._rows]) if self._rows else np.empty(0, np.int64)
+        """How often each position was added. A token whose bytes were added one after the other was added once."""
+        parts = [
+            rows["at"][run_starts(rows["at"])] if by_bytes else rows["at"]
+            for rows, by_bytes in zip(self._rows, self._by_bytes, strict=True)
+        ]
+        at = np.concatenate(parts) if parts else np.empty(0, np.int64)
         times = np.bincount(at[at >= 0], minlength=self.size)
         return times if self._earlier is None else times + self._earlier
-
-
-def _once(at: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions without those that follow upon themselves."""
-    return at[np.concatenate([[True], at[1:] != at[:-1]])] if len(at) else at
 
 
 class Sum:
@@ -129,13 +150,14 @@ class Sum:
         whole: bool,
         looked: bool = False,
         elements: Rows | None = None,
+        by_bytes: bool = False,
     ) -> None:
         """These rows of a stream of `size` were added, or where `whole` they are the sum (see `Covered.add`)."""
         if begins or not self.covered:
             self.covered.append(Covered(size))
         elif whole or self.covered[-1].size != size:  # set anew, or the stream is known from now on
             self.covered[-1] = Covered(size)
-        self.covered[-1].add(rows, looked=looked, elements=elements)
+        self.covered[-1].add(rows, looked=looked, elements=elements, by_bytes=by_bytes)
 
     def lessen(self, value: float, rows: Rows | None, size: int) -> None:
         """These rows were taken out of the sum in progress, which is `value` now."""

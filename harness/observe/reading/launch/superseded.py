@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.model.logs import LogFacts
+from harness.model.logs import LogFacts, is_claimed
 from harness.model.metadata import MetadataFacts
-
-_SAME = 6e-5
-"""Bits per byte: a claim of four digits, rounded or cut."""
 
 
 def standing(logs: Sequence[LogFacts], metadata: Sequence[MetadataFacts]) -> Sequence[LogFacts]:
@@ -23,4 +20,4 @@ def standing(logs: Sequence[LogFacts], metadata: Sequence[MetadataFacts]) -> Seq
 def _shows(log: LogFacts, claim: float) -> bool:
     """Whether a run of a log ends with a score."""
     finals = [run.final.val_bpb for run in log.runs if run.final is not None]
-    return any(abs(score - claim) <= _SAME for score in finals if score is not None)
+    return any(is_claimed(score, claim) for score in finals if score is not None)

@@ -9,7 +9,8 @@ from harness.model.inputs import StreamKind, TokenizerKind
 from harness.observe.cpu_run.inputs.stream import make_stream
 from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer
 from harness.observe.cpu_run.rows import Rows, rows_of
-from harness.observe.probes.later import SEED, moments, rows_kept
+from harness.observe.probes.compare import rows_kept
+from harness.observe.probes.later import SEED, moments
 
 LENGTHS = (40, 90, 20, 60)
 STREAM = make_stream(make_tokenizer(TokenizerKind.BYTE, 260), StreamKind.NATURAL, LENGTHS, 0)

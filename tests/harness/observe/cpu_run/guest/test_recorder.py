@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.observe.cpu_run.guest.places import Places
 from harness.observe.cpu_run.guest.recorder import Recorder
 from harness.observe.cpu_run.guest.rewriting import Rewriter
 from harness.observe.cpu_run.guest.sums import Covered, Sum
@@ -109,15 +110,22 @@ def test_a_score_that_is_made_in_one_go() -> None:
     assert found == {"-np.log2(rows).sum()": [3.0, 2.0], "count": [3.0, 2.0]}
 
 
-def test_what_is_added_in_a_row_is_added_once() -> None:
-    """A token that is scored byte by byte is scored once; one that is added again is not."""
-    made = Covered(9)
-    made.add(rows_of(np.array([1, 1, 1, 2, 4, 4]), np.ones(6)))
+def test_bytes_of_a_token_are_one_score() -> None:
+    """A token that is scored byte by byte is scored once; without that, each time counts, next to one another too."""
+    rows = rows_of(np.array([1, 1, 1, 2, 4, 4]), np.ones(6))
+    places = Places(np.arange(9, dtype=np.uint16), np.array([0, 3, 1, 5, 2, 1, 1, 1, 1], np.uint16))
+    assert places.by_bytes(rows["at"])
+    assert not places.by_bytes(np.array([1, 1, 2, 4, 4])), "repeated, but not as often as it has bytes"
+    assert not places.by_bytes(np.array([2, 5, 6])), "single scores of single bytes are those of tokens"
+    made, plain = Covered(9), Covered(9)
+    made.add(rows, by_bytes=True)
+    plain.add(rows)
     assert made.times.tolist() == [0, 1, 1, 0, 1, 0, 0, 0, 0]
+    assert plain.times.tolist() == [0, 3, 1, 0, 2, 0, 0, 0, 0]
     assert made.rows is not None
-    made.add(rows_of(np.array([4, 5, 4]), np.ones(3)))
-    assert made.times.tolist() == [0, 1, 1, 0, 3, 1, 0, 0, 0]
-    assert len(made.rows) == 9
+    made.add(rows_of(np.array([4, 5]), np.ones(2)))
+    assert made.times.tolist() == [0, 1, 1, 0, 2, 1, 0, 0, 0]
+    assert len(made.rows) == 8
 
 
 def test_a_loss_below_nothing() -> None:

@@ -16,3 +16,6 @@ def test_a_short_convolution_sees_no_later_step():
                 expected[0, t] += layer.weight[:, 0, 3 - lag] * x[0, t - lag]
     out, _ = layer(x, cu_seqlens=torch.tensor([0, 5, 7]))
     torch.testing.assert_close(out, expected * expected.sigmoid())
+    later = x.clone()
+    later[:, 4:] += 1
+    assert torch.equal(layer(later, cu_seqlens=torch.tensor([0, 5, 7]))[0][:, :4], out[:, :4])

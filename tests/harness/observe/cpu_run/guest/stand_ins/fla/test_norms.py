@@ -12,3 +12,4 @@ def test_the_gated_norm():
     x, g = torch.randn(2, 6), torch.randn(2, 6)
     expected = x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * layer.weight * g * g.sigmoid()
     torch.testing.assert_close(layer(x, g), expected)
+    assert not layer(x, torch.zeros_like(g)).any()
