@@ -44,7 +44,7 @@ def broken_by(raised: Raised, texts: Sequence[str], line: int | None) -> str | N
     if index is not None:
         return f"torch takes no {index[1].lower()} tensor as an index, on any device: convert it to int64."
     if raised.message.startswith("Weights only load failed") and "harness" not in raised.message:
-        return "torch.load refuses what the program itself has saved, since torch 2.6: say weights_only=False."
+        return "torch.load refuses what the program itself has saved: say weights_only=False."
     trees = [tree for tree in (parse(text).tree for text in texts) if tree is not None]
     if not trees or line is None or len(trees) != len(texts):
         return None

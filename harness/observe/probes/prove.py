@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum, auto
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,9 +29,9 @@ from harness.observe.cpu_run.rows import Rows
 from harness.observe.cpu_run.trial import Again, Trial
 from harness.observe.moment import Moment, Show
 from harness.observe.probes import later
-from harness.observe.probes.align import SLACK, aligned
 from harness.observe.probes.apart import SEED, early
 from harness.observe.probes.compare import Compared, compared, row_kept, rows_kept
+from harness.observe.probes.placing import SLACK, How, Placing, placed
 from harness.observe.probes.swap import swaps
 from harness.observe.probes.tables import loaded
 
@@ -47,8 +46,6 @@ _OFF = range(9, 24)
 MAX_FIRST, MAX_SPANS, AROUND = 10, 50, 4
 ROUNDED = 1e-2
 """What half precision leaves of a sum over a whole row."""
-_MOST = 0.5
-"""Share of the scores whose tokens are known from which on the others are left out, rather than all inferred."""
 _INFERRED = 64
 """Tokens before a parting that are not compared where it is only inferred which token a score is of."""
 
@@ -81,8 +78,8 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
     for number, position in enumerate(partings(stream, *_scored(base.rows, stream))):
         other = stream.diverged(position, _SEED + number)
         parted.append((position, other, run(f"changing what comes after token {position}", other)))
-    rows, placed = _placed(base.rows, parted)
-    divergences = [_divergence(base, outcome, rows, stream, other, at, placed) for at, other, outcome in parted]
+    rows, placing = placed(base.rows, stream, [(at, outcome.rows) for at, _, outcome in parted])
+    divergences = [_divergence(base, outcome, rows, stream, other, at, placing) for at, other, outcome in parted]
     repeatable = None
     if any(one.moved or one.artifact for one in divergences):
         outcome = run("running it once more as it was", None)
@@ -94,13 +91,13 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
 
     def values(other: Stream, asked: tuple[int, int]) -> Rows | None:
         """The scores with another token in one place."""
-        return _as(rows, run("putting another token in one place", other, tables, (asked,)).rows, placed)
+        return placing.of(run("putting another token in one place", other, tables, (asked,)).rows, other)
 
     plain = rows["source"].astype(bool) & ~rows["mixed"]
     if above is None and not plain.all() and not any(one.moved for one in divergences):
         tables = loaded(trial)
         full = run("filling tables as the real validation set would", None, tables) if tables else None
-        theirs = _as(rows, full.rows, placed) if full is not None else None
+        theirs = placing.of(full.rows, stream) if full is not None else None
         tables = tables if theirs is not None else ()
         tried = tuple(swaps(stream, rows if theirs is None else theirs, values))
     after: list[Later] = []
@@ -108,26 +105,25 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         for number, moment in enumerate(later.moments(rows, stream)):
             other = stream.changed(moment.changed, later.SEED + number)
             outcome = run(f"changing {len(moment.changed)} tokens that are scored later", other)
-            after.append(_later(outcome, rows, stream, moment, placed))
+            after.append(_later(outcome, rows, stream, other, moment, placing))
     apart = None
     if _independent(trial.submission) and len(rows) and (bounds := early(stream)) is not None:
-        outcome = run(
-            f"changing tokens {bounds[0]} to {bounds[1]} alone", stream.changed(range(bounds[0], bounds[1] + 1), SEED)
-        )
-        apart = _apart(outcome, rows, stream, bounds, placed)
+        other = stream.changed(range(bounds[0], bounds[1] + 1), SEED)
+        outcome = run(f"changing tokens {bounds[0]} to {bounds[1]} alone", other)
+        apart = _apart(outcome, rows, stream, other, bounds, placing)
     coverage = base.facts.coverage
     return ProofFacts(
         label=coverage.label if coverage is not None else None,
         val_bpb=coverage.val_bpb if coverage is not None else None,
         stream=len(stream.tokens),
         rows=len(rows),
-        unplaced=len(base.rows) - len(rows) if placed is Placed.PARTLY else 0,
+        unplaced=len(base.rows) - len(rows) if placing.how is How.PARTLY else 0,
         positions=len(np.unique(rows["at"])),
         normalised=int(np.count_nonzero(rows["source"] if tried and all(one.whole for one in tried) else plain)),
         mixed=int(np.count_nonzero(rows["mixed"])),
         repeatable=repeatable,
         divergences=tuple(divergences),
-        aligned=placed is Placed.BY_PARTING,
+        aligned=placing.how is How.BY_PARTING,
         swaps=tried,
         tables=tables,
         above=above,
@@ -144,14 +140,16 @@ def _independent(submission: SubmissionFacts) -> bool:
     return submission.documents is not None or any(one.independent is not None for one in submission.readmes)
 
 
-def _apart(outcome: Outcome, rows: Rows, stream: Stream, bounds: tuple[int, int], placed: Placed) -> Apart:
+def _apart(
+    outcome: Outcome, rows: Rows, stream: Stream, other: Stream, bounds: tuple[int, int], placing: Placing
+) -> Apart:
     first, last = bounds
-    theirs = _as(rows, outcome.rows, placed)
+    theirs = placing.of(outcome.rows, other)
     if outcome.raised is not None or theirs is None:
         return Apart(first=first, last=last, failure=_words(outcome) or "its scores could not be placed")
     # The first token of a document is foretold from the one before it.
     later = [one[(one["at"] > last) & ~np.isin(one["at"], stream.starts)] for one in (rows, theirs)]
-    result = compared(later[0], later[1], len(stream.tokens), whole=_whole(outcome.rows, placed))
+    result = compared(later[0], later[1], len(stream.tokens), whole=placing.whole(outcome.rows))
     return Apart(
         first=first,
         last=last,
@@ -162,12 +160,14 @@ def _apart(outcome: Outcome, rows: Rows, stream: Stream, bounds: tuple[int, int]
     )
 
 
-def _later(outcome: Outcome, rows: Rows, stream: Stream, moment: later.Instant, placed: Placed) -> Later:
-    theirs = _as(rows, outcome.rows, placed)
+def _later(
+    outcome: Outcome, rows: Rows, stream: Stream, other: Stream, moment: later.Instant, placing: Placing
+) -> Later:
+    theirs = placing.of(outcome.rows, other)
     if outcome.raised is not None or theirs is None:
         return Later(changed=len(moment.changed), failure=_words(outcome) or "its scores could not be placed")
     kept = [one[np.isin(one["at"], moment.before)] for one in (rows, theirs)]
-    result = compared(kept[0], kept[1], len(stream.tokens), whole=_whole(outcome.rows, placed))
+    result = compared(kept[0], kept[1], len(stream.tokens), whole=placing.whole(outcome.rows))
     row_kept = rows_kept(rows, theirs, moment.next)
     return Later(changed=len(moment.changed), rows=result.rows, moved=len(result.moved), row_kept=row_kept)
 
@@ -181,44 +181,6 @@ def _above(rows: Rows, stream: Stream) -> RowTotal | None:
     position = int(most["at"])
     token, value, total = int(stream.tokens[position]), float(most["value"]), float(most["total"])
     return RowTotal(position=position, token=token, value=value, total=total, rows=len(more))
-
-
-class Placed(Enum):
-    """How it is known which token each score is of."""
-
-    FOLLOWED = auto()
-    PARTLY = auto()
-    """Of some it is not known; they are left out."""
-    BY_PARTING = auto()
-
-
-def _placed(rows: Rows, parted: Sequence[tuple[int, Stream, Outcome]]) -> tuple[Rows, Placed]:
-    """The scores with their tokens, none of them where those are not known."""
-    known = rows["at"] >= 0
-    if known.all():
-        return rows, Placed.FOLLOWED
-    if known.mean() >= _MOST:
-        return rows[known], Placed.PARTLY
-    found = aligned(rows, [(at, outcome.rows if outcome.rows is not None else rows[:0]) for at, _, outcome in parted])
-    return (rows[:0] if found is None else found), Placed.BY_PARTING
-
-
-def _whole(other: Rows | None, placed: Placed) -> bool:
-    """Whether the token of each score is known, in the first run and in another."""
-    if placed is Placed.FOLLOWED and other is not None:
-        return bool((other["at"] >= 0).all())
-    return placed is Placed.BY_PARTING
-
-
-def _as(rows: Rows, other: Rows | None, placed: Placed) -> Rows | None:
-    """The scores of another run; with the tokens of the first, where they were not followed."""
-    if other is None or placed is not Placed.BY_PARTING:
-        return other
-    if len(other) < len(rows):
-        return None
-    found = other[: len(rows)].copy()
-    found["at"] = rows["at"]
-    return found
 
 
 def _scored(rows: Rows, stream: Stream) -> tuple[int, int]:
@@ -269,7 +231,7 @@ def _on(trial: Trial, made: Made, cache: Path) -> Trial:
 
 
 def _divergence(
-    base: Outcome, outcome: Outcome, rows: Rows, stream: Stream, other: Stream, position: int, placed: Placed
+    base: Outcome, outcome: Outcome, rows: Rows, stream: Stream, other: Stream, position: int, placing: Placing
 ) -> Divergence:
     around = slice(max(0, position - AROUND), position + AROUND + 1)
     differing = _differing(base, outcome)
@@ -281,15 +243,15 @@ def _divergence(
         artifact=tuple(differing or ()),
         artifact_same=None if differing is None else not differing,
     )
-    theirs = _as(rows, outcome.rows, placed)
+    theirs = placing.of(outcome.rows, other)
     if outcome.raised is not None or theirs is None or not len(rows):
         return found
     if _summed_at(base) != _summed_at(outcome):
         return found.model_copy(update={"failure": "its final score was matched with sums of another place"})
     losses = base.facts.coverage.losses if base.facts.coverage is not None else None
-    inferred = placed is not Placed.BY_PARTING and (losses is None or losses.looked > 0)
+    inferred = placing.how is not How.BY_PARTING and (losses is None or losses.looked > 0)
     until = position - _INFERRED if inferred else position
-    result = compared(rows, theirs, until, parting=position, whole=_whole(outcome.rows, placed))
+    result = compared(rows, theirs, until, parting=position, whole=placing.whole(outcome.rows))
     moves = [_moved(result, index, stream) for index in range(min(len(result.moved), MAX_FIRST))]
     return found.model_copy(update={
         "rows": result.rows,

@@ -12,15 +12,18 @@ best, where a table of counts had something to say. Two ways lead to an answer.
 - Else a sum over some tokens that is above 1 is proof, whatever the others get; one below acquits of nothing.
 
 Where a token is scored byte by byte, its score is the sum over its bytes. What is foretold of the next bytes then goes
-to every token that begins like the text that follows: to `t`, `th` and `the` alike. So these are tried first.
+to every token that begins like the text that follows: to `t`, `th` and `the` alike. So these are tried first, and there
+where the scores of the bytes let them expect most.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.model.proof import NOISE, Swap
 from harness.observe.cpu_run.inputs.stream import Stream
@@ -42,7 +45,7 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
     """Places where other tokens were tried, until one shows what is against a distribution."""
     whole = by_token(rows)
     by_bytes = len(whole) < len(rows)
-    for position in places(stream, whole, by_bytes=by_bytes):
+    for position in likely(stream, rows) if by_bytes else places(stream, whole):
         own = first_row(whole, position)
         if own is None:
             continue
@@ -56,9 +59,11 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
         )
         for candidate in candidates(stream, position, by_bytes=by_bytes):
             other = values(stream.replaced(position, candidate), (position, token))
-            row = first_row(by_token(other), position) if other is not None else None
-            if row is None:
+            if other is None:
                 break
+            row = first_row(by_token(other), position)
+            if row is None:  # as where a program counts no byte of it
+                continue
             swap = swap.model_copy(
                 update={
                     "tokens": (*swap.tokens, candidate),
@@ -115,22 +120,15 @@ def by_token(rows: Rows) -> Rows:
     return found
 
 
-def places(stream: Stream, rows: Rows, *, by_bytes: bool = False) -> list[int]:
+def places(stream: Stream, rows: Rows) -> list[int]:
     """Positions to try: where the row that was computed sums to most, if that is more than 1, and in each of a few
     parts of the stream that whose score, taken as it is out of no row, is the best; first of those that are no row's.
-    `by_bytes`: only where several tokens begin like the text that follows.
     """
-    starts = stream.starts
-    size = len(stream.tokens)
-    mixed = rows[(rows["source"] == 0) | rows["mixed"]]
-    mixed = mixed[(mixed["at"] >= _EARLIEST) & (mixed["at"] < size) & ~np.isin(mixed["at"], starts)]
-    mixed = mixed[stream.tokens[mixed["at"]] != stream.tokens.max()]  # a vocabulary's size may be taken from it
-    if by_bytes:
-        several = [len(beginnings(stream, int(at))) > 1 for at in mixed["at"]]
-        mixed = mixed[np.array(several, np.bool_)]
+    mixed = rows[_triable(stream, rows["at"]) & ((rows["source"] == 0) | rows["mixed"])]
     found = []
     if len(mixed) and mixed["total"].max() > 1 + NOISE:
         found.append(int(mixed["at"][mixed["total"].argmax()]))
+    size = len(stream.tokens)
     for share, end in zip(_SHARES, (*_SHARES[1:], 1.0), strict=True):
         part = mixed[(mixed["at"] >= share * size) & (mixed["at"] < end * size)]
         changed = part[part["when"] == 0]
@@ -138,6 +136,35 @@ def places(stream: Stream, rows: Rows, *, by_bytes: bool = False) -> list[int]:
         if len(part):
             found.append(int(part["at"][part["value"].argmin()]))
     return list(dict.fromkeys(found))
+
+
+def likely(stream: Stream, rows: Rows) -> list[int]:
+    """Positions to try where each row is a byte's: those at which the tokens that begin like the text may be expected
+    to get most together, if bytes in their place are scored as they are in the text.
+    """
+    begins = np.flatnonzero(np.concatenate([[True], rows["at"][1:] != rows["at"][:-1]]))
+    at, firsts = np.unique(rows["at"][begins], return_index=True)
+    lengths = np.diff([*begins, len(rows)])
+    bytes_of = {
+        position: rows["value"][begins[first] : begins[first] + lengths[first]]
+        for position, first in zip(at.tolist(), firsts.tolist(), strict=True)
+    }
+    expected: dict[int, float] = {}
+    for position in at[_triable(stream, at)].tolist():
+        tokens = [int(stream.tokens[position]), *beginnings(stream, position)]
+        following = [bytes_of[one] for one in takewhile(bytes_of.__contains__, range(position, position + _AHEAD))]
+        reached = np.cumsum(np.concatenate(following))
+        sizes = [len(stream.tokenizer.surface(token)) for token in tokens]
+        if len(tokens) > 1:
+            expected[position] = sum(math.exp(-reached[size - 1]) for size in sizes if 0 < size <= len(reached))
+    return sorted(expected, key=lambda one: -expected[one])[: len(_SHARES)]
+
+
+def _triable(stream: Stream, at: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """At which positions other tokens may be put."""
+    found = (at >= _EARLIEST) & (at < len(stream.tokens)) & ~np.isin(at, stream.starts)
+    found[found] = stream.tokens[at[found]] != stream.tokens.max()  # a vocabulary's size may be taken from it
+    return found
 
 
 def beginnings(stream: Stream, position: int) -> list[int]:

@@ -45,6 +45,11 @@ def elements_of(value: object) -> Rows | None:
         return None
 
 
+def single(number: float) -> Rows:
+    """A number that is added as it is, at no known place: the score of a token or of a byte, for all that is known."""
+    return rows_of(np.array([UNKNOWN], np.int64), np.array([number]))
+
+
 def adding_up_to(added: float | None, elements: Rows | None) -> Rows | None:
     """The elements of what was added, up to their sign; None where something else was added than their sum."""
     if added is None or elements is None:

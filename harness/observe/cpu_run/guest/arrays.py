@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.observe.cpu_run.guest.lanes import ALPHABET, TOKENS, elementwise, places_of
+from harness.observe.cpu_run.guest.blocks import elementwise
+from harness.observe.cpu_run.guest.lanes import ALPHABET, TOKENS, places_of
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
 from harness.observe.cpu_run.guest.positioned import FIRST_BAG, Bags, bagged, failed, listed
 from harness.observe.cpu_run.rows import Rows

@@ -1,7 +1,7 @@
 """Of which positions the result of an operation speaks, operation by operation.
 
 Moving elements moves their positions. Of two operands the later position counts: a target comes after the token before
-it. Sums and means over several speak of all of them. A factor of zeros and ones is a mask: what it puts to 0 adds
+it. A factor of zeros and ones is a mask: what it puts to 0 adds
 nothing. A loss speaks of its targets, a value that is looked up of the index.
 """
 
@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from harness.observe.cpu_run.guest.lanes import ALPHABET, elementwise, loss_of, position, taken_at
+from harness.observe.cpu_run.guest.blocks import elementwise, loss_of, taken_at
+from harness.observe.cpu_run.guest.lanes import ALPHABET, position
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN
 from harness.observe.cpu_run.guest.positioned import (
     FEW,
@@ -22,7 +23,6 @@ from harness.observe.cpu_run.guest.positioned import (
     OTHERS,
     RULES,
     WRITES,
-    Bags,
     Call,
     Said,
     at,
@@ -36,6 +36,7 @@ from harness.observe.cpu_run.guest.positioned import (
     numbers,
     positioned_in,
 )
+from harness.observe.cpu_run.guest.reductions import SUMS, masked, mixed, product, summed
 from harness.observe.cpu_run.guest.sources import SOURCES
 
 _SAME = (
@@ -96,7 +97,7 @@ def _binary(call: Call) -> Said:
     """The later of two positions, where the result is no wider than what is positioned."""
     left = call.argument(0, "input")
     right = call.argument(1, "other")
-    given = [one for one in (left, right) if is_positioned(one)]
+    given = [one for one in (left, right) if is_positioned(one) and not _spread(call, one)]
     if not given:
         return None
     bags = bags_of(given)
@@ -111,7 +112,7 @@ def _binary(call: Call) -> Said:
     for one in (left, right):
         # A mask of tokens that is scaled is no loss that is masked: of another token it might be 1.
         if not (ALPHABET.active and is_positioned(one) and len(given) == 1):
-            positions = _masked(positions, one)
+            positions = masked(positions, one)
     named = _named(call, positions)
     if ALPHABET.active and len(given) == 1:  # a mask leaves the others what they are
         factor = left if is_positioned(right) else right
@@ -119,18 +120,16 @@ def _binary(call: Call) -> Said:
     return torch.where(positions == NOTHING, NOTHING, named), bags
 
 
+def _spread(call: Call, operand: torch.Tensor) -> bool:
+    """Whether few sums stand against many numbers, as weights of experts do: what they are of is no part of each."""
+    few: bool = operand.numel() < call.out.numel()
+    return few and bool(bags_of((operand,)))
+
+
 def _apart(call: Call, found: list[torch.Tensor]) -> bool:
     """Whether losses, or single numbers, of different tokens are added; whole numbers in rows make up contexts."""
     summed = call.out.is_floating_point() or not call.out.ndim
     return summed and len(found) == 2 and not torch.equal(*(one.expand(call.out.shape) for one in found))
-
-
-def _masked(positions: torch.Tensor, factor: Any) -> torch.Tensor:
-    if not isinstance(factor, torch.Tensor):
-        return torch.full_like(positions, NOTHING) if factor == 0 else positions
-    if factor.numel() > 1 and not bool(((factor == 0) | (factor == 1)).all()):
-        return positions
-    return positions.masked_fill(factor == 0, NOTHING)
 
 
 def _added(call: Call, left: Any, right: Any) -> Said:
@@ -271,43 +270,6 @@ def _selected(call: Call) -> Said:
     return _moved(call)
 
 
-def _summed(call: Call) -> Said:
-    """Sum and mean, over all or over some dimensions."""
-    value = call.argument(0, "input")
-    if not is_positioned(value) or call.out.numel() > FEW:
-        return None
-    dims = call.argument(1, "dim")
-    if isinstance(dims, torch.dtype):
-        dims = None
-    over = range(value.ndim) if dims is None or dims == () else [dims] if isinstance(dims, int) else dims
-    over = [dim % max(value.ndim, 1) for dim in over]
-    kept = [dim for dim in range(value.ndim) if dim not in over]
-    positions, values = (
-        one.permute((*kept, *over)).reshape(call.out.numel(), -1).numpy()
-        for one in (names(value), torch.from_numpy(numbers(value)))
-    )
-    bags, found = bags_of((value,)), []
-    own: Bags = {}
-    for row, added in zip(positions, values, strict=True):
-        number, table = bagged(listed(row, added, bags))
-        own |= table
-        found.append(number)
-    return torch.tensor(found, dtype=torch.int64).reshape(call.out.shape), own
-
-
-def _product(call: Call) -> Said:
-    """dot: weights that are 0 leave out."""
-    if call.out.ndim:
-        return None
-    left, right = call.args[:2]
-    found = [at(one) for one in (left, right) if is_positioned(one)]
-    positions = torch.maximum(*found) if len(found) == 2 else found[0]
-    for one in (left, right):
-        positions = _masked(positions, one)
-    number, table = bagged(listed(positions.numpy(), numbers(left) * numbers(right), bags_of((left, right))))
-    return torch.tensor(number), table
-
-
 def _loss(call: Call) -> Said:
     """cross_entropy and nll_loss speak of their targets."""
     target = call.argument(1, "target")
@@ -420,10 +382,10 @@ def _accumulated(call: Call) -> Said:
 
 
 RULES.update(dict.fromkeys(_SAME, _unary) | dict.fromkeys(_PAIRS, _binary) | dict.fromkeys(_MOVERS, _moved))
+RULES.update(dict.fromkeys(SUMS, summed) | dict.fromkeys(("dot", "inner", "vdot"), product), logsumexp=mixed)
 RULES.update(
     where=_where, masked_fill=_filled, pad=_padded, getitem=_taken, gather=_gathered, index_select=_selected,
-    take=_selected, sum=_summed, nansum=_summed, mean=_summed, nanmean=_summed, dot=_product, inner=_product,
-    vdot=_product, cross_entropy=_loss, nll_loss=_loss, cross_entropy_loss=_loss, nll_loss_nd=_loss,
+    take=_selected, cross_entropy=_loss, nll_loss=_loss, cross_entropy_loss=_loss, nll_loss_nd=_loss,
 )  # fmt: skip
 WRITES.update(setitem=_set, copy=_copied, index_add=_accumulated, scatter_add=_accumulated)
 OTHERS.append(_operator)

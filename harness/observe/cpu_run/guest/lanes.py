@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,13 @@ import torch
 from numpy.typing import NDArray
 
 from harness.observe.cpu_run.guest.places import UNKNOWN, Positions
-from harness.observe.cpu_run.guest.sources import SOURCES, checksums
+from harness.observe.cpu_run.guest.sources import checksums
 from harness.observe.cpu_run.rows import Rows
 
 TOKENS, LANES = 1 << 50, 1 << 51
 """Names from the first on are those of tokens, from the second on those of elements of blocks."""
 _BITS = 20
-_AT = (1 << _BITS) - 1
+AT = (1 << _BITS) - 1
 """A name ends with the position that it is of."""
 MOST = 1 << 20
 """Elements of a block at most."""
@@ -63,11 +63,14 @@ Make = Callable[[torch.Tensor, Evaluation], Lanes]
 class Block:
     """Elements that one operation made."""
 
-    __slots__ = ("checksums", "first", "held", "make", "size", "totals", "when", "width")
+    __slots__ = ("checksums", "first", "held", "make", "partial", "size", "totals", "when", "width")
 
-    def __init__(self, size: int, width: int, make: Make | None) -> None:
-        """`width`: tokens of the vocabulary; 0 where no scores went into the elements."""
+    def __init__(self, size: int, width: int, make: Make | None, *, partial: bool = False) -> None:
+        """`width`: tokens of the vocabulary; 0 where no scores went into the elements. `partial`: some rows have more,
+        as where a table was made for the tokens that there are.
+        """
         self.first, self.size, self.width = 0, size, width
+        self.partial = partial
         self.make = make
         """None once it is forgotten."""
         self.held = False
@@ -91,20 +94,24 @@ class Block:
 class Operand:
     """An argument of an operation as it was: its values, and of which of them other lanes are known."""
 
-    __slots__ = ("held", "names", "values", "when", "width")
+    __slots__ = ("held", "names", "values", "when", "widths")
 
     def __init__(self, value: torch.Tensor, names: torch.Tensor | None, positions: torch.Tensor) -> None:
         """`names` of the value's elements, None for a plain one; `positions` of the result, which has its shape."""
         shape = positions.shape
         self.values = value.detach().expand(shape).reshape(-1).clone()
         self.names: torch.Tensor | None = None
-        self.width, self.held, self.when = 0, False, 0
+        self.held, self.when = False, 0
+        self.widths: set[int] = set()
+        """How many tokens of the vocabulary there are in the rows."""
         if names is not None:
             names = names.expand(shape)
             own = (names >= TOKENS) & (place_of(names) == positions)
             self.names = torch.where(own, names, UNKNOWN).reshape(-1)
             blocks = [ALPHABET.block(one) for one in ALPHABET.firsts(self.names)]
-            self.width = max((one.width for one in blocks), default=0)
+            self.widths = {one.width for one in blocks if one.width}
+            if any(one.partial for one in blocks):
+                self.widths.add(max(self.widths) + 1)
             self.when = max((one.when for one in blocks), default=0)
             self.held = bool((self.names >= LANES).all()) and all(one.held for one in blocks)
 
@@ -128,7 +135,8 @@ class Operand:
             block = ALPHABET.block(first)
             numbers = (names - LANES >> _BITS) - block.first
             own = (names >= LANES) & (numbers >= 0) & (numbers < block.size)
-            out[own] = block.lanes(numbers[own], into).to(out.dtype).expand(int(own.sum()), into.width)
+            rows = block.lanes(numbers[own], into).to(out.dtype)
+            out[own] = rows[:, : into.width].expand(int(own.sum()), into.width)
         return out
 
 
@@ -150,7 +158,7 @@ class Alphabet:
 
     def enter(self, values: NDArray[Any], positions: Positions, tokens: NDArray[Any]) -> Positions:
         """Names of what was found at these positions of a stream: those elements that are its tokens."""
-        if not self.active or len(tokens) > _AT:
+        if not self.active or len(tokens) > AT:
             return positions
         self.tokens = tokens.astype(np.int64)
         inside = positions >= 0
@@ -231,7 +239,7 @@ class Alphabet:
         entry = found.numpy()[np.arange(len(part)), np.minimum(tokens, block.width - 1)]
         sure = (tokens < block.width) & np.isclose(entry, value, rtol=_EXACT, atol=_EXACT)
         totals = np.where(sure, sums_to(found), 0.0)
-        whole = np.abs(totals - 1) <= _EXACT
+        whole = (np.abs(totals - 1) <= _EXACT) & (not block.partial)
         rows["mixed"][part] = sure & (not block.held)
         rows["total"][part] = totals
         rows["source"][part] = np.where(whole, checksums(found), 0)
@@ -266,17 +274,17 @@ Sums = tuple[NDArray[np.uint64], NDArray[np.float64]]
 
 def place_of(names: torch.Tensor) -> torch.Tensor:
     """Positions, where there may be names."""
-    return torch.where(names >= TOKENS, names & _AT, names)
+    return torch.where(names >= TOKENS, names & AT, names)
 
 
 def places_of(names: Positions) -> Positions:
     """The same of an array."""
-    return np.where(names >= TOKENS, names & _AT, names)
+    return np.where(names >= TOKENS, names & AT, names)
 
 
 def position(name: int) -> int:
     """The same of one."""
-    return name & _AT if name >= TOKENS else name
+    return name & AT if name >= TOKENS else name
 
 
 def sums_to(losses: torch.Tensor) -> NDArray[np.float64]:
@@ -284,111 +292,3 @@ def sums_to(losses: torch.Tensor) -> NDArray[np.float64]:
     signs = torch.where((losses <= 0).all(1), 1.0, -1.0)[:, None]
     found: NDArray[np.float64] = torch.where(losses == 0, 0.0, (signs * losses).exp()).sum(1).numpy()
     return found
-
-
-def elementwise(
-    func: Callable[..., Any],
-    args: Sequence[Any],
-    keywords: Mapping[str, Any],
-    names: Sequence[torch.Tensor | None],
-    positions: torch.Tensor,
-    *,
-    in_place: bool = False,
-) -> torch.Tensor:
-    """Names of the result of an operation on single elements; `positions` of the result, for what has none.
-
-    `names`: those of each argument, None for what is plain. Where it changed the first `in_place`, that is as before.
-    """
-    if not ALPHABET.active or positions.numel() > MOST or "out" in keywords:
-        return positions
-    known = (positions >= 0) & (positions <= _AT)
-    any_named = torch.zeros_like(known)
-    for one in names:
-        if one is not None:
-            spread = one.expand(positions.shape)
-            own = place_of(spread) == positions
-            known &= ~own | (spread >= TOKENS)
-            any_named |= own & (spread >= TOKENS)
-    known &= any_named
-    if not bool(known.any()):
-        return positions
-    try:
-        given = [
-            Operand(one, name, positions) if isinstance(one, torch.Tensor) else one
-            for one, name in zip(args, names, strict=True)
-        ]
-        more = {
-            key: Operand(one, None, positions) if isinstance(one, torch.Tensor) else one
-            for key, one in keywords.items()
-        }
-    except LookupError:
-        return positions
-    operands = [one for one in (*given, *more.values()) if isinstance(one, Operand)]
-    width = max(one.width for one in operands)
-
-    def make(pick: torch.Tensor, into: Evaluation) -> Lanes:
-        def lanes(one: Any) -> Any:
-            return one.lanes(pick, into) if isinstance(one, Operand) else one
-
-        values = [lanes(one) for one in given]
-        if in_place:
-            values[0] = values[0].expand(len(pick), into.width).clone()
-        found: Lanes = func(*values, **{key: lanes(one) for key, one in more.items()})
-        return found
-
-    block = Block(positions.numel(), width, make)
-    block.when = max(one.when for one in operands)
-    block.held = len(operands) == 1 and operands[0].held
-    named = ALPHABET.add(block, positions, known)
-    ALPHABET.hold(block, sum(one.size for one in operands))
-    return named
-
-
-def loss_of(
-    scores: torch.Tensor,
-    names: torch.Tensor,
-    positions: torch.Tensor,
-    sums: Sums | None,
-    *,
-    logits: bool | None,
-) -> torch.Tensor:
-    """Names of what was taken out of rows of `scores`, shape (elements, vocabulary), for the tokens with these names.
-
-    `logits`: whether that was cross-entropy over them, or minus what stands there; None for what stands there itself.
-    `sums`: checksums and sums of the rows, where they are scored as they are.
-    """
-    if not ALPHABET.active or scores.ndim != 2 or len(scores) != positions.numel() or len(scores) > MOST:
-        return positions
-    known = (names >= TOKENS) & (names < LANES) & (place_of(names) == positions)
-    held = scores.detach()
-
-    def make(pick: torch.Tensor, _: Evaluation) -> Lanes:
-        rows = held[pick]
-        if logits is None:
-            return rows
-        return -(rows.float().log_softmax(-1) if logits else rows)
-
-    block = Block(len(scores), scores.shape[1], make)
-    block.held, block.when = True, SOURCES.count
-    if sums is not None:
-        block.checksums, block.totals = sums
-    named = ALPHABET.add(block, positions, known)
-    ALPHABET.hold(block, held.numel() * held.itemsize)
-    return named
-
-
-def taken_at(
-    values: torch.Tensor,
-    index: Sequence[torch.Tensor],
-    names: Sequence[torch.Tensor | None],
-    positions: torch.Tensor,
-) -> torch.Tensor:
-    """Names of `values[index]`, an index a dimension: what a table has for the keys with these names."""
-    version = values._version
-
-    def lookup(*parts: torch.Tensor) -> Lanes:
-        if values._version != version:
-            raise LookupError("the table is another one by now")
-        return values.detach()[tuple(one.long() for one in parts)]
-
-    return elementwise(lookup, index, {}, names, positions)

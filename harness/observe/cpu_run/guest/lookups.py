@@ -18,7 +18,8 @@ from harness.observe.cpu_run.guest.arrays import (
     positions_of,
     with_positions,
 )
-from harness.observe.cpu_run.guest.lanes import loss_of, places_of
+from harness.observe.cpu_run.guest.blocks import loss_of
+from harness.observe.cpu_run.guest.lanes import places_of
 from harness.observe.cpu_run.guest.places import NOTHING, UNKNOWN, Positions
 from harness.observe.cpu_run.guest.sources import SOURCES
 

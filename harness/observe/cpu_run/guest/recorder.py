@@ -13,7 +13,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from harness.observe.cpu_run.guest import lookups, positioned
-from harness.observe.cpu_run.guest.addends import adding_up_to, elements_of, number_of
+from harness.observe.cpu_run.guest.addends import adding_up_to, elements_of, number_of, single
 from harness.observe.cpu_run.guest.files import Files
 from harness.observe.cpu_run.guest.lessons import Lessons
 from harness.observe.cpu_run.guest.places import spans
@@ -55,7 +55,8 @@ class Recorder:
         self.rewriter = rewriter
         self.clock = clock
         self.tracker = tracker
-        self._addends: dict[int, tuple[float | None, Rows | None]] = {}
+        self._addends: dict[int, tuple[float | None, Rows | None, bool]] = {}
+        """What is about to be added at a site: its number, of what it speaks, and whether it is a plain fraction."""
         self._elements: dict[int, Rows | None] = {}
         """What the sum that is about to be added at a site is made of."""
         self._misses: dict[int, int] = {}
@@ -135,7 +136,8 @@ class Recorder:
     def _addend(self, site: int, value: Any) -> Any:
         """What is about to be added, handed on as it is."""
         number = number_of(value)
-        self._addends[site] = number, None if number is None else self._rows(value)  # arrays that are added are no sums
+        rows = None if number is None else self._rows(value)  # arrays that are added are no sums
+        self._addends[site] = number, rows, SOURCES.active and type(value) is float
         return value
 
     def _element(self, site: int, value: Any) -> Any:
@@ -148,7 +150,7 @@ class Recorder:
         whole = site not in self._addends
         number = number_of(value)
         read = None if number is None or not whole else self._rows(value)
-        added, rows = (None, read) if whole else self._addends.pop(site)
+        added, rows, plain = (None, read, False) if whole else self._addends.pop(site)
         minus = self.rewriter.sites[site].minus
         if minus and added is not None:
             added = -added
@@ -168,6 +170,8 @@ class Recorder:
             elif rows is not None and minus:
                 rows = negated(rows)
             elements = adding_up_to(added, self._elements.pop(site, None))
+            if elements is None and plain and added is not None:
+                elements = single(added)
             if found.sign < 0:
                 rows, elements = (None if one is None else negated(one) for one in (rows, elements))
             if rows is not None:

@@ -41,6 +41,7 @@ def prepare(home: Path) -> None:
     stand_ins.provide_programs(home / PROGRAMS)
     cuda.install_all()
     stand_ins.install()
+    stand_ins.provide_loading()
     unpacking.install()
     gc.freeze()
 

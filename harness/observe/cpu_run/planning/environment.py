@@ -20,6 +20,11 @@ _MARKUP = ("$", "`", "**", "...", "…", "\n", "\0")
 """What is left of prose or of a shell's own language in a value that was read from a README."""
 _ANY_PLACE = re.compile(r"/path/to/|/your/|<")
 _OPPOSITES = (("1", "0"), ("True", "False"), ("true", "false"), ("yes", "no"), ("on", "off"), ("TRUE", "FALSE"))
+_NO_TRAINING = re.compile(
+    r"(?:^|_)(?:EVAL|EVALUATE|EVALUATION|TTT|SLOT|QUANT|QUANTIZE|INFERENCE|LOAD)(?:_[A-Z0-9]+)?_ONLY$|^SKIP_TRAIN"
+)
+"""Switches of stages that begin with what another run has trained."""
+_ON = frozenset({"1", "true", "yes", "on"})
 _WHOLE = 8
 """A command that sets so many variables of the program sets all that matter."""
 
@@ -69,11 +74,14 @@ def as_commanded(launch: LaunchFacts, named: Iterable[str]) -> tuple[LaunchFacts
     return launch.model_copy(update={"settings": settings}), dropped
 
 
-def launch_environment(launch: LaunchFacts, reads: Mapping[str, EnvRead]) -> tuple[dict[str, str], tuple[str, ...]]:
+def launch_environment(
+    launch: LaunchFacts, reads: Mapping[str, EnvRead], *, trains: bool = False
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Variables that bring the launch's settings about, and those that were dropped, as `NAME=text: reason`.
 
     Only what differs from the program's own default is set. A value read from prose that cannot be meant (a shell
-    variable that nobody set, a number where words belong) is dropped.
+    variable that nobody set, a number where words belong) is dropped, and so is what skips the training of a program
+    that `trains`: the run has no other artifact than its own.
     """
     environment: dict[str, str] = {}
     dropped: list[str] = []
@@ -86,6 +94,9 @@ def launch_environment(launch: LaunchFacts, reads: Mapping[str, EnvRead]) -> tup
             continue
         if name.startswith(_NOT_OURS):
             dropped.append(f"{name}: a variable of the machine")
+            continue
+        if trains and _NO_TRAINING.search(name) and str(setting.value).lower() in _ON:
+            dropped.append(f"{name}={setting.value}: what it would begin with is trained first")
             continue
         text = spelled(setting.value, reads.get(name))
         reason = "no text brings the value about" if text is None else unusable(text, setting.default)

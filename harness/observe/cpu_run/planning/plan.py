@@ -84,7 +84,7 @@ def plan_from(
     reads = first_reads(read for program in programs for read in program.facts.env)
     material = _material(submission, launch, programs, reads)
     rungs = make_rungs(material)
-    environment, dropped = launch_environment(launch, reads)
+    environment, dropped = launch_environment(launch, reads, trains=learns(main.parsed))
     timed = material.readings > 0
     tiny = Tiny(material.original, rungs[0].shape, STEPS, material.readings, timed)
     steps, notes = entry_steps(submission, sources, main.facts, main.parsed, tiny)

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from harness.model.base import Fact, snippet
-from harness.model.launch import LaunchFacts, ModelShape
+from harness.model.launch import LaunchFacts, ModelShape, SettingOrigin
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
 from harness.observe.collector import collector_held
@@ -17,9 +17,10 @@ from harness.observe.reading.evaluate.trace import Trace
 from harness.observe.reading.evaluate.values import FunctionNode, Source
 from harness.observe.reading.launch.branches import branch_facts, unreached
 from harness.observe.reading.launch.commands import Command, find_commands
+from harness.observe.reading.launch.late import given_late, late_settings
 from harness.observe.reading.launch.pick import pick_script, ranked, resolve
 from harness.observe.reading.launch.printed import Shown, printed_settings
-from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, late_settings, launcher
+from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, launcher
 from harness.observe.reading.launch.shapes import model_shapes
 from harness.observe.reading.launch.superseded import standing
 from harness.observe.reading.source.grammar import parse
@@ -94,7 +95,9 @@ def _evaluated(
         discovery = Discovery(main, modules, world_size, wrappers)
         given = _with_listed(chosen, commands)
         settings, environment = fold_settings(discovery, texts[-1], given, run_script, logs, shown)
-        evaluated = evaluate(main, modules, environment)
+        listed = ((SettingOrigin.README, given), (SettingOrigin.RUN_SCRIPT, run_script))
+        late = given_late({one.env for one in settings} | set(launcher(world_size)), texts[-1], listed, shown)
+        evaluated = evaluate(main, modules, environment | {name: str(one.value) for name, one in late.items()})
         trace = evaluated.trace
         if trace.ended is None:
             command = chosen or command
@@ -109,7 +112,7 @@ def _evaluated(
         reason=reason,
         command=_fact(command),
         world_size=world_size,
-        settings=(*settings, *late_settings(trace, settings, launcher(world_size))),
+        settings=(*settings, *late_settings(trace, settings, late, launcher(world_size))),
         branches=branch_facts(trace, main),
         unreached=unreached(trace, main),
         complete=trace.complete,

@@ -13,7 +13,7 @@ from harness.model.launch import Setting, SettingOrigin, SettingSource
 from harness.model.logs import LogFacts, RunFacts
 from harness.observe.reading.evaluate.evaluator import Evaluator
 from harness.observe.reading.evaluate.machine import Frame
-from harness.observe.reading.evaluate.trace import EnvTrace, Trace
+from harness.observe.reading.evaluate.trace import EnvTrace
 from harness.observe.reading.evaluate.values import ClassValue, Function, Source, Unknown, raw
 from harness.observe.reading.launch.commands import Command
 from harness.observe.reading.launch.declaring import (
@@ -123,7 +123,7 @@ class Discovery:
         constants = []
         for name, line in lines.items():
             value = best.slots.get(name)
-            if name not in known and _scalar(raw(value)) and value is not None:
+            if name not in known and is_scalar(raw(value)) and value is not None:
                 at = At(path=best.source.path, line=line, layer=best.source.layer)
                 constants.append(Declared(name, None, scalar(value), at))
         return constants
@@ -158,13 +158,14 @@ class Discovery:
 
 def _from_read(read: EnvTrace) -> Declared:
     default = read.default
-    if read.target is not None and _scalar(raw(read.folded)):
+    if read.target is not None and is_scalar(raw(read.folded)):
         default = read.folded
     at = At(path=read.source.path, line=read.line, layer=read.source.layer)
     return Declared(read.target or read.name.lower(), read.name, scalar(default), at, read)
 
 
-def _scalar(value: object) -> bool:
+def is_scalar(value: object) -> bool:
+    """Whether a value is fit for a fact as it is."""
     return value is None or isinstance(value, (bool, int, float, str))
 
 
@@ -315,37 +316,7 @@ def fold_settings(
                 declared=item.at, sources=tuple(sources),
             )
         )  # fmt: skip
-    _add_unread(environment, declared, (readme, run_script))
-    _add_switched(environment, declared, text, shown)
     return tuple(settings), {**discovery.wrapped, **environment, **discovery.launcher}
-
-
-def late_settings(trace: Trace, settings: Sequence[Setting], launched: Mapping[str, str]) -> tuple[Setting, ...]:
-    """Settings that only the run itself reads, inside functions; `launched` is what torchrun sets."""
-    known = {setting.env for setting in settings}
-    late: dict[str, Setting] = {}
-    for read in trace.reads.values():
-        if read.name in known or read.name in late or len(late) + len(settings) >= MAX_SETTINGS:
-            continue
-        folded = raw(read.folded) if read.target is not None else None
-        value = scalar(folded if _scalar(folded) else None)
-        default = scalar(read.default)
-        if isinstance(default, str) and value is not None and not isinstance(value, str):
-            default = coerce(default, value)
-        at = At(path=read.source.path, line=read.line, layer=read.source.layer)
-        origin, sources = SettingOrigin.DEFAULT, tuple[SettingSource, ...]()
-        if read.name in launched:
-            text = launched[read.name]
-            value = coerce(text, value if value is not None else 0 if text.isdecimal() else "")
-            origin = SettingOrigin.LAUNCHER
-            sources = (SettingSource(origin=origin, value=value, at=at),)
-        elif value is None:
-            value = default
-        name = (read.target or read.name.lower())[:120]
-        late[read.name] = Setting(
-            name=name, env=read.name, default=default, value=value, origin=origin, declared=at, sources=sources
-        )
-    return tuple(late.values())
 
 
 def _switched(shown: Shown, item: Declared) -> tuple[str, At] | None:
@@ -394,26 +365,9 @@ def _taken(discovery: Discovery, item: Declared, text: str) -> Scalar | None:
     if item.read is None or item.read.expression is None:
         return coerce(text, item.default)
     got = discovery.fold(item.read, text)
-    if not _scalar(raw(item.read.folded)) and not isinstance(got, Unknown) and not _scalar(got):
+    if not is_scalar(raw(item.read.folded)) and not isinstance(got, Unknown) and not is_scalar(got):
         return scalar(text)  # a list or tuple made from the text
-    if not _scalar(got) or got is None:
+    if not is_scalar(got) or got is None:
         return None
     same = type(got) is type(item.default) or item.default is None
     return scalar(got) if same else None
-
-
-def _add_switched(environment: dict[str, str], declared: list[Declared], text: str, shown: Shown) -> None:
-    """So is what the logs show to be on or off of variables that only the run itself reads."""
-    known = {item.env for item in declared} | set(environment)
-    for name, (truth, _) in shown.truths.items():
-        variable = name.upper()
-        if variable not in known and (f'"{variable}"' in text or f"'{variable}'" in text):
-            environment[variable] = "1" if truth == "True" else "0"
-
-
-def _add_unread(environment: dict[str, str], declared: list[Declared], commands: Iterable[Command | None]) -> None:
-    """Variables of the command that only the run itself reads (inside functions) are in force too."""
-    known = {item.env for item in declared}
-    for command in commands:
-        given = command.environment if command is not None else {}
-        environment.update({name: text for name, text in given.items() if name not in known})

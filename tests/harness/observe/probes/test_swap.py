@@ -12,7 +12,7 @@ from harness.model.proof import SURE, Swap
 from harness.observe.cpu_run.inputs.stream import Stream, document_lengths, make_stream
 from harness.observe.cpu_run.inputs.tokenizers import make_tokenizer
 from harness.observe.cpu_run.rows import Rows, rows_of
-from harness.observe.probes.swap import LEAST, MOST, by_token, candidates, places, swaps
+from harness.observe.probes.swap import LEAST, MOST, by_token, candidates, likely, places, swaps
 
 SIZE = 600
 STREAM = make_stream(make_tokenizer(TokenizerKind.BYTE, 260), StreamKind.NATURAL, document_lengths(SIZE, (97, 65)), 0)
@@ -99,6 +99,33 @@ def test_bytes() -> None:
     assert len(set(texts)) == len(texts)
     assert all(following.startswith(text) for text in texts)
     assert found.above
+
+
+def test_bytes_that_are_not_counted() -> None:
+    """A token for which a program adds nothing tells nothing; the next is tried. A run that fails ends it."""
+    base = scored_by_bytes(WORDS, 0.99)
+    asked: list[int] = []
+
+    def values(stream: Stream, at: tuple[int, int]) -> Rows | None:
+        rows = scored_by_bytes(stream, 0.99)
+        asked.append(at[0])
+        return rows[rows["at"] != at[0]] if len(asked) == 1 else rows
+
+    (found,) = swaps(WORDS, base, values)
+    assert found.above
+    assert len(asked) == len(found.tokens)
+    untried = list(swaps(WORDS, base, lambda *_: None))
+    assert [len(one.tokens) for one in untried] == [1, 1, 1]
+
+
+def test_likely_places() -> None:
+    """Those at which text goes on as one token begins come first; none is a document's first token."""
+    chances = scored_by_bytes(WORDS, 0.05)
+    places_tried = likely(WORDS, chances)
+    assert len(places_tried) == len(set(places_tried)) == 3
+    sure = chances.copy()
+    sure["value"][(sure["at"] >= 300) & (sure["at"] < 312)] = 1e-3
+    assert 300 <= likely(WORDS, sure)[0] < 312
 
 
 def test_scores_of_single_tokens_stay() -> None:

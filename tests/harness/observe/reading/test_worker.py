@@ -18,6 +18,8 @@ from harness.observe.reading.worker import Limits, Reader, ReaderError
 
 FOLDER = FolderEntry(path="records/track_x/y", track="x", origin=Origin.NEW)
 QUICK = Limits(memory_bytes=1 << 30, file_seconds=2.0, cpu_seconds=3)
+ROOMY = Limits(memory_bytes=1 << 29, file_seconds=20.0, cpu_seconds=20)
+"""A slow machine may take seconds to fill memory."""
 FILES = {
     "README.md": Content(b"# title\n"),
     "submission.json": Content(b'{"val_bpb": 1.2}'),
@@ -71,7 +73,7 @@ def _recurse(depth: int) -> int:
 def test_a_file_that_breaks_the_reader(monkeypatch: pytest.MonkeyPatch, deed: str, words: str) -> None:
     """The file is named with the reason, and every other file is read by the child that replaces the dead one."""
     spoil(monkeypatch, deed)
-    with Reader(QUICK) as reader:
+    with Reader(ROOMY if deed == "hoard" else QUICK) as reader:
         started = time.monotonic()
         facts = reader.read(FOLDER, FILES)
         assert time.monotonic() - started < 20

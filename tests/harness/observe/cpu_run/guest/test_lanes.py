@@ -133,6 +133,70 @@ def test_mixtures(targets: Tensor) -> None:
     assert found["total"] == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_tables(targets: Tensor, mode: Any) -> None:
+    """A table by tokens is what it was when it was asked; if it was filled since it tells nothing."""
+    with mode():
+        counts = torch.rand(SIZE) + 0.1
+        chances = counts / counts.sum() * 1.2
+        neural = made(3).softmax(-1).gather(1, targets[:, None]).squeeze(1)
+        found = -(neural / 2 + chances[targets] / 2).log()
+        assert told(found)["total"] == pytest.approx(1.1, rel=1e-5)
+        later = -(neural / 2 + chances[targets] / 2).log()
+        chances += 1
+        assert told(later)["total"] == pytest.approx(1.1 if mode is torch.inference_mode else 0, rel=1e-5)
+
+
+def test_tables_for_fewer_tokens(targets: Tensor) -> None:
+    """Of a table that lacks the last tokens the others are summed up: that is too little to acquit."""
+    later, scale = targets[3:], torch.Generator().manual_seed(1)
+    neural, counts = made(3)[3:].softmax(-1), torch.rand(3, SIZE - 1, generator=scale) / 5
+    one, other = (table[torch.arange(3), later] for table in (neural, counts))
+    found = rows((-(one / 2 + other / 2).log()).sum())
+    assert found["total"] == pytest.approx((neural[:, :-1].sum(1) / 2 + counts.sum(1) / 2).tolist(), rel=1e-5)
+    assert not found["source"].any()
+    whole = counts / counts.sum(1, keepdim=True) * neural[:, :-1].sum(1, keepdim=True)
+    same = rows((-(one / 2 + whole[torch.arange(3), later] / 2).log()).sum())
+    assert not same["source"].any(), "those that were left out may have got more"
+
+
+def test_experts(targets: Tensor) -> None:
+    """What several experts give to a token, in one dimension, becomes one score: an expert that gives every token the
+    same is more than its share, whichever way they are mixed.
+    """
+    logits, weights = made(5), torch.tensor([0.5, 0.3, 0.2])
+    counts = torch.rand(COUNT, SIZE, generator=torch.Generator().manual_seed(1)) + 0.1
+    counts /= counts.sum(1, keepdim=True)
+    rows_of_losses = log_softmax(logits, -1)
+    entropy = -(rows_of_losses.exp() * rows_of_losses).sum(-1)
+    wanted = 0.8 + 0.2 * SIZE * (-entropy).exp()
+    neural = -rows_of_losses.gather(1, targets[:, None]).squeeze(1)
+    table = -counts.log()[torch.arange(COUNT), targets]
+    experts = torch.stack([neural, table, entropy], dim=-1)
+    found = told(-(-experts + weights.log()[None]).logsumexp(dim=-1))
+    assert found["total"] == pytest.approx(wanted.tolist(), rel=1e-4)
+    assert found["mixed"].all()
+    along = torch.stack([neural, table, entropy])
+    assert told(-torch.logsumexp(weights.log()[:, None] - along, 0))["total"] == pytest.approx(
+        wanted.tolist(), rel=1e-4
+    )
+    learned = weights.log()
+    learned -= 0.1 * experts.mean(0)  # what earlier tokens lost
+    fixed = learned.clone().as_subclass(Tensor) + 0.0
+    expected = (fixed[:2].logsumexp(0).exp() + fixed[2].exp() * SIZE * (-entropy).exp()).tolist()
+    assert told(-(learned[None] - experts).logsumexp(-1))["total"] == pytest.approx(expected, rel=1e-4)
+    mixed = ((-experts).exp() * weights).sum(-1)
+    assert told(-mixed.log())["total"] == pytest.approx(wanted.tolist(), rel=1e-4)
+
+
+def test_sums_over_several_tokens(targets: Tensor) -> None:
+    """What different tokens got in one row is added up, not mixed; an expert for one token alone is no mixture."""
+    losses = cross_entropy(made(2), targets, reduction="none")
+    found = rows(losses.reshape(2, 3).sum(1))
+    assert found["at"].tolist() == list(range(5, 5 + COUNT))
+    assert rows(losses.reshape(-1, 1).sum(1))["at"].tolist() == list(range(5, 5 + COUNT))
+
+
 def test_changes_in_place(targets: Tensor) -> None:
     """What is changed where it stands has the row that it has afterwards."""
     logits = made(7)

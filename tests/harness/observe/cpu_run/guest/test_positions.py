@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -326,6 +327,30 @@ def test_logarithms(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
         assert found["value"].sum() == pytest.approx(abs(space[name]))
         assert found["source"].all(), name
     assert all(row[6][-1] == pytest.approx(space["taken"]) for row in report["sums"])
+
+
+def test_numbers_that_are_added_one_by_one(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain numbers are elements at no known place; those of numpy are sums."""
+    monkeypatch.setattr(SOURCES, "active", True)
+    rewriter = Rewriter()
+    recorder = Recorder(rewriter, lambda: 0.0, tracked)
+    space: dict[str, Any] = {"__builtins__": {**vars(builtins), **recorder.builtins()}, "STREAM": STREAM}
+    text = """
+import math, numpy as np, torch
+torch.from_numpy(STREAM.astype(np.int64))
+total, falling, whole = 0.0, 0.0, 0.0
+for chance in (0.5, 0.25):
+    total += -math.log(chance)
+    falling -= 1.0 - math.log(chance)
+    whole += np.float64(3)
+"""
+    exec(rewriter.compiled(text, "a.py", 0, "a.py"), space)
+    report = recorder.report()
+    rows = {report["sums"][number][3]: unpacked(told) for number, _, told in report["rows"]}
+    assert set(rows) == {"total", "falling"}
+    assert rows["total"]["at"].tolist() == [-1, -1]
+    assert rows["total"]["value"] == pytest.approx([math.log(2), math.log(4)])
+    assert rows["falling"]["value"] == pytest.approx([1 + math.log(2), 1 + math.log(4)])
 
 
 def test_elements_that_are_not_what_was_added(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:

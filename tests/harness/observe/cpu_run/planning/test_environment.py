@@ -79,6 +79,19 @@ def test_values_are_spelled_as_the_program_reads_them(
     assert spelled(value, EnvRead(name="X", default=default, has_default=True, cast=cast, line=1)) == text
 
 
+@pytest.mark.parametrize(("name", "skips"), [
+    ("EVAL_ONLY", True), ("TTT_EVAL_ONLY", True), ("QUANTIZE_ONLY", True), ("SKIP_TRAINING", True),
+    ("VAL_DOC_PREFIX_ONLY", False), ("FORWARD_ONLY", False), ("SKIP_TTT", False),
+])  # fmt: skip
+def test_a_run_makes_what_it_evaluates(name: str, skips: bool) -> None:
+    """What skips the training is not set for a program that trains; nothing else has been made to begin with."""
+    launch = LaunchFacts(script="train.py", reason="name", settings=(_setting(name, "1", "0"),))
+    assert launch_environment(launch, {})[0] == {name: "1"}
+    environment, dropped = launch_environment(launch, {}, trains=True)
+    assert (environment == {}) is skips
+    assert any(name in one for one in dropped) is skips
+
+
 def test_ranks_of_two_processes() -> None:
     """Each process of two knows its rank."""
     second = launcher_environment(2, 1)
