@@ -329,13 +329,22 @@ def test_logarithms(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(row[6][-1] == pytest.approx(space["taken"]) for row in report["sums"])
 
 
-def test_numbers_that_are_added_one_by_one(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plain numbers are elements at no known place; those of numpy are sums."""
-    monkeypatch.setattr(SOURCES, "active", True)
+def added(tracked: Tracker, text: str) -> dict[str, Any]:
+    """The elements of the sums of a program, by the variable."""
     rewriter = Rewriter()
     recorder = Recorder(rewriter, lambda: 0.0, tracked)
     space: dict[str, Any] = {"__builtins__": {**vars(builtins), **recorder.builtins()}, "STREAM": STREAM}
-    text = """
+    exec(rewriter.compiled(text, "a.py", 0, "a.py"), space)
+    report = recorder.report()
+    return {report["sums"][number][3]: unpacked(told) for number, _, told in report["rows"]}
+
+
+def test_numbers_that_are_added_one_by_one(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain numbers are elements at no known place; those of numpy are sums."""
+    monkeypatch.setattr(SOURCES, "active", True)
+    rows = added(
+        tracked,
+        """
 import math, numpy as np, torch
 torch.from_numpy(STREAM.astype(np.int64))
 total, falling, whole = 0.0, 0.0, 0.0
@@ -343,10 +352,8 @@ for chance in (0.5, 0.25):
     total += -math.log(chance)
     falling -= 1.0 - math.log(chance)
     whole += np.float64(3)
-"""
-    exec(rewriter.compiled(text, "a.py", 0, "a.py"), space)
-    report = recorder.report()
-    rows = {report["sums"][number][3]: unpacked(told) for number, _, told in report["rows"]}
+""",
+    )
     assert set(rows) == {"total", "falling"}
     assert rows["total"]["at"].tolist() == [-1, -1]
     assert rows["total"]["value"] == pytest.approx([math.log(2), math.log(4)])
@@ -356,20 +363,17 @@ for chance in (0.5, 0.25):
 def test_elements_that_are_not_what_was_added(tracked: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elements of a sum count where it is what was added, and with its sign."""
     monkeypatch.setattr(SOURCES, "active", True)
-    rewriter = Rewriter()
-    recorder = Recorder(rewriter, lambda: 0.0, tracked)
-    space: dict[str, Any] = {"__builtins__": {**vars(builtins), **recorder.builtins()}, "STREAM": STREAM}
-    text = """
+    rows = added(
+        tracked,
+        """
 import numpy as np, torch
 torch.from_numpy(STREAM.astype(np.int64))
 p, mean, minus = np.full(5, 0.25), 0.0, 0.0
 for _ in range(2):
     mean += 1.5 * np.sum(p)
     minus += -np.log(p).sum()
-"""
-    exec(rewriter.compiled(text, "a.py", 0, "a.py"), space)
-    report = recorder.report()
-    rows = {report["sums"][number][3]: unpacked(told) for number, _, told in report["rows"]}
+""",
+    )
     assert set(rows) == {"minus"}
     assert rows["minus"] is not None
     assert rows["minus"]["value"] == pytest.approx(-np.log(0.25))
