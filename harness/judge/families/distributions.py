@@ -7,7 +7,7 @@ from harness.judge.families import mixture
 from harness.judge.families.experiment import ExperimentRule
 from harness.judge.rule import at, number
 from harness.model.findings import Evidence, Finding, Proof, Shows
-from harness.model.proof import Divergence, ProofFacts, RowTotal, Swap
+from harness.model.proof import NOISE, Divergence, ProofFacts, RowTotal, Swap
 
 
 class OneRow(ExperimentRule):
@@ -129,6 +129,13 @@ class SumsToOne(ExperimentRule):
         words = (
             f"{len(worst.tokens)} tokens in turn at position {number(worst.position)} got {worst.total:.4f} together"
         )
+        own = worst.totals[0] if worst.totals else None
+        if not worst.above and worst.one_row and own is not None and own < 1 - NOISE:
+            message = (
+                f"What the program computes for its token at position {number(worst.position)}, computed for every "
+                f"token of the vocabulary, sums to {own:.4f}: that is not too much, and no distribution either."
+            )
+            return self.unknown(case, message)
         if not worst.above:
             return self.unknown(case, f"{words}; the others were not tried.")
         if proof.tables:

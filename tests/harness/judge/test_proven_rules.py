@@ -256,6 +256,7 @@ def test_rows_that_are_computed() -> None:
     less = FOLLOWED.model_copy(update={"totals": (0.8, 0.8, 0.8)})
     for rule in ("PG413", "PG414"):
         assert [one.outcome for one in found(run(KEPT, normalised=0, swaps=(less,)), rule)] == [Outcome.INCONCLUSIVE]
+    assert "0.8000" in found(run(KEPT, normalised=0, swaps=(less,)), "PG414")[0].message
 
 
 def test_a_choice_between_distributions() -> None:
