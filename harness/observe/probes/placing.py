@@ -58,10 +58,15 @@ class Alignment:
     left_out: int
     end: int
     """The token before which it is believed: the last windows may score some again."""
+    whole: int | None = None
+    """The token that would be scored next after the last, where every byte has a score: what a program counts of a
+    token that was put into the stream may be another number of bytes than it has."""
 
     def of(self, rows: Rows, stream: Stream) -> Rows | None:
-        """The scores of a run on a stream with their tokens; None where it has too few."""
+        """The scores of a run on a stream with their tokens; None where there are too few, or not one for each byte."""
         begins = self.layout.begins(stream)
+        if self.whole is not None and len(rows) != begins[self.whole] - self.left_out:
+            return None
         at = np.repeat(np.arange(self.end), np.diff(begins)[: self.end])[self.left_out :]
         if len(rows) < len(at):
             return None
@@ -132,7 +137,7 @@ def aligned(base: Rows, stream: Stream, others: Sequence[tuple[int, Rows]]) -> A
 
 def _aligned(base: Rows, stream: Stream, others: Sequence[tuple[int, Rows]], layout: Layout) -> Alignment | None:
     begins = layout.begins(stream)
-    last = int(np.searchsorted(begins, begins[0] + len(base), side="right")) - 1
+    last = int(np.searchsorted(begins, len(base), side="right")) - 1
     shifts: list[int] = []
     for at, rows in others:
         if layout is Layout.TOKENS and len(rows) != len(base):
@@ -149,5 +154,8 @@ def _aligned(base: Rows, stream: Stream, others: Sequence[tuple[int, Rows]], lay
     if agreeing < _LEAST or len(set(shifts)) != 1:
         return None
     left_out = shifts[0]
-    end = int(np.searchsorted(begins, left_out + len(base), side="right")) - 1 - 2 * SLACK
-    return Alignment(layout, left_out, end) if left_out >= 0 and begins[max(0, end)] > left_out else None
+    after = int(np.searchsorted(begins, left_out + len(base), side="right")) - 1
+    end = after - 2 * SLACK
+    if left_out < 0 or begins[max(0, end)] <= left_out:
+        return None
+    return Alignment(layout, left_out, end, None if layout is Layout.TOKENS else after)

@@ -63,6 +63,7 @@ def test_byte_by_byte(layout: Layout, first: int) -> None:
         assert rows["at"].tolist() == expected[: len(rows)].tolist()
         assert rows["at"][-1] > SIZE // 2
     assert found.of(base[:10], STREAM) is None, "too few of them"
+    assert found.of(base[:-1], STREAM) is None, "a byte has no score: which one is not known"
 
 
 def test_tail() -> None:
