@@ -22,6 +22,8 @@ from harness.observe.cpu_run.inputs.tokenizers import Tokenizer, Tokens
 _PHRASES = 6
 """Different phrases in a stream of repeats."""
 _TRIES = 10_000
+_LARGEST_AT = 5
+"""Where the largest token stands: before all that experiments change."""
 
 
 class StreamError(ValueError):
@@ -100,7 +102,8 @@ def document_lengths(total: int, pattern: Sequence[int]) -> tuple[int, ...]:
 def make_stream(
     tokenizer: Tokenizer, kind: StreamKind, lengths: Sequence[int], seed: int, *, before: Sequence[int] = ()
 ) -> Stream:
-    """A stream of `kind` with documents of `lengths`, the same for the same arguments.
+    """A stream of `kind` with documents of `lengths`, the same for the same arguments. The largest token is among its
+    first ones, as it is somewhere in the real sets: programs take the size of the vocabulary from it.
 
     `before` are tokens that it begins with instead of its own (for `bigrams_once`, whose later tokens depend on them).
     """
@@ -111,6 +114,7 @@ def make_stream(
     else:
         source = _repeats(tokenizer, seed) if kind is StreamKind.REPEATS else _natural(tokenizer, seed)
         tokens = _laid_out(tokenizer.bos, lengths, source)
+        tokens[min(_LARGEST_AT, lengths[0] - 1)] = tokenizer.words.max()
         tokens[: len(before)] = before
     return Stream(tokenizer, kind, tokens, tuple(lengths))
 

@@ -79,13 +79,26 @@ def test_repeats_repeat() -> None:
     assert sum(count for count in runs.values() if count > 1) > 0.8 * len(tokens)
 
 
+@pytest.mark.parametrize("kind", [StreamKind.NATURAL, StreamKind.REPEATS])
+@pytest.mark.parametrize("which", range(len(TOKENIZERS)))
+@pytest.mark.parametrize("lengths", [(40, 3), (2, 40)])
+def test_the_largest_token_is_there(kind: StreamKind, which: int, lengths: tuple[int, ...]) -> None:
+    """A program that takes the size of the vocabulary from the stream gets it whole; documents begin as ever."""
+    tokenizer = tokenizer_of(*TOKENIZERS[which])
+    stream = make_stream(tokenizer, kind, lengths, 3)
+    assert stream.tokens.max() == tokenizer.words.max()
+    assert (stream.tokens[stream.starts] == tokenizer.bos).all()
+
+
 @pytest.mark.parametrize("which", [1, 2, 3])
 def test_natural_documents_are_whole_bytes_of_the_text(which: int) -> None:
-    """A document that fits is the text's own: its bytes are the text's bytes."""
+    """A document that fits is the text's own, but for the largest token: its bytes are the text's bytes."""
     tokenizer = tokenizer_of(*TOKENIZERS[which])
     document = next(documents(9))
-    length = len(tokenizer.encode([document])[0]) + 1
-    stream = make_stream(tokenizer, StreamKind.NATURAL, (length,), 9)
+    (tokens,) = tokenizer.encode([document])
+    made = make_stream(tokenizer, StreamKind.NATURAL, (len(tokens) + 1,), 9)
+    stream = made.replaced(5, int(tokens[4]))
+    assert stream.tokens[1:].tolist() == tokens.tolist()
     assert int(stream.text_bytes.sum()) == len(document.encode())
 
 
