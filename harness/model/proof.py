@@ -9,6 +9,8 @@ from harness.model.plan import Directive
 
 NOISE = 1e-3
 """What a sum of a few probabilities may exceed 1 by for the rounding of single precision."""
+ROUGH = 0.1
+"""The same where scores are large differences of large numbers, which half precision may round by as much."""
 ALIKE = 1e-4
 """Difference in nats that rounding leaves between what two runs give to a token out of the same row."""
 SURE = 5
@@ -66,10 +68,15 @@ class Swap(Frozen):
         return self.one_row and all(_is_one(one) for one in self.totals)
 
     @property
+    def most(self) -> float:
+        """What that row sums to, where enough tokens were scored from it; 0 where they were not."""
+        known = [one for one in self.totals if one is not None]
+        return max(known, default=0.0) if self.one_row and len(self.foretold) >= SURE else 0.0
+
+    @property
     def beyond(self) -> float | None:
-        """What that row sums to, where it is more than 1 and enough tokens were scored from it."""
-        most = max((one for one in self.totals if one is not None), default=0.0)
-        return most if self.one_row and len(self.foretold) >= SURE and most > 1 + NOISE else None
+        """The same, where it is more than 1."""
+        return self.most if self.most > 1 + NOISE else None
 
     @property
     def raised(self) -> bool:
@@ -79,6 +86,11 @@ class Swap(Frozen):
             return False
         alike = max(told) - min(told) <= ALIKE and all(_is_one(one) for one in self.totals[1:])
         return alike and min(told) - self.values[0] > ALIKE
+
+    @property
+    def convicts(self) -> bool:
+        """Whether this shows something that no distribution does."""
+        return self.above or self.beyond is not None or self.other is not None
 
     @property
     def other(self) -> int | None:
@@ -241,6 +253,11 @@ class ProofFacts(Frozen):
     """Whether the tokens of scores were told by where the two runs part, not by following them."""
     swaps: tuple[Swap, ...] = ()
     """Tried where scores were not taken out of one row over the vocabulary."""
+    sharper: tuple[Swap, ...] = ()
+    """Tried again where weights that are `sharpness` times as large when they are read back make a row of mixed scores
+    that sums to clearly more than 1: a model that has learned for a few steps gives every token nearly the same, so
+    that what is wrong by its confidence is hardly wrong yet."""
+    sharpness: float = 1.0
     tables: tuple[Directive, ...] = ()
     """Sizes of tables, written out in the text, that were brought to the load of the real validation set for these."""
     above: RowTotal | None = None

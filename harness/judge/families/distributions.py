@@ -7,7 +7,7 @@ from harness.judge.families import mixture
 from harness.judge.families.experiment import ExperimentRule
 from harness.judge.rule import at, number
 from harness.model.findings import Evidence, Finding, Proof, Shows
-from harness.model.proof import NOISE, Divergence, ProofFacts, RowTotal, Swap
+from harness.model.proof import NOISE, ROUGH, Divergence, ProofFacts, RowTotal, Swap
 
 
 class OneRow(ExperimentRule):
@@ -103,6 +103,8 @@ class SumsToOne(ExperimentRule):
     Why: a table that is asked for the realised token alone gives no distribution: it may give all of them nearly 1. A
     sum over a few tokens that is above 1 is proof, whatever the others get.
     Mend: mix full distributions and normalise, or tilt one entry with its norm in closed form.
+    Where that convicts nobody, the weights that are read back are made larger: what a program gives by the confidence
+    of its model shows only where the model is confident.
     Blind spots: a few tokens at a few places are tried, so a sum below 1 acquits of nothing. Tables without collisions
     are normalised; their sizes are those of the real load where settings name them.
     """
@@ -120,6 +122,9 @@ class SumsToOne(ExperimentRule):
             if 0 < proof.normalised == proof.rows + proof.unplaced:
                 return self.ok_by_run(case, "Every score was taken out of one row over the vocabulary (PG413).")
             return self.unknown(case, "No token was tried in the place of another.")
+        sharpest = max(proof.sharper, key=lambda one: one.most, default=None)
+        if sharpest is not None and sharpest.most > 1 + ROUGH:
+            return self._beyond(case, proof, sharpest, sharpest.most, proof.sharpness)
         if 0 < proof.normalised == proof.rows + proof.unplaced:
             places = ", ".join(number(one.position) for one in proof.swaps)
             return self.ok_by_run(case, f"What is given to the tokens of the vocabulary at {places} sums to 1 (PG413).")
@@ -157,11 +162,14 @@ class SumsToOne(ExperimentRule):
         message = f"{words}: probabilities of one token sum to at most 1."
         return self.fail(case, message, _mixtures(case), proof=shown, violation_class=kind)
 
-    def _beyond(self, case: Case, proof: ProofFacts, swap: Swap, total: float) -> Finding:
+    def _beyond(self, case: Case, proof: ProofFacts, swap: Swap, total: float, sharpness: float = 1.0) -> Finding:
         """What is given to all tokens of the vocabulary, each computed as the realised one's is, sums to too much."""
+        what = "What the program computes"
+        if sharpness != 1:
+            what = f"With weights {sharpness:g} times as large when they are read back, what the program computes"
         message = (
-            f"What the program computes for its token at position {number(swap.position)}, computed for every token of "
-            f"the vocabulary, sums to {total:.4f}; {len(swap.foretold)} others in its place got just what that says."
+            f"{what} for its token at position {number(swap.position)}, computed for every token of the vocabulary, "
+            f"sums to {total:.4f}; {len(swap.foretold)} others in its place got just what that says."
         )
         shown = Proof(
             shows=Shows.ROW,

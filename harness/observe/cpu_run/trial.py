@@ -50,6 +50,8 @@ class Trial:
     """Whether all that enters a sum is kept one by one, to be compared with other runs."""
     asked: tuple[tuple[int, int], ...] = ()
     """Positions, each with a token of which the run is to tell what it would have been given there."""
+    sharpness: float = 1.0
+    """What the weights that are read back are multiplied by."""
     edits: tuple[Directive, ...] = ()
     """What is changed in its text besides the directives of a rung."""
 
@@ -176,6 +178,7 @@ def job(trial: Trial, rung: Rung, step: EntryStep, *, fresh: bool) -> dict[str, 
         "streams": [f"{INPUTS}/{folder}" for folder in trial.layout.streams],
         "rows": trial.rows,
         "asked": trial.asked,
+        "sharpness": trial.sharpness,
     }
     if step.kind in {EntryKind.CALL, EntryKind.MODAL} and step.calls is not None:
         asked |= {"function": step.calls, "modal": step.kind is EntryKind.MODAL}

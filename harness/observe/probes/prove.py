@@ -20,7 +20,7 @@ from harness.model.base import At, snippet
 from harness.model.cpu_run import RunStage
 from harness.model.facts import SubmissionFacts
 from harness.model.plan import Directive
-from harness.model.proof import Apart, Divergence, Later, Moved, ProofFacts, RowTotal, Swap
+from harness.model.proof import ROUGH, Apart, Divergence, Later, Moved, ProofFacts, RowTotal, Swap
 from harness.observe.cpu_run.coverage import truths
 from harness.observe.cpu_run.inputs.made import Made, with_validation
 from harness.observe.cpu_run.inputs.stream import Stream
@@ -46,6 +46,8 @@ _OFF = range(9, 24)
 MAX_FIRST, MAX_SPANS, AROUND = 10, 50, 4
 ROUNDED = 1e-2
 """What half precision leaves of a sum over a whole row."""
+SHARPNESS = 16.0
+"""Of weights read back: tied embeddings of 0.005 by 512 dimensions, as most begin, then make logits of nearly 2."""
 _INFERRED = 64
 """Tokens before a parting that are not compared where it is only inferred which token a score is of."""
 
@@ -60,16 +62,10 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
     stream = made.stream()
     spent = 0.0
 
-    def run(
-        doing: str,
-        other: Stream | None,
-        edits: tuple[Directive, ...] = (),
-        asked: tuple[tuple[int, int], ...] = (),
-    ) -> Outcome:
+    def run(doing: str, other: Stream | None, own: Trial = trial) -> Outcome:
         """The run on another stream, or on its own."""
         nonlocal spent
         show(Moment(doing))
-        own = replace(trial, edits=edits, asked=asked)
         outcome, attempt = again(own if other is None else _on(own, with_validation(made, other, cache), cache))
         spent += attempt.cpu_seconds or 0.0
         return outcome
@@ -86,20 +82,34 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         same = outcome.rows is not None and np.array_equal(outcome.rows, base.rows)
         repeatable = same and not _differing(base, outcome)
     tried: tuple[Swap, ...] = ()
+    sharper: tuple[Swap, ...] = ()
     above = _above(rows, stream)
     tables: tuple[Directive, ...] = ()
 
-    def values(other: Stream, asked: tuple[int, int]) -> Rows | None:
-        """The scores with another token in one place."""
-        return placing.of(run("putting another token in one place", other, tables, (asked,)).rows, other)
+    def swapped(own: Trial, theirs: Rows) -> tuple[Swap, ...]:
+        """What tokens get in the place of another; `theirs` are the scores without one."""
+
+        def values(other: Stream, asked: tuple[int, int]) -> Rows | None:
+            """The scores with another token in one place."""
+            outcome = run("putting another token in one place", other, replace(own, asked=(asked,)))
+            return placing.of(outcome.rows, other)
+
+        return tuple(swaps(stream, theirs, values))
 
     plain = rows["source"].astype(bool) & ~rows["mixed"]
     if above is None and not plain.all() and not any(one.moved for one in divergences):
         tables = loaded(trial)
-        full = run("filling tables as the real validation set would", None, tables) if tables else None
+        loads = replace(trial, edits=tables)
+        full = run("filling tables as the real validation set would", None, loads) if tables else None
         theirs = placing.of(full.rows, stream) if full is not None else None
         tables = tables if theirs is not None else ()
-        tried = tuple(swaps(stream, rows if theirs is None else theirs, values))
+        own = trial if theirs is None else loads
+        tried = swapped(own, rows if theirs is None else theirs)
+        if rows["mixed"].any() and not any(one.convicts for one in tried):
+            own = replace(own, sharpness=SHARPNESS)
+            theirs = placing.of(run("making the weights that it reads back sharper", None, own).rows, stream)
+            if theirs is not None and theirs["total"][theirs["mixed"]].max(initial=0) > 1 + ROUGH:
+                sharper = swapped(own, theirs)
     after: list[Later] = []
     if not any(one.moved for one in divergences) and all(one.late > one.rows for one in divergences):
         for number, moment in enumerate(later.moments(rows, stream)):
@@ -112,6 +122,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         outcome = run(f"changing tokens {bounds[0]} to {bounds[1]} alone", other)
         apart = _apart(outcome, rows, stream, other, bounds, placing)
     coverage = base.facts.coverage
+    whole = bool(tried) and all(one.whole for one in tried) and not sharper
     return ProofFacts(
         label=coverage.label if coverage is not None else None,
         val_bpb=coverage.val_bpb if coverage is not None else None,
@@ -119,12 +130,14 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         rows=len(rows),
         unplaced=len(base.rows) - len(rows) if placing.how is How.PARTLY else 0,
         positions=len(np.unique(rows["at"])),
-        normalised=int(np.count_nonzero(rows["source"] if tried and all(one.whole for one in tried) else plain)),
+        normalised=int(np.count_nonzero(rows["source"] if whole else plain)),
         mixed=int(np.count_nonzero(rows["mixed"])),
         repeatable=repeatable,
         divergences=tuple(divergences),
         aligned=placing.how is How.BY_PARTING,
         swaps=tried,
+        sharper=sharper,
+        sharpness=SHARPNESS,
         tables=tables,
         above=above,
         lessons=base.lessons,

@@ -72,15 +72,11 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
                     "foretold": (*swap.foretold, _foretold(row)),
                 }
             )
-            if _found(swap) or _settled(swap) or (len(swap.tokens) > LEAST and not _within_reach(swap)):
+            if swap.convicts or _settled(swap) or (len(swap.tokens) > LEAST and not _within_reach(swap)):
                 break
         yield swap
-        if _found(swap):
+        if swap.convicts:
             return
-
-
-def _found(swap: Swap) -> bool:
-    return swap.above or swap.beyond is not None or swap.other is not None
 
 
 def _settled(swap: Swap) -> bool:

@@ -259,6 +259,23 @@ def test_rows_that_are_computed() -> None:
     assert "0.8000" in found(run(KEPT, normalised=0, swaps=(less,)), "PG414")[0].message
 
 
+def test_sharper_weights() -> None:
+    """What sums to 1 only while the model is unsure convicts, and says with which weights; rounding does not."""
+    sharp = Swap(
+        position=41, tokens=(3, 4, 5, 6, 7, 8), values=(2.5, 9.0, 9.0, 9.0, 9.0, 9.0), totals=(1.9,) * 6,
+        foretold=(2.5,) * 5,
+    )  # fmt: skip
+    tried = {"normalised": 0, "mixed": 2111, "swaps": (FOLLOWED,), "sharpness": 16.0}
+    (one,) = found(run(KEPT, **tried, sharper=(sharp,)), "PG414")
+    assert (one.outcome, one.violation_class) == (Outcome.FAIL, "ngram_unnormalized")
+    assert "weights 16 times as large" in one.message
+    assert "1.9000" in one.message
+    assert one.proof is not None
+    assert one.proof.position == 41
+    rounded = sharp.model_copy(update={"totals": (1.05,) * 6})
+    assert [one.outcome for one in found(run(KEPT, **tried, sharper=(rounded,)), "PG414")] == [Outcome.INCONCLUSIVE]
+
+
 def test_a_choice_between_distributions() -> None:
     """A token that was scored from another distribution than the one in its place convicts, with both numbers."""
     chosen = FOLLOWED.model_copy(update={"foretold": (1.5, 2.25)})

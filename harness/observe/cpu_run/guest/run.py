@@ -15,7 +15,17 @@ from typing import Any, NoReturn
 import torch
 
 from harness.model.plan import Directive
-from harness.observe.cpu_run.guest import clock, cuda, disguise, fidelity, seal, stand_ins, tampering, unpacking
+from harness.observe.cpu_run.guest import (
+    clock,
+    cuda,
+    disguise,
+    fidelity,
+    seal,
+    sharpening,
+    stand_ins,
+    tampering,
+    unpacking,
+)
 from harness.observe.cpu_run.guest.lanes import ALPHABET
 from harness.observe.cpu_run.guest.positions import tracker
 from harness.observe.cpu_run.guest.runtime import Runtime
@@ -109,6 +119,7 @@ class Run:
             stand_ins.provide_modal()
         self.runtime.become(_environment(job, root), job["arguments"], root / job.get("folder", ""))
         disguise.hide(job["arguments"][0])
+        sharpening.install(self.runtime.recorder.files, job.get("sharpness", 1.0))
         self._watch = tampering.Watch(self.runtime, tell, descriptor)
         self._watch.install()
 
