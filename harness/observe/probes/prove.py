@@ -92,7 +92,7 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         def values(other: Stream, asked: tuple[int, int]) -> Rows | None:
             """The scores with another token in one place."""
             outcome = run("putting another token in one place", other, replace(own, asked=(asked,)))
-            return placing.of(outcome.rows, other)
+            return _scores(base, outcome, other, placing)
 
         return tuple(swaps(stream, theirs, values))
 
@@ -101,13 +101,14 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         tables = loaded(trial)
         loads = replace(trial, edits=tables)
         full = run("filling tables as the real validation set would", None, loads) if tables else None
-        theirs = placing.of(full.rows, stream) if full is not None else None
+        theirs = _scores(base, full, stream, placing) if full is not None else None
         tables = tables if theirs is not None else ()
         own = trial if theirs is None else loads
         tried = swapped(own, rows if theirs is None else theirs)
         if rows["mixed"].any() and not any(one.convicts for one in tried):
             own = replace(own, sharpness=SHARPNESS)
-            theirs = placing.of(run("making the weights that it reads back sharper", None, own).rows, stream)
+            sharp = run("making the weights that it reads back sharper", None, own)
+            theirs = _scores(base, sharp, stream, placing)
             if theirs is not None and theirs["total"][theirs["mixed"]].max(initial=0) > 1 + ROUGH:
                 sharper = swapped(own, theirs)
     after: list[Later] = []
@@ -146,6 +147,12 @@ def prove(trial: Trial, base: Outcome, again: Again, show: Show, *, cache: Path)
         seconds=round(time.perf_counter() - started, 3),
         cpu_seconds=round(spent, 3),
     )
+
+
+def _scores(base: Outcome, outcome: Outcome, stream: Stream, placing: Placing) -> Rows | None:
+    """The scores of a run on a stream; None where it did not come to the score that the first came to."""
+    ended = outcome.raised is None and _summed_at(outcome) == _summed_at(base)
+    return placing.of(outcome.rows, stream) if ended else None
 
 
 def _independent(submission: SubmissionFacts) -> bool:

@@ -8,6 +8,7 @@ without collisions gives none away.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence, Set
 
 from harness.model.base import At
@@ -16,6 +17,8 @@ from harness.observe.cpu_run.planning.sizes import SLOTS
 from harness.observe.cpu_run.trial import Trial
 from harness.observe.reading.source.grammar import parse
 
+_OTHER = re.compile(r"(?:^|_)(?:BYTES?|MB|TOKENS?|NUMEL|BATCH|SEQ|LEN|STEPS?|PARAMS?)(?:_|$)")
+"""Names of settings that count other things than slots."""
 _BITS = range(16, 29)
 """Of a table: fewer are loaded by any stream, more belong to hashes and number formats."""
 
@@ -54,10 +57,13 @@ def loaded(trial: Trial) -> tuple[Directive, ...]:
 
 
 def _defaults(node: ast.AST, names: Set[str]) -> Sequence[ast.expr]:
-    """What a setting would be, were it not set: `os.environ.get("VAL_BATCH_SIZE", 524288)`."""
-    first = node.args[0] if isinstance(node, ast.Call) and len(node.args) == 2 else None
-    named = isinstance(first, ast.Constant) and first.value in names
-    return node.args[1:] if named and isinstance(node, ast.Call) else ()
+    """What a setting would be, were it not set (`os.environ.get("VAL_BATCH_SIZE", 524288)`), or what is no table by the
+    setting's name.
+    """
+    if not isinstance(node, ast.Call) or len(node.args) != 2 or not isinstance(node.args[0], ast.Constant):
+        return ()
+    name = node.args[0].value
+    return node.args[1:] if name in names or (isinstance(name, str) and _OTHER.search(name)) else ()
 
 
 def _table(node: ast.expr) -> bool:

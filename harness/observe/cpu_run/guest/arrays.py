@@ -85,10 +85,10 @@ class PositionedArray(np.ndarray):
         out = super().__getitem__(bare(index))
         if self._at is None:
             return out
-        if isinstance(out, np.floating) and self.ndim == 1 and not any(one is self for one in SINGLED):
+        if isinstance(out, np.floating) and self.ndim == 1 and not any(one is self for one in tuple(SINGLED)):
             SINGLED.append(self)
         at = self._at[bare(index)]  # what is chosen by the token itself might be another for another token
-        return with_positions(out, places_of(at) if names_any(index) else at, self._bags)
+        return with_positions(out, _asked_by(index, places_of(at) if names_any(index) else at), self._bags)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Elements bring their positions along."""
@@ -391,6 +391,14 @@ def _together(ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any) -> Any:
                 at = np.where(factor == 0, NOTHING, at)
     names = named(ufunc, inputs, at) if np.shape(out) == at.shape else at
     return with_positions(out, np.where(at == NOTHING, NOTHING, names), bags_in(inputs))
+
+
+def _asked_by(index: Any, at: Positions) -> Positions:
+    """What elements of a table speak of that tokens look up: of these, not of those that it was learned from."""
+    own = at_of(index)
+    if own is None or index.dtype.kind not in "iu" or own.shape != at.shape:
+        return at
+    return np.where(own >= 0, places_of(own), at)
 
 
 def _of_all(keywords: Any) -> bool:

@@ -14,6 +14,7 @@ only a run with another token in its place can tell (`probes.swap`).
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
@@ -155,6 +156,8 @@ class Alphabet:
         self._next = 0
         self._held: deque[tuple[Block, int]] = deque()
         self._bytes = 0
+        self._lock = threading.RLock()
+        """Programs work in threads, too."""
 
     def enter(self, values: NDArray[Any], positions: Positions, tokens: NDArray[Any]) -> Positions:
         """Names of what was found at these positions of a stream: those elements that are its tokens."""
@@ -169,36 +172,39 @@ class Alphabet:
         """Names of a new block's elements; where `known` is false, their positions."""
         if block.size > MOST:
             return positions
-        block.first, self._next = self._next, self._next + block.size
-        self._blocks[block.first] = block
-        self._firsts.append(block.first)
-        if len(self._firsts) > _BLOCKS:
-            for first in self._firsts[: _BLOCKS // 2]:
-                del self._blocks[first]
-            del self._firsts[: _BLOCKS // 2]
+        with self._lock:
+            block.first, self._next = self._next, self._next + block.size
+            self._blocks[block.first] = block
+            self._firsts.append(block.first)
+            if len(self._firsts) > _BLOCKS:
+                for first in self._firsts[: _BLOCKS // 2]:
+                    del self._blocks[first]
+                del self._firsts[: _BLOCKS // 2]
         numbers = _arange(block.first, block.first + block.size).reshape(positions.shape)
         return torch.where(known, LANES + (numbers << _BITS) + positions, positions)
 
     def hold(self, block: Block, size: int) -> None:
         """Keep what a block is made of, so many bytes, as long as there is room."""
-        self._held.append((block, size))
-        self._bytes += size
-        while self._bytes > _HELD and len(self._held) > 1:
-            old, freed = self._held.popleft()
-            old.make = None
-            self._bytes -= freed
+        with self._lock:
+            self._held.append((block, size))
+            self._bytes += size
+            while self._bytes > _HELD and len(self._held) > 1:
+                old, freed = self._held.popleft()
+                old.make = None
+                self._bytes -= freed
 
     def firsts(self, names: torch.Tensor) -> list[int]:
         """The blocks, by their first elements, that these names are of. Raises LookupError for what is forgotten."""
         numbers = torch.unique(names[names >= LANES] - LANES >> _BITS).tolist()
         found: list[int] = []
-        for number in numbers:
-            if found and number < found[-1] + self._blocks[found[-1]].size:
-                continue
-            place = bisect_right(self._firsts, number) - 1
-            if place < 0:
-                raise LookupError("a block is forgotten")
-            found.append(self._firsts[place])
+        with self._lock:
+            for number in numbers:
+                if found and number < found[-1] + self._blocks[found[-1]].size:
+                    continue
+                place = bisect_right(self._firsts, number) - 1
+                if place < 0:
+                    raise LookupError("a block is forgotten")
+                found.append(self._firsts[place])
         return found
 
     def block(self, first: int) -> Block:

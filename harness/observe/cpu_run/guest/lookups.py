@@ -74,4 +74,6 @@ def _constant(value: Any) -> Any:
     return np.where((np.asarray(value) == 0) & (np.asarray(value).dtype.kind == "f"), NOTHING, UNKNOWN)
 
 
-FUNCTIONS.update(take_along_axis=_along_axis, where=_chosen)
+def follow_lookups() -> None:
+    """Have what these functions give speak of what it should."""
+    FUNCTIONS.update(take_along_axis=_along_axis, where=_chosen)

@@ -6,6 +6,7 @@ cost the comparison of their first tokens, and where a row is longer than the st
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 
 from harness.observe.cpu_run.guest import arrays, follow, positioned
 from harness.observe.cpu_run.guest.lanes import ALPHABET
+from harness.observe.cpu_run.guest.lookups import follow_lookups
 from harness.observe.cpu_run.guest.places import Places
 from harness.observe.cpu_run.guest.positioned import CONVERSIONS, Call, is_positioned, off
 from harness.observe.cpu_run.guest.singled import follow_listed
@@ -43,10 +45,16 @@ class Numbers:
         self.looks = 0
         """How often the program took out a single number."""
         self._looked: deque[Rows] = deque(maxlen=_LOOKS)
+        self._lock = threading.RLock()
+        """Programs work in threads, too."""
 
     def note(self, values: list[Any], rows: list[Rows], *, made: bool = False) -> None:
         """Numbers came out together; a list is taken up in its order. `made`: of others that had come out before."""
         pairs = [(one, own) for one, own in zip(values, rows, strict=True) if type(one) in {int, float}]
+        with self._lock:
+            self._noted(pairs, made=made)
+
+    def _noted(self, pairs: list[tuple[float, Rows]], *, made: bool) -> None:
         if len(pairs) > 1:
             self._list = deque(pair for pair in pairs if _is_whole(pair[0]))
         elif pairs and not made:
@@ -69,13 +77,19 @@ class Numbers:
 
     def latest(self, looks: int) -> Rows | None:
         """The latest position among those of the last so many looks; None where one was at several, or none known."""
-        seen = list(self._looked)[-looks:] if 0 < looks <= len(self._looked) else []
+        with self._lock:
+            seen = list(self._looked)
+        seen = seen[-looks:] if 0 < looks <= len(seen) else []
         latest = max(seen, key=lambda one: int(one["at"].max()), default=None)
         single = all(len(one) == 1 for one in seen)
         return latest if latest is not None and single and latest["at"][0] >= 0 else None
 
     def of(self, value: float) -> Rows | None:
         """What a number speaks of; None where neither it nor minus it is one that came out."""
+        with self._lock:
+            return self._of(value)
+
+    def _of(self, value: float) -> Rows | None:
         if not _is_whole(value):
             held, other = self._floats.get(value), self._floats.get(-value)
             found = held if held is not None else other
@@ -114,6 +128,7 @@ class Tracker:
         arrays.tell(self.numbers.note)
         arrays.follow_made()
         follow_listed()
+        follow_lookups()
         CONVERSIONS.update(
             item=self._item, float=self._item, int=self._item, index=self._item, tolist=self._listed, numpy=self._array,
             array=self._array,

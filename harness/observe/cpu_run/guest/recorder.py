@@ -147,10 +147,10 @@ class Recorder:
         return value
 
     def _added(self, site: int, value: object) -> None:
-        whole = site not in self._addends
-        number = number_of(value)
+        given = self._addends.pop(site, None)
+        whole, number = given is None, number_of(value)
         read = None if number is None or not whole else self._rows(value)
-        added, rows, plain = (None, read, False) if whole else self._addends.pop(site)
+        added, rows, plain = (None, read, False) if given is None else given
         minus = self.rewriter.sites[site].minus
         if minus and added is not None:
             added = -added

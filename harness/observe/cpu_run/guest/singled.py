@@ -46,7 +46,7 @@ def _found_again(numbers: list[Any]) -> Positions | None:
     """
     if not LEAST <= len(numbers) <= arrays.MOST_MADE or any(type(one) is not float for one in numbers):
         return None
-    for array in reversed(arrays.SINGLED):
+    for array in reversed(tuple(arrays.SINGLED)):
         known = arrays.positions_of(array)
         if known is None or known[1]:
             continue

@@ -33,6 +33,13 @@ def test_a_setting_that_is_set() -> None:
     assert [one.at.line for one in loaded(trial(text, overrides=("VAL_BATCH_SIZE",)))] == [3]
 
 
+@pytest.mark.parametrize("name", ["PROJECTED_SIZE_MARGIN_BYTES", "VAL_TOKENS", "TRAIN_BATCH_SIZE", "NUMEL"])
+def test_settings_of_other_things(name: str) -> None:
+    """A setting that names what it counts is no table; one that does not may be."""
+    text = f'import os\nS = os.environ.get("{name}", 262144)\nT = os.environ.get("NG_SIZE", 262144)\n'
+    assert [one.at.line for one in loaded(trial(text))] == [3]
+
+
 def test_scaled_already() -> None:
     """A line that a setting's directive changes is left to it."""
     text = "S = 1 << 22\n"

@@ -248,6 +248,7 @@ def test_what_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_arrays(targets: Tensor) -> None:
     """The same in numpy: tables that are asked by keys with the token in them, masks, numbers without sign."""
+    lookups.follow_lookups()
     tokens = targets.numpy()
     tokens = arrays.with_positions(tokens, positioned.names(targets).numpy().copy(), {})
     chances = made(10).softmax(-1).numpy()
