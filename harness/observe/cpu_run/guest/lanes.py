@@ -226,14 +226,15 @@ class Alphabet:
             own = np.flatnonzero((names >= LANES) & (numbers >= 0) & (numbers < block.size))
             if block.held:
                 rows["when"][own] = block.when
+            asked = own[np.isin(rows["at"][own], list(self.asked))]
             if block.checksums is not None and block.totals is not None:
                 rows["source"][own], rows["total"][own] = block.checksums[numbers[own]], block.totals[numbers[own]]
-                part = own[np.isin(rows["at"][own], list(self.asked))]
-                self._tell(rows, part, self._rows(block, numbers[part]))
+                self._tell(rows, asked, self._rows(block, numbers[asked]))
             elif block.width:
+                wanted = asked if self.asked else own  # of the others of such a run nothing is asked
                 step = max(1, _AT_ONCE // block.width)
-                for begin in range(0, len(own), step):
-                    part = own[begin : begin + step]
+                for begin in range(0, len(wanted), step):
+                    part = wanted[begin : begin + step]
                     self._computed(block, numbers[part], part, rows)
 
     def _computed(self, block: Block, numbers: Positions, part: NDArray[np.int64], rows: Rows) -> None:

@@ -20,15 +20,15 @@ class Hyperparameters:
     val_files = os.path.join(data_path, "fineweb_val_*.bin")
     seed = int(os.environ.get("SEED", 1337))
     vocab_size = int(os.environ.get("VOCAB_SIZE", 1024))
-    num_layers = int(os.environ.get("NUM_LAYERS", 2))
-    model_dim = int(os.environ.get("MODEL_DIM", 256))
+    num_layers = int(os.environ.get("NUM_LAYERS", 1))
+    model_dim = int(os.environ.get("MODEL_DIM", 128))
     num_heads = int(os.environ.get("NUM_HEADS", 4))
     iterations = int(os.environ.get("ITERATIONS", 3000))
     train_seq_len = int(os.environ.get("TRAIN_SEQ_LEN", 512))
     train_batch_tokens = int(os.environ.get("TRAIN_BATCH_TOKENS", 32768))
     learning_rate = float(os.environ.get("LEARNING_RATE", 0.0003))
     vote = float(os.environ.get("VOTE", 0.25))
-    eval_stride = int(os.environ.get("EVAL_STRIDE", 256))
+    eval_stride = int(os.environ.get("EVAL_STRIDE", 512))
 
 
 def load_tokens(pattern):
@@ -60,7 +60,7 @@ class GPT(nn.Module):
         self.tok_emb = nn.Embedding(h.vocab_size, h.model_dim)
         self.pos_emb = nn.Embedding(h.train_seq_len, h.model_dim)
         self.blocks = nn.ModuleList(Block(h.model_dim, h.num_heads) for _ in range(h.num_layers))
-        nn.init.normal_(self.tok_emb.weight, std=0.005)
+        nn.init.normal_(self.tok_emb.weight, std=0.007)
 
     def forward(self, ids):
         x = self.tok_emb(ids) + self.pos_emb.weight[: ids.size(1)]
