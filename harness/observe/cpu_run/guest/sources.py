@@ -91,7 +91,10 @@ class Sources:
             return
         wanted = _keys(rows["at"], rows["value"])
         scored = rows["when"] > 0
-        for call in reversed(self._calls):
+        first, last = rows["at"].min(), rows["at"].max()
+        for call in reversed(tuple(self._calls)):
+            if not len(call.keys) or call.keys["at"][0] > last or call.keys["at"][-1] < first:
+                continue
             after = np.searchsorted(call.keys, wanted)
             for index in (np.minimum(after, len(call.keys) - 1), np.maximum(after, 1) - 1):
                 same = _same(call.keys[index], wanted)
