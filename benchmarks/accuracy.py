@@ -38,6 +38,8 @@ SERIOUS = {"adapts before scoring", "slot", "mixture", "calibration", "accountin
 """Kinds whose findings on an accepted submission are false alarms; budgets and packages have tolerated deviations."""
 STATUSES = ("record", "not_significant", "unverified", "not_better", "non_record")
 SIGNIFICANCE = "insufficient_significance"
+EXPERIMENT = "PG411"
+"""The rule that every review at depth proof asks."""
 HEAD = """\
 # Accuracy of the rule book
 
@@ -104,6 +106,11 @@ class Label:
         return verdict["verdict"].replace("_", " ") + (
             f" ({', '.join(verdict['rules'][:4])})" if verdict["rules"] else ""
         )
+
+    @property
+    def experiments(self) -> bool:
+        """Whether the review was made at depth proof."""
+        return any(f.get("rule") == EXPERIMENT for s in self.review["submissions"] for f in s["findings"])
 
     def _statuses(self) -> set[str]:
         return {s["record"]["status"] for s in self.review["submissions"]}
@@ -213,7 +220,9 @@ def document(sweep: Path, labels: Path) -> str:
     left = misses.count(UNEXPLAINED) + false.count(UNEXPLAINED)
     counts = (
         f"{len(found):,} judgements of {len({x.pr for x in found}):,} pull requests; {len(absent)} labelled pull "
-        f"requests are not in the sweep. Of {len(missed) + len(alarms)} misses and false alarms {left} lack a reason."
+        f"requests are not in the sweep. Of {len(missed) + len(alarms)} misses and false alarms {left} lack a reason.\n"
+        f"{len({x.pr for x in found if x.experiments}):,} of them were reviewed at depth proof, where findings on "
+        "order and mixtures\nare proven; the others by reading alone, which asks and does not accuse."
     )
     parts = [
         HEAD,

@@ -47,4 +47,5 @@ def test_page(tmp_path: Path) -> None:
     assert "| 3 | slot | a \\| b | clean | *not explained yet* |" in text
     assert "| people | 2 | 1 | 1 |" in text
     assert "1 labelled pull requests are not in the sweep" in text
+    assert "0 of them were reviewed at depth proof" in text
     assert "6 judgements of 6 pull requests" in text
