@@ -13,6 +13,11 @@ settings.register_profile("shared", deadline=None)  # how long an example takes 
 settings.load_profile("shared")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first, those with an allowance of their own: none runs alone at the end while a core rests."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 @pytest.fixture
 def builder(tmp_path: Path) -> RepositoryBuilder:
     """A git repository under construction, with a main branch that holds one record."""
