@@ -257,6 +257,7 @@ BATTERY = (
         ends("memory", "exit 1"),
         Fault.LIMIT,
         trusted=None,
+        limits=_PATIENT,
     ),
     Hostile("memory_at_once", "x = bytearray(1 << 40)", ends("exit 1"), Fault.LIMIT),
     Hostile(
@@ -265,6 +266,7 @@ BATTERY = (
         ends("disk", "exit 1"),
         Fault.LIMIT,
         trusted=None,
+        limits=_PATIENT,
     ),
     Hostile(
         "files",
@@ -272,6 +274,7 @@ BATTERY = (
         ends("disk", "exit 1"),
         Fault.LIMIT,
         trusted=None,
+        limits=_PATIENT,
     ),
     Hostile(
         "endless_output",
