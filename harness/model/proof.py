@@ -28,6 +28,22 @@ class Moved(Frozen):
     after: float | None
 
 
+class SharedByte(Frozen):
+    """A byte that two tokens begin with, after bytes that are the same, and what it got as part of each."""
+
+    index: int
+    """Bytes of the tokens before it."""
+    byte: int
+    tokens: tuple[int, int]
+    values: tuple[float, float]
+    """In nats."""
+
+    @property
+    def apart(self) -> float:
+        """By how many nats they differ."""
+        return abs(self.values[0] - self.values[1])
+
+
 class Swap(Frozen):
     """One token of the stream, with others in its place: the probabilities that the program gave to each of them.
 
@@ -45,6 +61,10 @@ class Swap(Frozen):
     """What the rows from which the others were scored give to the token itself, in nats."""
     by_bytes: bool = False
     """Whether each score is a sum over the bytes of its token."""
+    shared: SharedByte | None = None
+    """Of scores by bytes: one that got something else as part of another token."""
+    together: float = 0.0
+    """Of scores by bytes: what different bytes after the same text got together, at most."""
 
     @property
     def total(self) -> float:
@@ -53,8 +73,13 @@ class Swap(Frozen):
 
     @property
     def above(self) -> bool:
-        """Whether that is more than 1: then the program's numbers are no distribution, whatever the others get."""
-        return self.total > 1 + NOISE
+        """Whether that is more than 1: then the program's numbers are no distribution, whatever the others get.
+
+        Where bytes are scored, tokens that begin alike may each be as good as certain; what their bytes got must show
+        that it is no distribution over bytes either.
+        """
+        over_bytes = self.by_bytes and self.shared is None and self.together <= 1 + NOISE
+        return self.total > 1 + NOISE and not over_bytes
 
     @property
     def one_row(self) -> bool:

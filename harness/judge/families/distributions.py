@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.judge.case import Case
 from harness.judge.families import mixture
 from harness.judge.families.experiment import ExperimentRule
@@ -101,7 +103,9 @@ class SumsToOne(ExperimentRule):
     tokens that were scored best, where a table of counts had something to say. A row that probabilities are taken out
     of is summed up as it is.
     Why: a table that is asked for the realised token alone gives no distribution: it may give all of them nearly 1. A
-    sum over a few tokens that is above 1 is proof, whatever the others get.
+    sum over a few tokens that is above 1 is proof, whatever the others get. Scored byte by byte, tokens that begin alike
+    may each be as good as certain; what their bytes got must show that no distribution over bytes was scored, either: a
+    byte got unlike as part of two of them, or different bytes in one place more than 1 together.
     Mend: mix full distributions and normalise, or tilt one entry with its norm in closed form.
     Where that convicts nobody, the weights that are read back are made larger: what a program gives by the confidence
     of its model shows only where the model is confident.
@@ -142,7 +146,7 @@ class SumsToOne(ExperimentRule):
             )
             return self.unknown(case, message)
         if not worst.above:
-            return self.unknown(case, f"{words}; the others were not tried.")
+            return self.unknown(case, f"{words}; {_left_open(worst)}.")
         if proof.tables:
             lines = ", ".join(str(one.at.line) for one in proof.tables[:4])
             words = f"With tables as full as the real validation set makes them (line {lines}), {words}"
@@ -157,9 +161,11 @@ class SumsToOne(ExperimentRule):
         )
         suspected = [one.violation_class for one in mixture.TargetOnlyMixture().check(case)]
         kind = next((name for name in suspected if name is not None), self.violation_class)
+        reason = "probabilities of one token sum to at most 1"
         if worst.by_bytes:
             words, kind = f"Scored byte by byte, {words[0].lower()}{words[1:]}", "ngram_unnormalized"
-        message = f"{words}: probabilities of one token sum to at most 1."
+            reason = f"no distribution over tokens, and none over bytes, as {_of_bytes(worst)}"
+        message = f"{words}: {reason}."
         return self.fail(case, message, _mixtures(case), proof=shown, violation_class=kind)
 
     def _beyond(self, case: Case, proof: ProofFacts, swap: Swap, total: float, sharpness: float = 1.0) -> Finding:
@@ -205,6 +211,26 @@ class SumsToOne(ExperimentRule):
 def _mixtures(case: Case) -> list[Evidence]:
     facts = case.facts.order
     return [at(one.at, role="mixes") for one in facts.mixtures[:4]] if facts is not None else []
+
+
+def _left_open(swap: Swap) -> str:
+    """Why a sum over some tokens tells nothing."""
+    if swap.total > 1 + NOISE and swap.together:
+        return "each byte got the same as part of all of them, as from a distribution over bytes, which was not seen"
+    if swap.total > 1 + NOISE:
+        return "which of their bytes got what is not known"
+    return "the others were not tried"
+
+
+def _of_bytes(swap: Swap) -> str:
+    """What shows that bytes are not scored from a distribution over bytes."""
+    one = swap.shared
+    if one is None:
+        return f"different bytes after the same text got {swap.together:.4f} together"
+    first, second = (
+        f"{math.exp(-value):.4f} as part of token {token}" for value, token in zip(one.values, one.tokens, strict=True)
+    )
+    return f"byte {one.index + 1} of what two of them begin with got {first} and {second}"
 
 
 RULES = (OneRow, SumsToOne)

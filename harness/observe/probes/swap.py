@@ -9,11 +9,13 @@ best, where a table of counts had something to say. Two ways lead to an answer.
   never had. If their runs give the token itself what it got in its own place, all were scored from one row, and its sum
   is the answer. If their row is a distribution, too, and gives it something else, the program chose between two of them
   with knowledge of the token, as a gate does.
-- Else a sum over some tokens that is above 1 is proof, whatever the others get; one below acquits of nothing.
+- Else a sum over some tokens that is above 1 is proof, whatever the others get; one below acquits of nothing. None of
+  these tokens begins like another: so it is proof for a model of bytes as well.
 
 Where a token is scored byte by byte, its score is the sum over its bytes. What is foretold of the next bytes then goes
 to every token that begins like the text that follows: to `t`, `th` and `the` alike. So these are tried first, and there
-where the scores of the bytes let them expect most.
+where the scores of the bytes let them expect most. A sum above 1 is proof where the bytes show that they are not scored
+from a distribution over bytes (`bytewise`).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from numpy.typing import NDArray
 from harness.model.proof import NOISE, Swap
 from harness.observe.cpu_run.inputs.stream import Stream
 from harness.observe.cpu_run.rows import Rows
+from harness.observe.probes.bytewise import shared, spelled, together
 
 LEAST, MOST = 3, 12
 """Tokens that are tried in each place beside its own: of a hashed table without norm any three sufficed; more only
@@ -57,8 +60,10 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
             totals=(_total(own),),
             by_bytes=by_bytes,
         )
+        letters = [spelled(rows, stream, position)] if by_bytes else []
         for candidate in candidates(stream, position, by_bytes=by_bytes):
-            other = values(stream.replaced(position, candidate), (position, token))
+            changed = stream.replaced(position, candidate)
+            other = values(changed, (position, token))
             if other is None:
                 break
             row = first_row(by_token(other), position)
@@ -72,6 +77,10 @@ def swaps(stream: Stream, rows: Rows, values: Values) -> Iterator[Swap]:
                     "foretold": (*swap.foretold, _foretold(row)),
                 }
             )
+            if by_bytes:
+                letters.append(spelled(other, changed, position))
+                known = [one for one in letters if one is not None]
+                swap = swap.model_copy(update={"shared": shared(known), "together": together(known)})
             if swap.convicts or _settled(swap) or (len(swap.tokens) > LEAST and not _within_reach(swap)):
                 break
         yield swap
@@ -174,16 +183,39 @@ def beginnings(stream: Stream, position: int) -> list[int]:
 
 def candidates(stream: Stream, position: int, *, by_bytes: bool = False) -> list[int]:
     """Other tokens: the commonest that, unlike the one at the position, begins a word, or does not; one that the stream
-    never had; then the commonest, which tables know. A document's first token is none. `by_bytes`: see `beginnings`.
+    never had; then the commonest, which tables know. A document's first token is none. None begins like another or the
+    token itself, but where scores are by bytes: see `beginnings`.
     """
     tokens, counts = np.unique(stream.tokens, return_counts=True)
     barred = {int(stream.tokens[position]), int(stream.tokens[0])}
-    ordered = [int(token) for token in tokens[np.argsort(-counts, kind="stable")] if int(token) not in barred]
+    texts = [] if by_bytes else [_letters(stream, int(stream.tokens[position]))]
+    ordered = [
+        token
+        for token in tokens[np.argsort(-counts, kind="stable")].tolist()
+        if token not in barred and not _alike(_letters(stream, token), texts)
+    ]
     begins = stream.tokenizer.begins_with_space
     unlike = [token for token in ordered if begins[token] != begins[stream.tokens[position]]][:1]
-    never = [int(token) for token in stream.tokenizer.words if token < tokens[-1] and token not in tokens][:1]
-    first = beginnings(stream, position) if by_bytes else []
-    return list(dict.fromkeys([*first, *unlike, *never, *ordered]))[:MOST]
+    never = [token for token in stream.tokenizer.words.tolist() if token < tokens[-1] and token not in tokens][:1]
+    if by_bytes:
+        return list(dict.fromkeys([*beginnings(stream, position), *unlike, *never, *ordered]))[:MOST]
+    found: list[int] = []
+    for token in dict.fromkeys([*unlike, *never, *ordered]):
+        text = _letters(stream, token)
+        if text and not _alike(text, texts):
+            found.append(token)
+            texts.append(text)
+    return found[:MOST]
+
+
+def _letters(stream: Stream, token: int) -> bytes:
+    """Its bytes but for the space that it may begin with, which counts in some places only."""
+    return stream.tokenizer.surface(token).removeprefix(b" ")
+
+
+def _alike(text: bytes, texts: list[bytes]) -> bool:
+    """Whether it begins like one of these that has bytes, or one of these like it."""
+    return any(one and (text.startswith(one) or one.startswith(text)) for one in texts)
 
 
 def first_row(rows: Rows, position: int) -> np.void | None:

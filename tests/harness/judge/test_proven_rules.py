@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests_support.runs import found, reviewed
 from harness.model.base import At
 from harness.model.cpu_run import Attempt, Check, CpuRunFacts, Fidelity, RunStage, Tamper, TamperKind
 from harness.model.findings import Finding, Outcome, Severity, Strength
-from harness.model.proof import Apart, Divergence, Later, Lesson, Lessons, Moved, ProofFacts, RowTotal, Swap
+from harness.model.proof import Apart, Divergence, Later, Lesson, Lessons, Moved, ProofFacts, RowTotal, SharedByte, Swap
 from harness.model.review import Depth, Verdict
 
 HELD = (Check(name="exit", held=True, words="the exit status is what was reported"),)
@@ -231,6 +232,26 @@ def test_sums_of_probabilities() -> None:
     assert [one.outcome for one in found(run(KEPT, normalised=0, swaps=(few,)), "PG414")] == [Outcome.FAIL]
     less = few.model_copy(update={"values": (0.1, 9.0)})
     assert [one.outcome for one in found(run(KEPT, normalised=0, swaps=(less,)), "PG414")] == [Outcome.INCONCLUSIVE]
+
+
+def test_sums_over_bytes() -> None:
+    """Tokens that begin alike convict by what their bytes got: unlike as part of each, or too much together.
+    Else it may be a distribution over bytes.
+    """
+    alike = Swap(position=40, tokens=(3, 4), values=(0.1, 0.2), by_bytes=True, together=0.95)
+    (kept,) = found(run(KEPT, normalised=0, swaps=(alike,)), "PG414")
+    assert kept.outcome is Outcome.INCONCLUSIVE
+    assert "a distribution over bytes" in kept.message
+    (unknown,) = found(run(KEPT, normalised=0, swaps=(alike.model_copy(update={"together": 0.0}),)), "PG414")
+    assert unknown.outcome is Outcome.INCONCLUSIVE
+    assert "is not known" in unknown.message
+    byte = SharedByte(index=0, byte=116, tokens=(3, 4), values=(math.log(2), math.log(4)))
+    (unlike,) = found(run(KEPT, normalised=0, swaps=(alike.model_copy(update={"shared": byte}),)), "PG414")
+    assert (unlike.outcome, unlike.strength) == (Outcome.FAIL, Strength.PROVEN)
+    assert "byte 1 of what two of them begin with got 0.5000 as part of token 3 and 0.2500" in unlike.message
+    (more,) = found(run(KEPT, normalised=0, swaps=(alike.model_copy(update={"together": 1.5}),)), "PG414")
+    assert (more.outcome, more.strength) == (Outcome.FAIL, Strength.PROVEN)
+    assert "1.5000 together" in more.message
 
 
 FOLLOWED = Swap(position=40, tokens=(3, 4, 5), values=(1.5, 2.0, 9.0), totals=(1.0, 1.0, 1.0), foretold=(1.5, 1.5))

@@ -78,6 +78,17 @@ def test_places_and_candidates() -> None:
     assert int(tilted["at"][500]) in places(STREAM, tilted), "a score that a row has may not have been changed"
 
 
+def test_candidates_begin_unlike() -> None:
+    """But for a space in front, no token that is tried begins like another or like the token itself."""
+    for position in range(20, SIZE, 37):
+        tokens = [int(WORDS.tokens[position]), *candidates(WORDS, position)]
+        texts = [WORDS.tokenizer.surface(token).removeprefix(b" ") for token in tokens]
+        assert len(texts) == 1 + MOST
+        assert not [(a, b) for a in texts for b in texts if a is not b and a.startswith(b)]
+        begins = WORDS.tokenizer.begins_with_space[tokens]
+        assert begins[0] != begins[1]
+
+
 WORDS = make_stream(make_tokenizer(TokenizerKind.BPE, 512), StreamKind.NATURAL, (SIZE,), 0)
 
 
@@ -87,18 +98,54 @@ def scored_by_bytes(stream: Stream, chance: float) -> Rows:
     return rows_of(np.repeat(np.arange(SIZE), sizes), np.full(sizes.sum(), -math.log(chance)))
 
 
+def spread(stream: Stream) -> Rows:
+    """Every token is given 0.9, which is spread over its bytes."""
+    rows = scored_by_bytes(stream, 0.9)
+    rows["value"] /= stream.tokenizer.surface_bytes[stream.tokens][rows["at"]]
+    return rows
+
+
 def test_bytes() -> None:
-    """A token has the sum over its bytes, and tokens that begin like the text are tried: they are given 1 each."""
+    """A token has the sum over its bytes, and tokens that begin like the text are tried first."""
     whole = by_token(scored_by_bytes(WORDS, 0.5))
     assert len(set(whole["at"].tolist())) == len(whole)
     sizes = WORDS.tokenizer.surface_bytes[WORDS.tokens[whole["at"]]]
     assert whole["value"] == pytest.approx(sizes * math.log(2))
-    (found,) = swaps(WORDS, scored_by_bytes(WORDS, 0.99), lambda stream, _: scored_by_bytes(stream, 0.99))
+    (found,) = swaps(WORDS, spread(WORDS), lambda stream, _: spread(stream))
     texts = [WORDS.tokenizer.surface(token) for token in found.tokens]
     following = b"".join(WORDS.tokenizer.surface(int(token)) for token in WORDS.tokens[found.position :][:8])
-    assert len(set(texts)) == len(texts)
+    assert len(set(texts)) == len(texts) == 2
     assert all(following.startswith(text) for text in texts)
     assert found.above
+    assert found.shared is not None
+    assert found.shared.tokens == found.tokens
+
+
+def test_a_model_of_bytes() -> None:
+    """Tokens that begin alike may have more than 1 together where each byte gets the same as part of all of them; not
+    different bytes in one place.
+    """
+    sure = list(swaps(WORDS, scored_by_bytes(WORDS, 0.99), lambda stream, _: surely(stream)))
+    assert len(sure) == 3
+    assert max(one.total for one in sure) > 2
+    assert not any(one.above or one.convicts or one.shared for one in sure)
+    assert max(one.together for one in sure) <= 1
+    (found,) = swaps(WORDS, scored_by_bytes(WORDS, 0.99), lambda stream, _: scored_by_bytes(stream, 0.99))
+    assert found.above
+    assert found.shared is None
+    assert found.together == pytest.approx(1.98)
+
+
+def surely(stream: Stream) -> Rows:
+    """A model of bytes that knows the text: what goes on like it is given 0.99 a byte, the others the rest."""
+    rows = scored_by_bytes(stream, 0.99)
+    changed = np.flatnonzero(stream.tokens != WORDS.tokens)
+    for at in changed.tolist():
+        mine = stream.tokenizer.surface(int(stream.tokens[at]))
+        text = b"".join(WORDS.tokenizer.surface(int(token)) for token in WORDS.tokens[at : at + 24])
+        lost = [index for index in range(len(mine)) if mine[: index + 1] != text[: index + 1]]
+        rows["value"][np.flatnonzero(rows["at"] == at)[lost]] = -math.log(0.01 / 255)
+    return rows
 
 
 def test_bytes_that_are_not_counted() -> None:
