@@ -103,9 +103,9 @@ class SumsToOne(ExperimentRule):
     tokens that were scored best, where a table of counts had something to say. A row that probabilities are taken out
     of is summed up as it is.
     Why: a table that is asked for the realised token alone gives no distribution: it may give all of them nearly 1. A
-    sum over a few tokens that is above 1 is proof, whatever the others get. Scored byte by byte, tokens that begin alike
-    may each be as good as certain; what their bytes got must show that no distribution over bytes was scored, either: a
-    byte got unlike as part of two of them, or different bytes in one place more than 1 together.
+    sum over a few tokens that is above 1 is proof, whatever the others get. Scored byte by byte, tokens that begin
+    alike may each be as good as certain; what their bytes got must show that no distribution over bytes was scored,
+    either: a byte got unlike as part of two of them, or different bytes in one place more than 1 together.
     Mend: mix full distributions and normalise, or tilt one entry with its norm in closed form.
     Where that convicts nobody, the weights that are read back are made larger: what a program gives by the confidence
     of its model shows only where the model is confident.
