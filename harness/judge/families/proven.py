@@ -94,7 +94,7 @@ class PastKept(ExperimentRule):
         facts = case.facts.order
         if facts is not None and facts.updates and all(one.kind is UpdateKind.TABLE for one in facts.updates):
             return "multi_epoch_ttt_leak"  # a table learns in a pass of its own
-        learns = facts is None or not facts.complete or bool(facts.updates)
+        learns = (facts is None or not facts.complete or bool(facts.updates)) and not _in_order(proof)
         return "ttt_train_before_score" if learns else "future_token_gate"
 
 
@@ -236,11 +236,17 @@ def _told(one: Divergence) -> str:
     return f"{words}; that of token {number(moved.position)} most, from {moved.before:.6f} to {moved.after:.6f} nats."
 
 
+def _in_order(proof: ProofFacts) -> bool:
+    """Whether optimizer steps were seen on validation tokens, each after the scores of its tokens."""
+    return proof.lessons.steps > 0 and proof.lessons.late == 0
+
+
 def _learned_first(proof: ProofFacts) -> tuple[str, list[Evidence]]:
     """The first optimizer step that came before the score of one of its tokens, in words and as evidence."""
     step = proof.lessons.first
     if step is None:
-        return "", []
+        known = " No optimizer step came before a score of its tokens: scores know later ones in another way."
+        return known if _in_order(proof) else "", []
     words = (
         f" The first step that came too early learned from tokens {number(step.first)} to {number(step.last)}; "
         f"{number(step.late)} of them, the first at {number(step.position)}, were scored after it."

@@ -161,6 +161,9 @@ def test_order_of_events() -> None:
     finding = said(run(MOVED, lessons=Lessons(steps=9, tokens=576, late=3, first=step)))["PG411"]
     assert "learned from tokens 1 to 64; 60 of them, the first at 5, were scored after it" in finding.message
     assert (finding.evidence[0].line, finding.evidence[0].measured["role"]) == (7, "learns before it scores")
+    ordered = said(run(MOVED, lessons=Lessons(steps=9, tokens=576)), ADAPT_FIRST)["PG411"]
+    assert ordered.violation_class == "future_token_gate"
+    assert "No optimizer step came before a score of its tokens" in ordered.message
     kept = said(run(KEPT, lessons=Lessons(steps=9, tokens=576)))["PG411"]
     assert "9 optimizer steps on validation tokens came after their scores" in kept.message
 
