@@ -10,6 +10,7 @@ from harness.judge.rule import SubmissionRule, at
 from harness.judge.settled import normalised
 from harness.model.findings import Evidence, Finding, Severity, Strength
 from harness.model.order import UpdateKind
+from harness.model.superseded import standing
 
 _MIXTURE = re.compile(r"(?<![a-z])(?:ppm|n-?gram|knn|dirichlet)\w{0,20}|\bmix(?:er|ture|_bpb)?\b", re.IGNORECASE)
 _NAMED = re.compile(
@@ -90,7 +91,8 @@ class TargetOnlyMixture(SubmissionRule):
 class GateOnToken(SubmissionRule):
     """Whether and how to mix does not depend on the realised token.
 
-    What: log lines that count positions at which a gate on a property of the realised token opened.
+    What: log lines that count positions at which a gate on a property of the realised token opened, in the logs of the
+    runs whose scores are claimed.
     Why: a gate that looks at the token tells the scorer about it.
     Mend: decide by the context alone; a hint may be proposed, and its agreement with the token only be scored.
     Blind spots: gates that no log counts; running with another token in place shows them.
@@ -107,7 +109,7 @@ class GateOnToken(SubmissionRule):
         """One finding for all runs."""
         lines = [
             Evidence(path=log.path, line=event.line, snippet=event.text)
-            for log in case.logs
+            for log in standing(case.logs, case.facts.metadata)
             for run in log.runs
             for event in run.events
             if event.kind == "token_gate"

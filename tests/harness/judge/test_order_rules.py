@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests_support.cases import COMPLETE, findings_of
 from tests_support.programs import (
@@ -19,7 +21,7 @@ from tests_support.programs import (
     SCORE_FIRST,
     TABLE,
 )
-from tests_support.repository import LOG
+from tests_support.repository import LOG, METADATA
 
 from harness.model.findings import Finding, Outcome, Severity, Strength
 
@@ -81,6 +83,15 @@ def test_logs_tell() -> None:
     gate = "ngram_tilt:hints total=100 gated=12 token_gate=3 within_gate=9 word_gate=0\n"
     assert set(asked(PLAIN, log=LOG + gate)) == {"PG322"}
     assert asked(PLAIN, log=LOG + gate.replace("within_gate=9", "within_gate=0")) == {}
+
+
+def test_logs_of_former_runs() -> None:
+    """A gate that was open in a run that is no longer claimed is none; without claims for seeds, every log counts."""
+    gate = "ngram_tilt:hints total=100 gated=12 token_gate=3 within_gate=9 word_gate=0\n"
+    former = {"train_former_seed42.log": LOG.replace("1.2052", "1.0234") + gate}
+    claims = json.loads(METADATA) | {"seed_results": {"42": {"val_bpb": 1.2052}}}
+    assert set(asked(PLAIN, **former)) == {"PG322"}
+    assert asked(PLAIN, **former, **{"submission.json": json.dumps(claims)}) == {}
 
 
 @pytest.mark.parametrize(

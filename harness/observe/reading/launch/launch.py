@@ -11,6 +11,7 @@ from harness.model.base import Fact, snippet
 from harness.model.launch import LaunchFacts, ModelShape, SettingOrigin
 from harness.model.logs import LogFacts
 from harness.model.metadata import MetadataFacts
+from harness.model.superseded import standing
 from harness.observe.collector import collector_held
 from harness.observe.reading.evaluate.evaluator import evaluate
 from harness.observe.reading.evaluate.trace import Trace
@@ -22,7 +23,6 @@ from harness.observe.reading.launch.pick import pick_script, ranked, resolve
 from harness.observe.reading.launch.printed import Shown, printed_settings
 from harness.observe.reading.launch.settings import PER_RUN, Discovery, fold_settings, launcher
 from harness.observe.reading.launch.shapes import model_shapes
-from harness.observe.reading.launch.superseded import standing
 from harness.observe.reading.source.grammar import parse
 from harness.observe.reading.source.script import ScriptReading
 from harness.observe.reading.text import decode
