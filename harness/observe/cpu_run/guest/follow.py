@@ -23,6 +23,7 @@ from harness.observe.cpu_run.guest.positioned import (
     OTHERS,
     RULES,
     WRITES,
+    Bags,
     Call,
     Said,
     at,
@@ -78,7 +79,19 @@ def _unary(call: Call) -> Said:
         return None
     if call.word in _KEEPING and (call.out.is_floating_point() or not value.is_floating_point()):
         return names(value), bags_of((value,))
-    return _named(call, at(value)), bags_of((value,))
+    return _named(call, _of_one(at(value), bags_of((value,)))), bags_of((value,))
+
+
+def _of_one(positions: torch.Tensor, bags: Bags) -> torch.Tensor:
+    """Positions, that of the token instead of a bag that speaks of one: the logarithm of a sum is no sum."""
+    if not bags:
+        return positions
+    found = positions.clone()
+    for number in torch.unique(positions[positions >= FIRST_BAG]).tolist():
+        tokens = set(bags[number]["at"].tolist()) - {UNKNOWN} if number in bags else set()
+        if len(tokens) == 1:
+            found[positions == number] = tokens.pop()
+    return found
 
 
 def _named(call: Call, positions: torch.Tensor) -> torch.Tensor:

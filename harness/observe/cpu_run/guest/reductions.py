@@ -53,7 +53,9 @@ def mixed(call: Call) -> Said:
     positions = given.amax(-1)
     several = (given == positions[..., None]).sum(-1) > (call.word in SUMS)
     same = ((given == positions[..., None]) | (given == UNKNOWN) | (given == NOTHING)).all(-1)
-    if not bool((positions >= 0).any()) or not bool((same & (several | (positions < 0))).all()):
+    known = positions >= 0
+    # Where a document begins a table has nothing to say: there the model's own number may stand alone.
+    if not bool(known.any()) or not bool(same.all()) or 2 * int((several & known).sum()) < int(known.sum()):
         return None
     if bool((positions >= FIRST_BAG).any()):
         return None

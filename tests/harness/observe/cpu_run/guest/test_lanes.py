@@ -197,6 +197,21 @@ def test_sums_over_several_tokens(targets: Tensor) -> None:
     assert rows(losses.reshape(-1, 1).sum(1))["at"].tolist() == list(range(5, 5 + COUNT))
 
 
+@pytest.mark.parametrize("silent", [1, COUNT])
+def test_experts_that_have_nothing_to_say(targets: Tensor, silent: int) -> None:
+    """The logarithm of a sum over experts is one score of its token, also where only the model knows of the token."""
+    neural = made(5).softmax(-1).gather(1, targets[:, None]).squeeze(1)
+    table = torch.rand(SIZE, generator=torch.Generator().manual_seed(1))
+    known = torch.arange(COUNT) >= silent
+    expert = torch.where(known, table[targets], torch.full((COUNT,), 0.25))
+    both = torch.stack([neural, expert if silent < COUNT else torch.full((COUNT,), 0.25)], dim=-1)
+    losses = -(both * torch.tensor([0.6, 0.4])).sum(-1).clamp(min=1e-9).log()
+    found = rows(losses.sum())
+    assert found["at"].tolist() == list(range(5, 5 + COUNT))
+    assert found["value"] == pytest.approx(losses.tolist())
+    assert not found["source"].any()
+
+
 def test_changes_in_place(targets: Tensor) -> None:
     """What is changed where it stands has the row that it has afterwards."""
     logits = made(7)
